@@ -1,0 +1,85 @@
+"""May we write: topics, the ledger of consent, and suppressed addresses."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Index, LargeBinary, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import PERSONAL, Base, Instant, Json, Owned, RowId
+
+
+class Topic(Owned, Base):
+    """What a person can subscribe to."""
+
+    __tablename__ = "topics"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    title: Mapped[Json] = mapped_column(JSONB)
+    description: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    position: Mapped[int] = mapped_column(server_default=text("0"))
+    created_at: Mapped[Instant]
+
+
+class ConsentRecord(Owned, Base):
+    """One line of the ledger (R5): append-only, hash-chained per workspace. A trigger refuses UPDATE and DELETE."""
+
+    __tablename__ = "consent_records"
+
+    line: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """1, 2, 3 ... in each workspace, without a gap."""
+    contact_id: Mapped[int] = mapped_column(BigInteger)
+    address: Mapped[str] = mapped_column(info=PERSONAL)
+    """Normalised address the act is about."""
+    channel: Mapped[str]
+    purpose: Mapped[str]
+    """marketing, profiling, open_tracking, feedback, third_party_sharing or notice (acknowledged; not a consent)."""
+    topic: Mapped[str | None]
+    """For purpose marketing: which topic; None: all of them."""
+    state: Mapped[str]
+    """pending, granted, denied, withdrawn, expired or objected (R10)."""
+    method: Mapped[str]
+    """web, desk_tablet, paper, phone, import, api, one_click, preference_centre, complaint, staff ..."""
+    proof: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
+    """controller, wording, wording_version, language, notice_version, notice_hash, page, ip, user_agent, operator_id,
+    import_file, token_id, message_pk: what is known of R5's list."""
+    requested_at: Mapped[Instant]
+    confirmed_at: Mapped[Instant | None]
+    recorded_at: Mapped[Instant]
+    previous_state: Mapped[str | None]
+    previous_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+    """SHA-256 over the previous hash and this line's canonical JSON."""
+
+    __table_args__ = (Index("ix_consent_records_contact", "workspace_id", "contact_id", "line"),)
+
+
+class Suppression(Owned, Base):
+    """An address that must not be written to, whatever else says yes (R37)."""
+
+    __tablename__ = "suppressions"
+
+    id: Mapped[RowId]
+    channel: Mapped[str]
+    address_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    """Keyed hash of the normalised address: survives erasure."""
+    reason: Mapped[str]
+    """unsubscribe, complaint, hard_bounce, soft_bounces, erased, manual."""
+    scope: Mapped[str]
+    """all: nothing at all may go; marketing: marketing and feedback may not."""
+    detail: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), info=PERSONAL)
+    recorded_at: Mapped[Instant]
+    lifted_at: Mapped[Instant | None]
+    lifted_why: Mapped[str | None]
+
+    __table_args__ = (
+        Index(
+            "uq_suppressions_live",
+            "workspace_id",
+            "channel",
+            "address_hash",
+            "reason",
+            unique=True,
+            postgresql_where=text("lifted_at IS NULL"),
+        ),
+    )

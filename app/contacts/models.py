@@ -1,0 +1,185 @@
+"""Who we know: contacts, their bookings and orders, and the properties that speak to them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import PERSONAL, Base, Instant, Json, JsonList, Owned, RowId
+
+EMPTY = text("'{}'::jsonb")
+
+
+class Property(Owned, Base):
+    """The hotel, shop or brand that a message speaks for."""
+
+    __tablename__ = "properties"
+
+    id: Mapped[RowId]
+    code: Mapped[str]
+    """What senders of events call it."""
+    name: Mapped[str]
+    zone: Mapped[str]
+    """IANA zone, such as Europe/Rome."""
+    language: Mapped[str]
+    currency: Mapped[str] = mapped_column(server_default="EUR")
+    sender_name: Mapped[str]
+    sender_email: Mapped[str]
+    reply_to: Mapped[str | None]
+    email: Mapped[str | None]
+    phone: Mapped[str | None]
+    city: Mapped[str | None]
+    country: Mapped[str | None]
+    checkin_from: Mapped[str | None]
+    checkout_until: Mapped[str | None]
+    cin: Mapped[str | None]
+    """Codice Identificativo Nazionale (R23)."""
+    vat: Mapped[str | None]
+    controller: Mapped[str | None]
+    """Legal name of the data controller (R22)."""
+    address: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY)
+    """street, postcode, town, province."""
+    links: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY)
+    """website, booking, directions, notice, review links by platform."""
+    colours: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY)
+    data: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY)
+    """Anything more that its templates use (tourist tax, activities ...)."""
+    is_default: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Speaks where an event names no property."""
+    created_at: Mapped[Instant]
+    updated_at: Mapped[Instant]
+
+    __table_args__ = (UniqueConstraint("workspace_id", "code"),)
+
+
+class AttributeDefinition(Owned, Base):
+    """A typed attribute of contacts: values are coerced when written, so conditions never meet a wrong type."""
+
+    __tablename__ = "attribute_definitions"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    type: Mapped[str]
+    """text, number, money, bool, date, instant or list."""
+    label: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY)
+    special_category: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Health, diet, religion and the like (R18)."""
+    created_at: Mapped[Instant]
+
+
+class Contact(Owned, Base):
+    """A person we may write to."""
+
+    __tablename__ = "contacts"
+
+    id: Mapped[RowId]
+    external_id: Mapped[str | None] = mapped_column(info=PERSONAL)
+    email: Mapped[str | None] = mapped_column(info=PERSONAL)
+    email_key: Mapped[str | None] = mapped_column(info=PERSONAL)
+    """Lower-cased address with an ASCII domain: what addresses are matched by (X45)."""
+    phone: Mapped[str | None] = mapped_column(info=PERSONAL)
+    """E.164."""
+    first_name: Mapped[str | None] = mapped_column(info=PERSONAL)
+    last_name: Mapped[str | None] = mapped_column(info=PERSONAL)
+    language: Mapped[str | None] = mapped_column(info=PERSONAL)
+    zone: Mapped[str | None] = mapped_column(info=PERSONAL)
+    country: Mapped[str | None] = mapped_column(info=PERSONAL)
+    tags: Mapped[list[str]] = mapped_column(ARRAY(TEXT), server_default=text("'{}'"), info=PERSONAL)
+    attributes: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY, info=PERSONAL)
+    field_versions: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY)
+    """field -> order key of the event that last set it; the newest fact wins whatever order facts arrive in."""
+    merged_into: Mapped[int | None] = mapped_column(BigInteger)
+    frozen_at: Mapped[Instant | None]
+    """Restriction of processing (R52)."""
+    erased_at: Mapped[Instant | None]
+    created_at: Mapped[Instant]
+    updated_at: Mapped[Instant]
+
+    __table_args__ = (
+        Index(
+            "uq_contacts_external_id",
+            "workspace_id",
+            "external_id",
+            unique=True,
+            postgresql_where=text("external_id IS NOT NULL"),
+        ),
+        Index("ix_contacts_email_key", "workspace_id", "email_key", postgresql_where=text("email_key IS NOT NULL")),
+        Index("ix_contacts_phone", "workspace_id", "phone", postgresql_where=text("phone IS NOT NULL")),
+    )
+
+
+class ContactAlias(Owned, Base):
+    """A former external id of a merged contact: events that still carry it reach the survivor."""
+
+    __tablename__ = "contact_aliases"
+
+    external_id: Mapped[str] = mapped_column(primary_key=True, info=PERSONAL)
+    contact_id: Mapped[int] = mapped_column(BigInteger)
+    merge_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class ContactMerge(Owned, Base):
+    """One merge, with what is needed to undo it for 30 days (X11)."""
+
+    __tablename__ = "contact_merges"
+
+    id: Mapped[RowId]
+    winner_id: Mapped[int] = mapped_column(BigInteger)
+    loser_id: Mapped[int] = mapped_column(BigInteger)
+    moved: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
+    """Both profiles as they were and the ids of the rows that moved, by table."""
+    merged_at: Mapped[Instant]
+    merged_by: Mapped[str]
+    undone_at: Mapped[Instant | None]
+
+
+class Booking(Owned, Base):
+    """A booking, or a shop's order: a projection of events, newest revision wins.
+
+    `claims` keeps what each event said; the other columns are a pure fold of it, so late, doubled and out-of-order
+    deliveries end in the same row (X15-X21, X25-X28).
+    """
+
+    __tablename__ = "bookings"
+
+    contact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
+    id: Mapped[RowId]
+    kind: Mapped[str]
+    """booking or order."""
+    reference: Mapped[str]
+    property_id: Mapped[int | None] = mapped_column(BigInteger)
+    status: Mapped[str]
+    """pending, confirmed, checked_in, checked_out, cancelled, no_show; for orders placed, shipped, delivered ..."""
+    arrival: Mapped[date | None]
+    departure: Mapped[date | None]
+    nights: Mapped[int | None]
+    adults: Mapped[int | None]
+    children: Mapped[int | None]
+    amount: Mapped[int | None] = mapped_column(BigInteger)
+    """Minor currency units."""
+    currency: Mapped[str | None]
+    channel: Mapped[str | None]
+    language: Mapped[str | None]
+    data: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY, info=PERSONAL)
+    claims: Mapped[JsonList] = mapped_column(JSONB, server_default=text("'[]'::jsonb"), info=PERSONAL)
+    revision: Mapped[int] = mapped_column(server_default=text("0"))
+    """Grows each time the folded state really changed."""
+    booked_at: Mapped[Instant | None]
+    cancelled_at: Mapped[Instant | None]
+    created_at: Mapped[Instant]
+    updated_at: Mapped[Instant]
+
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "kind", "reference"),
+        ForeignKeyConstraint(["workspace_id", "contact_id"], ["contacts.workspace_id", "contacts.id"]),
+        Index("ix_bookings_arrival", "workspace_id", "arrival"),
+    )
+
+
+def display_name(contact: Any) -> str:
+    """The name the studio shows: first and last name, else address, else external id, else its number."""
+    name = " ".join(part for part in (contact.first_name, contact.last_name) if part)
+    return name or contact.email or contact.external_id or f"#{contact.id}"

@@ -1,0 +1,140 @@
+"""The one database: engine, unit of work, column types, workspace scoping, after-commit actions.
+
+A unit of work is a transaction opened in one visible `with`. Functions that query never commit. Scoping to a workspace
+is one mechanism in two layers: ORM statements get a criterion, and row-level security refuses whatever slipped past it.
+A row of another workspace is therefore invisible even to raw SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from sqlalchemy import BigInteger, Date, DateTime, Identity, MetaData, Text, create_engine, event, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    ORMExecuteState,
+    Session,
+    declared_attr,
+    mapped_column,
+    sessionmaker,
+    with_loader_criteria,
+)
+
+Id = Annotated[int, mapped_column(BigInteger)]
+RowId = Annotated[int, mapped_column(BigInteger, Identity(always=False), primary_key=True)]
+Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+Day = Annotated[date, mapped_column(Date)]
+Json = Annotated[dict[str, Any], mapped_column(JSONB)]
+JsonList = Annotated[list[Any], mapped_column(JSONB)]
+Words = Annotated[list[str], mapped_column(ARRAY(Text))]
+
+PERSONAL: dict[Any, Any] = {"personal": True}
+"""`mapped_column(info=PERSONAL)` marks a column that holds data of a person: exports and erasure walk these."""
+
+ALL_WORKSPACES = "*"
+
+
+class Base(DeclarativeBase):
+    """Declarative base; constraint names are fixed from the first migration on."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {str: Text}
+
+
+class Owned:
+    """Mixin of every table that belongs to a workspace: `workspace_id` leads its primary key."""
+
+    @declared_attr
+    def workspace_id(cls) -> Mapped[int]:
+        return mapped_column(BigInteger, primary_key=True, sort_order=-2)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one run of a stage did: how many rows, and whether more were waiting."""
+
+    done: int
+    more: bool
+
+
+class Database:
+    """The engine and its units of work.
+
+    Args:
+        url: `postgresql+psycopg://…`
+        pool_size: connections this process may hold.
+    """
+
+    def __init__(self, url: str, pool_size: int = 10) -> None:
+        self.engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            connect_args={"application_name": "percorso", "options": "-c timezone=UTC -c lock_timeout=30s"},
+        )
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def work(self, workspace_id: int) -> Iterator[Session]:
+        """A unit of work inside one workspace: commits at the end, rolls back on an error, then acts on signals."""
+        with self._scoped(str(int(workspace_id)), workspace_id) as session:
+            yield session
+
+    @contextmanager
+    def system(self) -> Iterator[Session]:
+        """A unit of work over all workspaces: for sign-in, key look-up, the timer's sweep and migrations of data."""
+        with self._scoped(ALL_WORKSPACES, None) as session:
+            yield session
+
+    @contextmanager
+    def _scoped(self, scope: str, workspace_id: int | None) -> Iterator[Session]:
+        with self._sessions() as session:
+            session.info["workspace_id"] = workspace_id
+            session.info["after_commit"] = []
+            with session.begin():
+                session.execute(text("SELECT set_config('percorso.workspace', :scope, true)"), {"scope": scope})
+                yield session
+            actions: list[Callable[[], None]] = session.info["after_commit"]
+            for action in actions:
+                action()
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def after_commit(session: Session, action: Callable[[], None]) -> None:
+    """Do `action` once the unit of work has committed; a rollback forgets it."""
+    session.info["after_commit"].append(action)
+
+
+def workspace_of(session: Session) -> int:
+    """The workspace of this unit of work; raises LookupError in a system one, where asking is a mistake."""
+    workspace_id = session.info.get("workspace_id")
+    if workspace_id is None:
+        raise LookupError("This unit of work belongs to no single workspace.")
+    return int(workspace_id)
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _scope_to_workspace(state: ORMExecuteState) -> None:
+    workspace_id = state.session.info.get("workspace_id")
+    if workspace_id is not None and not state.is_column_load and not state.is_relationship_load:
+        state.statement = state.statement.options(
+            with_loader_criteria(Owned, lambda cls: cls.workspace_id == workspace_id, include_aliases=True)
+        )

@@ -1,0 +1,73 @@
+"""What happened when a message was handed over, and what became of it."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Index, LargeBinary, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import PERSONAL, Base, Instant, Json, Owned, RowId
+
+
+class Attempt(Owned, Base):
+    """One try to hand one message to a transport."""
+
+    __tablename__ = "attempts"
+
+    contact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
+    id: Mapped[RowId]
+    message_pk: Mapped[int] = mapped_column(BigInteger)
+    number: Mapped[int]
+    transport: Mapped[str]
+    outcome: Mapped[str]
+    """accepted, transient, permanent or unknown."""
+    code: Mapped[str | None]
+    """SMTP reply and enhanced status, such as 550 5.1.1."""
+    detail: Mapped[str | None] = mapped_column(info=PERSONAL)
+    at: Mapped[Instant]
+
+    __table_args__ = (Index("ix_attempts_message", "workspace_id", "message_pk"),)
+
+
+class DeliveryEvent(Owned, Base):
+    """What became of a message. Partitioned by month of `received_at`."""
+
+    __tablename__ = "delivery_events"
+
+    contact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
+    id: Mapped[RowId]
+    received_at: Mapped[Instant] = mapped_column(primary_key=True)
+    message_pk: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str]
+    """accepted, delivered, deferred, bounced, complained, opened, clicked, unsubscribed, rejected or unknown."""
+    reason: Mapped[str | None]
+    occurred_at: Mapped[Instant]
+    provider: Mapped[str]
+    dedupe: Mapped[str]
+    """The provider's id of this event, or a hash of it."""
+    data: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), info=PERSONAL)
+
+    __table_args__ = (
+        Index("ix_delivery_events_message", "workspace_id", "message_pk"),
+        {"postgresql_partition_by": "RANGE (received_at)"},
+    )
+
+
+class CapturedMail(Owned, Base):
+    """A mail kept by the `capture` transport instead of being sent."""
+
+    __tablename__ = "captured_mails"
+
+    contact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
+    id: Mapped[RowId]
+    message_pk: Mapped[int] = mapped_column(BigInteger)
+    envelope_from: Mapped[str]
+    envelope_to: Mapped[str] = mapped_column(info=PERSONAL)
+    raw: Mapped[bytes] = mapped_column(LargeBinary, info=PERSONAL)
+    """The whole message as it would have gone over the wire."""
+    captured_at: Mapped[Instant]
+
+    __table_args__ = (
+        Index("uq_captured_mails_message", "workspace_id", "message_pk", unique=True),
+        Index("ix_captured_mails_list", "workspace_id", "id"),
+    )

@@ -1,0 +1,149 @@
+"""Workflows, their published versions, the passages of contacts through them, and why each went the way it went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import PERSONAL, Base, Instant, Json, Owned, RowId
+
+
+class Workflow(Owned, Base):
+    """A workflow by its name; what runs is its live version."""
+
+    __tablename__ = "workflows"
+
+    id: Mapped[RowId]
+    name: Mapped[str]
+    """The id in its file, such as pre-arrival."""
+    title: Mapped[Json] = mapped_column(JSONB)
+    phase: Mapped[str]
+    sector: Mapped[str] = mapped_column(server_default="hotel")
+    """The folder under workflows/."""
+    status: Mapped[str]
+    """draft, live, paused or archived."""
+    draft: Mapped[str | None]
+    """Source being edited, if it differs from the live version."""
+    stories: Mapped[str | None]
+    live_version_id: Mapped[int | None] = mapped_column(BigInteger)
+    paused_at: Mapped[Instant | None]
+    created_at: Mapped[Instant]
+    updated_at: Mapped[Instant]
+
+    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+
+
+class WorkflowVersion(Owned, Base):
+    """An immutable published version: source as written, program as compiled."""
+
+    __tablename__ = "workflow_versions"
+
+    id: Mapped[RowId]
+    workflow_id: Mapped[int] = mapped_column(BigInteger)
+    number: Mapped[int]
+    source: Mapped[str]
+    program: Mapped[Json] = mapped_column(JSONB)
+    published_at: Mapped[Instant]
+    published_by: Mapped[str]
+    note: Mapped[str] = mapped_column(server_default="")
+
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "workflow_id", "number"),
+        ForeignKeyConstraint(["workspace_id", "workflow_id"], ["workflows.workspace_id", "workflows.id"]),
+    )
+
+
+class Enrollment(Owned, Base):
+    """One passage of one contact through one workflow, for one key."""
+
+    __tablename__ = "enrollments"
+
+    contact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
+    id: Mapped[RowId]
+    workflow_id: Mapped[int] = mapped_column(BigInteger)
+    version_id: Mapped[int] = mapped_column(BigInteger)
+    key: Mapped[str] = mapped_column(info=PERSONAL)
+    passage: Mapped[int]
+    """1 for the first passage of this key, 2 for the next where re-entry is allowed."""
+    booking_id: Mapped[int | None] = mapped_column(BigInteger)
+    property_id: Mapped[int | None] = mapped_column(BigInteger)
+    event_pk: Mapped[int | None] = mapped_column(BigInteger)
+    event: Mapped[dict[str, Any]] = mapped_column(JSONB, info=PERSONAL)
+    """The entry event as conditions and templates see it: {id, type, occurred_at, data...}."""
+    status: Mapped[str]
+    """active, finished or exited."""
+    state: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
+    """journey.advance.State as JSON."""
+    step_id: Mapped[str | None]
+    wake_at: Mapped[Instant | None]
+    """When it is due next; None: only an event can move it."""
+    waits_for: Mapped[list[str]] = mapped_column(ARRAY(TEXT), server_default=text("'{}'"))
+    entered_at: Mapped[Instant]
+    ended_at: Mapped[Instant | None]
+    end_reason: Mapped[str | None]
+    outcome: Mapped[str | None]
+    goal_at: Mapped[Instant | None]
+    goal_value: Mapped[int | None] = mapped_column(BigInteger)
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    error: Mapped[str | None]
+    error_at: Mapped[Instant | None]
+
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "contact_id", "workflow_id", "key", "passage"),
+        ForeignKeyConstraint(["workspace_id", "contact_id"], ["contacts.workspace_id", "contacts.id"]),
+        Index(
+            "ix_enrollments_due",
+            "workspace_id",
+            "wake_at",
+            postgresql_where=text("status = 'active' AND wake_at IS NOT NULL"),
+        ),
+        Index("ix_enrollments_place", "workspace_id", "workflow_id", "status", "step_id"),
+        Index(
+            "ix_enrollments_booking",
+            "workspace_id",
+            "booking_id",
+            postgresql_where=text("booking_id IS NOT NULL AND status = 'active'"),
+        ),
+    )
+
+
+class StepVisit(Owned, Base):
+    """One decision of one passage: what was decided at which step, when, on which inputs."""
+
+    __tablename__ = "step_visits"
+
+    contact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
+    id: Mapped[RowId]
+    enrollment_id: Mapped[int] = mapped_column(BigInteger)
+    workflow_id: Mapped[int] = mapped_column(BigInteger)
+    step_id: Mapped[str]
+    code: Mapped[str]
+    """entered, waiting, passed, sent, branch, set, late, skipped, exited, finished, moved ..."""
+    detail: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
+    """{sentence: {en, it}, inputs: {...}} as the core's trace says."""
+    at: Mapped[Instant]
+
+    __table_args__ = (
+        Index("ix_step_visits_enrollment", "workspace_id", "enrollment_id"),
+        Index("ix_step_visits_step", "workspace_id", "workflow_id", "step_id", "code"),
+    )
+
+
+class EntryRefusal(Owned, Base):
+    """An event that a workflow listens to and that did not start it: why not."""
+
+    __tablename__ = "entry_refusals"
+
+    contact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
+    id: Mapped[RowId]
+    workflow_id: Mapped[int] = mapped_column(BigInteger)
+    version_id: Mapped[int] = mapped_column(BigInteger)
+    event_pk: Mapped[int] = mapped_column(BigInteger)
+    code: Mapped[str]
+    detail: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
+    at: Mapped[Instant]
+
+    __table_args__ = (UniqueConstraint("workspace_id", "contact_id", "workflow_id", "event_pk"),)
