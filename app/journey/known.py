@@ -1,0 +1,104 @@
+"""What a workflow may speak of: events, fields, templates, topics and segments, as one plain value.
+
+The catalogues themselves live above this package; whoever reads a workflow hands in what it knows. `None` for
+templates, topics or segments means "not known here": names are then taken as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+FieldType = Literal["text", "number", "money", "bool", "date", "instant", "list", "any"]
+"""Money is an integer of minor units (cents) with a `currency` beside it; an instant is an aware datetime."""
+
+MessageClass = Literal["transactional", "feedback", "marketing", "consent_request"]
+
+ROOTS = ("contact", "booking", "property", "event", "enrollment", "consent", "engagement")
+"""The first words of every path that a condition, a wait or a key may name."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventShape:
+    """One kind of event: the fields of its `data`, seen in conditions as `event.<name>`.
+
+    `open` data may hold more than what is listed, so an unlisted `event.x` is taken as type any.
+    """
+
+    name: str
+    fields: Mapping[str, FieldType] = field(default_factory=dict)
+    title: Mapping[str, str] = field(default_factory=dict)
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateInfo:
+    """What a workflow needs to know of a template: its class (R20), topic, languages, and the facts it cannot do without.
+
+    `review_request` marks an invitation to review, which R40 to R42 bind.
+    """
+
+    name: str
+    class_: MessageClass = "transactional"
+    topic: str | None = None
+    languages: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    review_request: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everything a workflow is checked against."""
+
+    events: Mapping[str, EventShape]
+    fields: Mapping[str, FieldType]
+    templates: Mapping[str, TemplateInfo] | None = None
+    topics: Collection[str] | None = None
+    segments: Collection[str] | None = None
+
+
+FACT_FIELDS: Mapping[str, FieldType] = {
+    "contact.external_id": "text",
+    "contact.email": "text",
+    "contact.phone": "text",
+    "contact.first_name": "text",
+    "contact.last_name": "text",
+    "contact.language": "text",
+    "contact.zone": "text",
+    "contact.country": "text",
+    "contact.tags": "list",
+    "booking.reference": "text",
+    "booking.status": "text",
+    "booking.kind": "text",
+    "booking.channel": "text",
+    "booking.arrival": "date",
+    "booking.departure": "date",
+    "booking.nights": "number",
+    "booking.adults": "number",
+    "booking.children": "number",
+    "booking.amount": "money",
+    "booking.currency": "text",
+    "booking.room_type": "text",
+    "booking.rate": "text",
+    "booking.created_at": "instant",
+    "booking.cancelled_at": "instant",
+    "booking.checked_in_at": "instant",
+    "booking.checked_out_at": "instant",
+    "property.code": "text",
+    "property.name": "text",
+    "property.zone": "text",
+    "property.language": "text",
+    "property.city": "text",
+    "property.country": "text",
+    "property.currency": "text",
+    "event.type": "text",
+    "event.occurred_at": "instant",
+    "enrollment.key": "text",
+    "enrollment.entered_at": "instant",
+}
+"""The fields every workspace has (the facts of one person and passage); attribute definitions add
+`contact.attributes.<name>`."""
+
+OPEN_FIELDS = ("contact.attributes.", "booking.data.", "enrollment.fields.", "property.links.")
+"""Below these anything may stand; unlisted paths there have type any."""
