@@ -69,7 +69,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class SetFields:
-    """Write fields; keys are relative to the target (`attributes.vip`, `language`; for enrollments the field's name)."""
+    """Write fields; keys are relative to the target (`attributes.vip`, `language`; for enrollments the bare name)."""
 
     step_id: str
     visit: int
@@ -126,7 +126,7 @@ class Advanced:
 
 
 def start(program: Program, key: str, facts: Facts, now: datetime) -> State:
-    """A new passage before its first step; due at once. Its moment is the entry event's `occurred_at` (X17), if past."""
+    """A new passage before its first step, due at once. Its moment is the entry event's `occurred_at` if past (X17)."""
     raise NotImplementedError
 
 
@@ -136,7 +136,7 @@ def advance(program: Program, state: State, facts: Facts, now: datetime) -> Adva
 
 
 def hear(program: Program, state: State, event: Event, facts: Facts, now: datetime) -> Advanced | None:
-    """Give an event to a passage that waits for one: the state behind the wait, due at once; None where it is not meant.
+    """Give an event to a passage that waits for one: the state behind the wait; None where it is not meant.
 
     The returned state has `wake_at = now`; call `advance` (now or in the next batch) to go on. It has no effects.
     """
@@ -152,9 +152,7 @@ def rebind(program: Program, state: State, facts: Facts, now: datetime) -> Advan
     raise NotImplementedError
 
 
-def leave(
-    program: Program, state: State, reason: str, outcome: str | None, sentence: Sentence, now: datetime
-) -> Advanced:
+def leave(state: State, reason: str, outcome: str | None, sentence: Sentence, now: datetime) -> Advanced:
     """End a passage from outside (an exit rule, a restart, a person's hand)."""
     raise NotImplementedError
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from app.journey.durations import Duration
+from app.journey.durations import NO_TIME, Duration
 
 Operator = Literal[
     "==",
@@ -91,7 +91,7 @@ class Ref:
     """Another field, or `now`, moved by an offset: `booking.arrival - 7 days`."""
 
     path: str
-    offset: Duration = Duration()
+    offset: Duration = NO_TIME
     kind: Literal["ref"] = "ref"
 
 

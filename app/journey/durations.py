@@ -53,6 +53,9 @@ class Duration:
         return -self if self.negative else self
 
 
+NO_TIME = Duration()
+
+
 def parse(text: str) -> Duration:
     """Read `3 days`, `+2 hours`, `-1 week`, `1 hour 30 minutes`; raises DurationError with a usable message."""
     body = text.strip().lower()

@@ -94,7 +94,7 @@ class Reached:
 
 
 def key_of(program: Program, event: Event, facts: Facts) -> str | None:
-    """What makes a passage of this workflow one passage ("" where it is the contact); None: the event has no such key."""
+    """What a passage is for ("" where it is for the contact as such); None: the event has no such key."""
     raise NotImplementedError
 
 

@@ -34,7 +34,7 @@ class EventShape:
 
 @dataclass(frozen=True, slots=True)
 class TemplateInfo:
-    """What a workflow needs to know of a template: its class (R20), topic, languages, and the facts it cannot do without.
+    """What a workflow needs to know of a template: class (R20), topic, languages, and the facts it cannot do without.
 
     `review_request` marks an invitation to review, which R40 to R42 bind.
     """
@@ -81,10 +81,10 @@ FACT_FIELDS: Mapping[str, FieldType] = {
     "booking.currency": "text",
     "booking.room_type": "text",
     "booking.rate": "text",
+    "booking.language": "text",
+    "booking.booked_at": "instant",
     "booking.created_at": "instant",
     "booking.cancelled_at": "instant",
-    "booking.checked_in_at": "instant",
-    "booking.checked_out_at": "instant",
     "property.code": "text",
     "property.name": "text",
     "property.zone": "text",

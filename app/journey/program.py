@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from app.journey.condition_tree import ALWAYS, Condition
-from app.journey.durations import Duration
+from app.journey.durations import NO_TIME, Duration
 from app.journey.known import MessageClass
 
 Late = Literal["go_on", "skip_next", "skip_to_end", "exit"]
@@ -35,7 +35,7 @@ class Dated:
     """
 
     ref: str
-    offset: Duration = Duration()
+    offset: Duration = NO_TIME
     at: time | None = None
     zone: str = "property"
     kind: Literal["dated"] = "dated"
