@@ -18,7 +18,8 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from app.journey.durations import Duration
-from app.journey.entry import Event, Facts
+from app.journey.entry import Event
+from app.journey.facts import Facts
 from app.journey.known import MessageClass
 from app.journey.program import Channel, Program, Sentence
 

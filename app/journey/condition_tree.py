@@ -6,6 +6,7 @@ may depend on Python.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
@@ -167,3 +168,26 @@ def from_json(tree: dict[str, Any]) -> Condition:
     """The tree back from what `to_json` gave; raises pydantic.ValidationError where it is none."""
     condition: Condition = _ADAPTER.validate_python(tree)
     return condition
+
+
+def fields(condition: Condition) -> frozenset[str]:
+    """Every path the condition reads, without `now`."""
+    return frozenset(path for path in _paths(condition) if path != "now")
+
+
+def _paths(condition: Condition) -> Iterable[str]:
+    match condition:
+        case Group():
+            for one in condition.conditions:
+                yield from _paths(one)
+        case Engaged():
+            yield f"engagement.{condition.act}.{condition.step}"
+        case Compare():
+            yield condition.field
+            values = condition.value.values if isinstance(condition.value, Many) else (condition.value,)
+            yield from (value.path for value in values if isinstance(value, Ref))
+
+
+def rests_on_engagement(condition: Condition) -> bool:
+    """Whether it may be None: some line asks what a person did with a message."""
+    return any(path.startswith("engagement.") for path in _paths(condition))

@@ -1,24 +1,314 @@
-"""Conditions: one line is one row of the rule builder. Grammar, check, evaluation, explanation."""
+"""Conditions: one line is one row of the rule builder. How it is evaluated and explained.
+
+The grammar is in `condition_lines`, the tree in `condition_tree`, the check of names and types in `condition_checks`.
+
+**What is not there.** A field without a value equals nothing, lies in nothing, is larger and smaller than nothing: the
+positive operators are false, their opposites (`!=`, `not in`, `has not`) true. A value of another type than the one
+compared with counts as not there. In SQL that is `coalesce(field op value, false)` and its negation.
+
+**What cannot be known.** `clicked <step>` is None for a person whose clicks are not tracked, since nobody can say they
+did not click (RULES R14, R15). None goes through groups by Kleene's rules: any is true as soon as one is true, all is
+false as soon as one is false, and else what cannot be known stays unknown.
+
+**Days and instants.** A day against an instant (`booking.arrival > now`) compares calendar days of the property's zone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from app.journey.condition_tree import Condition
+from app.journey.condition_checks import ConditionProblem, check, type_of
+from app.journey.condition_lines import OPERATORS, ConditionError, parse, to_line
+from app.journey.condition_tree import (
+    ALWAYS,
+    Compare,
+    Condition,
+    Day,
+    Engaged,
+    Group,
+    Many,
+    Moment,
+    Money,
+    Number,
+    Ref,
+    Single,
+    Span,
+    Text,
+    Truth,
+    fields,
+    from_json,
+    rests_on_engagement,
+    to_json,
+)
+from app.journey.durations import Duration, say
+from app.journey.facts import Facts, lookup, temporal, zone
+from app.journey.waits import add, move_day
+
+__all__ = [
+    "ALWAYS",
+    "OPERATORS",
+    "ConditionError",
+    "ConditionProblem",
+    "check",
+    "evaluate",
+    "explain",
+    "fields",
+    "from_json",
+    "parse",
+    "rests_on_engagement",
+    "to_json",
+    "to_line",
+    "type_of",
+]
+
+_NEGATIVE = {"!=": "==", "not in": "in", "has not": "has", "is unknown": "is known"}
+_OPPOSITE = {
+    "==": "!=",
+    "!=": "==",
+    "<": ">=",
+    "<=": ">",
+    ">": "<=",
+    ">=": "<",
+    "in": "not in",
+    "not in": "in",
+    "has": "has not",
+    "has not": "has",
+    "before": ">=",
+    "after": "<=",
+}
+
+# --- evaluation ---------------------------------------------------------------------------------------------------
 
 
-def evaluate(condition: Condition, facts: Mapping[str, Any], now: datetime) -> bool | None:
-    """True, False, or None where it cannot be known."""
-    raise NotImplementedError
+def evaluate(condition: Condition, facts: Facts, now: datetime) -> bool | None:
+    """True, False, or None where it cannot be known. Never raises, whatever the facts hold."""
+    match condition:
+        case Compare():
+            return _compare(condition, facts, now)
+        case Engaged():
+            return _engaged(condition, facts, now)
+        case Group():
+            return _group(condition, facts, now)
 
 
-def explain(condition: Condition, facts: Mapping[str, Any], now: datetime, language: str = "en") -> str:
-    """Why it is as it is, in a few words: `nights 0 < 1`."""
-    raise NotImplementedError
+def _group(group: Group, facts: Facts, now: datetime) -> bool | None:
+    decisive = group.join != "all"
+    unknown = False
+    for condition in group.conditions:
+        verdict = evaluate(condition, facts, now)
+        if verdict is decisive:
+            return group.join == "any"
+        unknown = unknown or verdict is None
+    return None if unknown else group.join != "any"
 
 
-def fields(condition: Condition) -> frozenset[str]:
-    """Every path the condition reads."""
-    raise NotImplementedError
+def _compare(condition: Compare, facts: Facts, now: datetime) -> bool:
+    positive = _NEGATIVE.get(condition.operator)
+    if positive is not None:
+        return not _holds(positive, condition, facts, now)
+    return _holds(condition.operator, condition, facts, now)
+
+
+def _holds(operator: str, condition: Compare, facts: Facts, now: datetime) -> bool:
+    left = now if condition.field == "now" else lookup(facts, condition.field)
+    if left is None or left == "":
+        return False
+    value = condition.value
+    if operator == "is known":
+        return not (isinstance(left, (list, tuple, dict)) and not left)
+    if isinstance(value, Many):
+        return any(_equal(left, one, condition.field, facts, now) for one in value.values)
+    if value is None:
+        return False
+    if operator == "==":
+        return _equal(left, value, condition.field, facts, now)
+    if operator == "has":
+        return isinstance(left, (list, tuple)) and any(_equal(x, value, condition.field, facts, now) for x in left)
+    if operator in ("contains", "starts with"):
+        right = _plain(value, facts, now)
+        if not (isinstance(left, str) and isinstance(right, str)):
+            return False
+        whole, part = left.casefold(), right.casefold()
+        return part in whole if operator == "contains" else whole.startswith(part)
+    if isinstance(value, Span):
+        return _within(operator, left, value.duration, facts, now)
+    order = _order(left, value, condition.field, facts, now)
+    if order is None:
+        return False
+    return {
+        "<": order < 0,
+        "before": order < 0,
+        "<=": order <= 0,
+        ">": order > 0,
+        "after": order > 0,
+        ">=": order >= 0,
+    }.get(operator, False)
+
+
+def _equal(left: Any, value: Single, field: str, facts: Facts, now: datetime) -> bool:
+    if isinstance(value, Text):
+        return isinstance(left, str) and left == value.text
+    if isinstance(value, Truth):
+        return isinstance(left, bool) and left is value.truth
+    return _order(left, value, field, facts, now) == 0
+
+
+def _order(left: Any, value: Single, field: str, facts: Facts, now: datetime) -> int | None:
+    """Less, equal or more as -1, 0, 1; None where the two cannot be compared."""
+    if isinstance(value, Money):
+        if _currency(field, facts) != value.currency:
+            return None
+        return _sign(left, value.minor) if _is_number(left) else None
+    right = _plain(value, facts, now)
+    if isinstance(right, date):
+        return _order_in_time(left, right, facts)
+    if isinstance(left, date):
+        return _order_in_time(left, right, facts)
+    if _is_number(left) and _is_number(right):
+        return _sign(left, right)
+    if isinstance(left, bool) and isinstance(right, bool):
+        return 0 if left is right else None
+    if isinstance(left, str) and isinstance(right, str):
+        return _sign(left, right)
+    return None
+
+
+def _sign(left: Any, right: Any) -> int:
+    return int(left > right) - int(left < right)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+
+
+def _currency(field: str, facts: Facts) -> Any:
+    return lookup(facts, field.rpartition(".")[0] + ".currency") or lookup(facts, "property.currency")
+
+
+def _order_in_time(left: Any, right: Any, facts: Facts) -> int | None:
+    one, other = temporal(left), temporal(right)
+    if one is None or other is None:
+        return None
+    if isinstance(one, datetime) and isinstance(other, datetime):
+        return _sign(one, other)
+    return _sign(_day(one, facts), _day(other, facts))
+
+
+def _day(value: date, facts: Facts) -> date:
+    return value.astimezone(zone(facts, "property")).date() if isinstance(value, datetime) else value
+
+
+def _plain(value: Single, facts: Facts, now: datetime) -> Any:
+    match value:
+        case Text():
+            return value.text
+        case Number():
+            return value.number
+        case Truth():
+            return value.truth
+        case Day():
+            return value.day
+        case Moment():
+            return value.instant
+        case Money():
+            return value.minor
+        case Span():
+            return None
+        case Ref():
+            found = now if value.path == "now" else lookup(facts, value.path)
+            return found if value.offset.zero else _moved(found, value.offset, facts)
+
+
+def _moved(value: Any, by: Duration, facts: Facts) -> date | None:
+    moment = temporal(value)
+    if moment is None:
+        return None
+    try:
+        if isinstance(moment, datetime):
+            return add(moment, by, zone(facts, "property"))
+        return move_day(moment, by) + timedelta(days=round(by.seconds / 86_400))
+    except (OverflowError, ValueError):
+        return None
+
+
+def _within(operator: str, left: Any, by: Duration, facts: Facts, now: datetime) -> bool:
+    lowest = now if operator == "within next" else _moved(now, -by, facts)
+    highest = now if operator == "within last" else _moved(now, by, facts)
+    above = _order_in_time(left, lowest, facts)
+    below = _order_in_time(left, highest, facts)
+    return above is not None and below is not None and above >= 0 >= below
+
+
+def _engaged(condition: Engaged, facts: Facts, now: datetime) -> bool | None:
+    at = temporal(lookup(facts, f"engagement.{condition.act}.{condition.step}"))
+    if isinstance(at, datetime) and at <= now:
+        if condition.within is None:
+            return True
+        since = _moved(now, -condition.within, facts)
+        return since is None or at >= since
+    return False if lookup(facts, "engagement.tracked") is True else None
+
+
+# --- explanation --------------------------------------------------------------------------------------------------
+
+
+def explain(condition: Condition, facts: Facts, now: datetime, language: str = "en") -> str:
+    """Why it is true, false or unknown, in a few words: `nights 0 < 1`; language `en` or `it`."""
+    if isinstance(condition, Group):
+        verdicts = [(evaluate(one, facts, now), one) for one in condition.conditions]
+        whole = evaluate(condition, facts, now)
+        telling = whole if condition.join != "none" else (None if whole is None else not whole)
+        told = [one for verdict, one in verdicts if verdict is telling] or [one for _, one in verdicts]
+        return ", ".join(explain(one, facts, now, language) for one in told)
+    if isinstance(condition, Engaged):
+        return _explain_engaged(condition, facts, now, language)
+    name = _short(condition.field)
+    left = now if condition.field == "now" else lookup(facts, condition.field)
+    if left is None or left == "":
+        return f"{name} " + ("sconosciuto" if language == "it" else "unknown")
+    shown = _show(left, condition.field, facts)
+    if condition.value is None:
+        return f"{name} {shown}"
+    true = evaluate(condition, facts, now)
+    operator: str = condition.operator if true else _OPPOSITE.get(condition.operator, "")
+    if not operator:
+        operator = f"non {condition.operator}" if language == "it" else f"not {condition.operator}"
+    value = to_line(condition).removeprefix(f"{condition.field} {condition.operator} ")
+    if isinstance(condition.value, Ref):
+        meant = _plain(condition.value, facts, now)
+        if isinstance(meant, datetime) and not isinstance(left, datetime):
+            meant = _day(meant, facts)
+        value = _show(meant, condition.value.path, facts) if meant is not None else value
+    return f"{name} {shown} {operator} {value}"
+
+
+def _explain_engaged(condition: Engaged, facts: Facts, now: datetime, language: str) -> str:
+    verdict = evaluate(condition, facts, now)
+    italian = language == "it"
+    act = {"clicked": "cliccato", "opened": "aperto"}[condition.act] if italian else condition.act
+    within = ""
+    if condition.within:
+        within = (" entro " if italian else " within ") + say(condition.within, language)
+    if verdict is None:
+        cannot = "non si può sapere" if italian else "cannot be known"
+        return f"{condition.step} {act}{within}: {cannot}"
+    negation = "" if verdict else ("non " if italian else "not ")
+    return f"{condition.step} {negation}{act}{within}"
+
+
+def _short(path: str) -> str:
+    root, _, rest = path.partition(".")
+    return path if root in ("consent", "event") or not rest else path.rsplit(".", 1)[-1]
+
+
+def _show(value: Any, path: str, facts: Facts) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(str(one) for one in value) + "]"
+    if isinstance(value, int) and path.endswith(".amount"):
+        return f"{value / 100:.2f} {_currency(path, facts) or ''}".strip()
+    return str(value)

@@ -7,16 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from app.journey.facts import Facts
 from app.journey.program import Program, Sentence
-
-Facts = Mapping[str, Any]
-"""One nested plain dict per (person, passage). Besides what conditions see (contact, booking, property, event,
-enrollment, consent, engagement) the core reads
-
-    past_events      [(type, occurred_at), ...] of the same key, so that an exit that came before its entry counts (X19)
-    contact_events   the same over all keys of the contact, for rules with `scope: contact`
-
-Both may be missing, which reads as "none"."""
 
 
 @dataclass(frozen=True, slots=True)
