@@ -26,6 +26,8 @@ from sqlalchemy.orm import (
     with_loader_criteria,
 )
 
+from app.config import Settings
+
 Id = Annotated[int, mapped_column(BigInteger)]
 RowId = Annotated[int, mapped_column(BigInteger, Identity(always=False), primary_key=True)]
 Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
@@ -88,6 +90,8 @@ class Database:
             connect_args={"application_name": "percorso", "options": "-c timezone=UTC -c lock_timeout=30s"},
         )
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self.settings: Settings | None = None
+        """What units of work know of the configuration (secrets of links, public address); `furnish` sets it."""
 
     @contextmanager
     def work(self, workspace_id: int) -> Iterator[Session]:
@@ -105,6 +109,7 @@ class Database:
     def _scoped(self, scope: str, workspace_id: int | None) -> Iterator[Session]:
         with self._sessions() as session:
             session.info["workspace_id"] = workspace_id
+            session.info["settings"] = self.settings
             session.info["after_commit"] = []
             with session.begin():
                 session.execute(text("SELECT set_config('percorso.workspace', :scope, true)"), {"scope": scope})
@@ -129,6 +134,14 @@ def workspace_of(session: Session) -> int:
     if workspace_id is None:
         raise LookupError("This unit of work belongs to no single workspace.")
     return int(workspace_id)
+
+
+def settings_of(session: Session) -> Settings:
+    """The configuration of the house this unit of work runs in; raises LookupError where no house was furnished."""
+    settings = session.info.get("settings")
+    if not isinstance(settings, Settings):
+        raise LookupError("This unit of work's database has no settings: set `database.settings`, as `furnish` does.")
+    return settings
 
 
 @event.listens_for(Session, "do_orm_execute")

@@ -36,6 +36,7 @@ def furnish(settings: Settings, *, clock: Clock | None = None, database: Databas
         database: a test's own; else one is opened.
     """
     database = database or Database(settings.database_url, settings.pool_size)
+    database.settings = settings
     redis = Redis.from_url(settings.redis_url, socket_timeout=10, socket_connect_timeout=5)
     if clock is None:
         clock = DatabaseClock(database.engine) if settings.demo else SystemClock()
