@@ -7,12 +7,13 @@ A row of another workspace is therefore invisible even to raw SQL.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any
 
+import msgspec
 from sqlalchemy import BigInteger, Date, DateTime, Identity, MetaData, Text, create_engine, event, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import (
@@ -142,6 +143,15 @@ def settings_of(session: Session) -> Settings:
     if not isinstance(settings, Settings):
         raise LookupError("This unit of work's database has no settings: set `database.settings`, as `furnish` does.")
     return settings
+
+
+def as_rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows for one bulk statement: `... FROM json_to_recordset(CAST(:rows AS json)) AS r(id bigint, at timestamptz, ...)`.
+
+    One parameter whatever the number of rows and the types of their columns (JSON and arrays among them, which
+    `unnest` cannot take), so a batch is one statement and one plan.
+    """
+    return msgspec.json.encode(rows).decode()
 
 
 @event.listens_for(Session, "do_orm_execute")

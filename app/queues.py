@@ -10,7 +10,6 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
-from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 from sqlalchemy.orm import Session
 
@@ -18,18 +17,27 @@ from app.db import after_commit, workspace_of
 
 log = structlog.get_logger()
 
-STAGES = ("enrol", "advance", "gate", "deliver", "track")
+STAGES = ("enrol", "advance", "gate", "deliver")
 """Stages in path order; each has a queue of its name, and workers serve them last first, so that what is nearest to
 a mailbox goes out before new work is taken in."""
 
-PARALLEL = {"enrol": 1, "advance": 2, "gate": 1, "deliver": 2, "track": 1}
-"""How many workers may drain one stage of one workspace at once. `enrol` is one: events of a person keep their order."""
+PARALLEL = {"enrol": 1, "advance": 2, "gate": 1, "deliver": 2}
+"""How many workers are woken for one stage of one workspace. `enrol` and `gate` also take a lock of their own: events
+of a person keep their order, and a frequency cap cannot be passed by two judges at once."""
 
-_AGAIN_SECONDS = 60
+BELL_SECONDS = 10
+"""How long a bell that nobody answered stays rung: a worker killed between taking the signal and starting on it
+delays its work by this much at most (the timer's sweep rings again)."""
+
+JOB_SECONDS = 600
+"""RQ's limit on one drain; far above `drain_seconds` plus one batch, as it only ends a worker that hangs."""
 
 
 class Signals:
     """Rings the doorbells.
+
+    A bell is a Redis key that lives from the ring until a worker begins to drain. Rings in between change nothing;
+    a ring after it starts another drain, so nothing that was committed before a ring can be overlooked.
 
     Args:
         redis: connection to Redis or Valkey.
@@ -43,34 +51,28 @@ class Signals:
         """Wake up to `PARALLEL[stage]` workers. Never raises for a lost Redis: the sweep rings again."""
         try:
             for lane in range(PARALLEL[stage]):
-                try:
+                if self._redis.set(_bell(stage, workspace_id, lane), 1, nx=True, ex=BELL_SECONDS):
                     self._queues[stage].enqueue_call(
                         "app.worker.drain",
                         args=(stage, workspace_id, lane),
-                        job_id=f"{stage}-{workspace_id}-{lane}",
-                        unique=True,
-                        timeout=60,
+                        timeout=JOB_SECONDS,
                         result_ttl=0,
-                        failure_ttl=0,
+                        failure_ttl=60,
                     )
-                except DuplicateJobError:
-                    # Already waiting or running; a running one may have looked before our rows were committed.
-                    self._redis.set(again_key(stage, workspace_id), 1, ex=_AGAIN_SECONDS)
         except RedisError as error:
             log.warning("signal_lost", stage=stage, workspace_id=workspace_id, error=str(error))
 
-    def asked_again(self, stage: str, workspace_id: int) -> bool:
-        """Whether somebody rang while the stage was being drained; asking clears it."""
-        return bool(self._redis.getdel(again_key(stage, workspace_id)))
+    def answer(self, stage: str, workspace_id: int, lane: int) -> None:
+        """Say that a drain begins: rings from here on count anew."""
+        self._redis.delete(_bell(stage, workspace_id, lane))
 
     def depth(self) -> dict[str, int]:
         """Waiting signals by stage."""
         return {stage: queue.count for stage, queue in self._queues.items()}
 
 
-def again_key(stage: str, workspace_id: int) -> str:
-    """The Redis key that says "look once more"."""
-    return f"percorso:again:{stage}:{workspace_id}"
+def _bell(stage: str, workspace_id: int, lane: int) -> str:
+    return f"percorso:bell:{stage}:{workspace_id}:{lane}"
 
 
 _signals: list[Signals] = []

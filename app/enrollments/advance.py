@@ -1,0 +1,200 @@
+"""Advance: every passage that is due takes as many steps as it can; what it wants said becomes planned messages.
+
+The core (`journey/advance.py`) decides; this module claims, supplies facts, and writes back in one transaction with
+SKIP LOCKED, so that a step and its message exist together or not at all. A passage that raises steps aside for an hour
+with its error on the row.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.audience import facts as audience
+from app.audience.facts import Facts
+from app.db import Ran, as_rows, workspace_of
+from app.enrollments import passages, programs
+from app.enrollments.passages import Inside
+from app.journey import advance, entry
+from app.journey.advance import Decision, Send, SetFields
+from app.journey.program import Program
+from app.messages.plan import Planned, plan
+from app.queues import signal
+
+log = structlog.get_logger()
+
+QUERIES = 12
+"""At most this many statements a batch: claim, programs, facts (4), past events, update, visits, cancelled messages,
+planned messages, contact fields."""
+
+STEP_ASIDE = timedelta(hours=1)
+
+_CLAIM = text(
+    f"""
+    SELECT {passages.COLUMNS}
+    FROM enrollments e
+    WHERE e.workspace_id = :workspace_id AND e.status = 'active' AND e.wake_at <= :now
+        AND EXISTS (SELECT 1 FROM workflows w WHERE w.workspace_id = e.workspace_id AND w.id = e.workflow_id
+            AND w.status <> 'paused')
+    ORDER BY e.wake_at
+    LIMIT :limit
+    FOR UPDATE OF e SKIP LOCKED
+    """
+)
+_PAST = text(
+    """
+    SELECT contact_id, booking_reference, type, ordered_at FROM events
+    WHERE workspace_id = :workspace_id AND contact_id = ANY(:contact_ids) AND type = ANY(:types)
+        AND quarantined IS NULL
+    ORDER BY ordered_at, id
+    """
+)
+_SET = text(
+    """
+    UPDATE contacts c SET attributes = c.attributes || r.attributes,
+        first_name = CASE WHEN r.given ? 'first_name' THEN r.given ->> 'first_name' ELSE c.first_name END,
+        last_name = CASE WHEN r.given ? 'last_name' THEN r.given ->> 'last_name' ELSE c.last_name END,
+        language = CASE WHEN r.given ? 'language' THEN r.given ->> 'language' ELSE c.language END,
+        zone = CASE WHEN r.given ? 'zone' THEN r.given ->> 'zone' ELSE c.zone END,
+        country = CASE WHEN r.given ? 'country' THEN r.given ->> 'country' ELSE c.country END,
+        tags = ARRAY(SELECT DISTINCT tag FROM unnest(c.tags || r.add_tags) AS tag
+            WHERE tag <> ALL (r.remove_tags) ORDER BY tag),
+        updated_at = :now
+    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, attributes jsonb, given jsonb, add_tags text[],
+        remove_tags text[])
+    WHERE c.workspace_id = :workspace_id AND c.id = r.contact_id
+    """
+)
+
+
+def run(session: Session, now: datetime, limit: int) -> Ran:
+    """Let up to `limit` due passages of one workspace take their steps."""
+    workspace_id = workspace_of(session)
+    claimed = session.execute(_CLAIM, {"workspace_id": workspace_id, "now": now, "limit": limit}).all()
+    if not claimed:
+        return Ran(0, False)
+    rows = [passages.from_row(row) for row in claimed]
+    known = programs.of_versions(session, {row.version_id for row in rows})
+    facts = audience.load(session, [row.who for row in rows], now)
+    past = _past(session, workspace_id, rows, known)
+    planned: list[Planned] = []
+    visits: list[tuple[Inside, Decision]] = []
+    left: list[tuple[Inside, str]] = []
+    fields: list[tuple[int, SetFields]] = []
+    for row in rows:
+        try:
+            moved = _steps(known[row.version_id], row, facts, past, now)
+        except Exception as error:
+            # One poisoned row never stops the line: it waits an hour, with its error where the marketer sees it.
+            row.attempts += 1
+            row.error, row.retry_at, row.changed = f"{type(error).__name__}: {error}", now + STEP_ASIDE, True
+            log.exception("passage_stepped_aside", enrollment_id=row.id, workflow_id=row.workflow_id)
+            continue
+        row.attempts = 0
+        row.become(moved.state, now)
+        visits += [(row, decision) for decision in moved.trace]
+        for effect in moved.effects:
+            if isinstance(effect, Send):
+                planned += _planned(row, effect, now)
+            elif isinstance(effect, SetFields) and effect.target == "contact":
+                fields.append((row.contact_id, effect))
+        if moved.state.status == "exited" and not moved.effects:
+            left.append((row, moved.state.reason or "exit"))
+    passages.write(session, rows, now)
+    passages.write_visits(session, visits)
+    passages.cancel_messages(session, left, now)
+    plan(session, planned, now)
+    _set_fields(session, workspace_id, fields, now)
+    if any(row.state.wake_at and row.state.wake_at <= now and not row.error for row in rows):
+        signal(session, "advance")
+    return Ran(len(rows), len(rows) == limit)
+
+
+def _steps(
+    program: Program, row: Inside, loaded: Mapping[Any, Facts], past: Mapping[int, Sequence[Any]], now: datetime
+) -> advance.Advanced:
+    facts = row.facts(loaded)
+    booking = facts["booking"]
+    over_all = past.get(row.contact_id, ())
+    facts["contact_events"] = [(each.type, each.ordered_at) for each in over_all]
+    facts["past_events"] = [
+        (each.type, each.ordered_at)
+        for each in over_all
+        if booking is None or each.booking_reference == booking["reference"]
+    ]
+    ended = entry.exit_by_state(program, facts, now)
+    if ended:
+        return advance.leave(row.state, ended.reason, ended.outcome, ended.sentence, now)
+    return advance.advance(program, row.state, facts, now)
+
+
+def _past(
+    session: Session, workspace_id: int, rows: Sequence[Inside], known: Mapping[int, Program]
+) -> Mapping[int, Sequence[Any]]:
+    """Contact → events that any of these programs listens to; one query, none where nobody listens."""
+    types = sorted({kind for program in known.values() for kind in program.listens_to})
+    found: dict[int, list[Any]] = defaultdict(list)
+    contact_ids = sorted({row.contact_id for row in rows})
+    for row in session.execute(_PAST, {"workspace_id": workspace_id, "contact_ids": contact_ids, "types": types}):
+        found[row.contact_id].append(row)
+    return found
+
+
+def _planned(row: Inside, send: Send, now: datetime) -> list[Planned]:
+    """The message of one send effect, over the first channel it names (fallback over channels comes with those)."""
+    event = dict(row.event)
+    return [
+        Planned(
+            contact_id=row.contact_id,
+            enrollment_id=row.id,
+            workflow_id=row.workflow_id,
+            version_id=row.version_id,
+            step_id=send.step_id,
+            visit=send.visit,
+            property_id=row.property_id,
+            booking_id=row.booking_id,
+            channel=send.channels[0],
+            template=send.template,
+            class_=send.class_,
+            topic=send.topic,
+            priority=send.priority,
+            due_at=now,
+            latest=send.latest,
+            passage={
+                "event": event,
+                "enrollment": {
+                    "id": row.id,
+                    "key": row.key,
+                    "entered_at": row.entered_at,
+                    "fields": dict(row.state.fields),
+                },
+            },
+        )
+    ]
+
+
+def _set_fields(session: Session, workspace_id: int, fields: Sequence[tuple[int, SetFields]], now: datetime) -> None:
+    """Write what `set` steps say of contacts: one statement. Two passages of one person keep the order of the batch."""
+    if not fields:
+        return
+    merged: dict[int, dict[str, Any]] = {}
+    for contact_id, effect in fields:
+        row = merged.setdefault(
+            contact_id, {"contact_id": contact_id, "attributes": {}, "given": {}, "add_tags": [], "remove_tags": []}
+        )
+        for path, value in effect.values.items():
+            where, _, key = path.partition(".")
+            if where == "attributes":
+                row["attributes"][key] = value
+            else:
+                row["given"][where] = value
+        row["add_tags"] += effect.add_tags
+        row["remove_tags"] += effect.remove_tags
+    parameters = {"workspace_id": workspace_id, "rows": as_rows(list(merged.values())), "now": now}
+    session.execute(_SET, parameters)

@@ -1,0 +1,291 @@
+"""Enrol: recorded events meet the rules of the live workflows. Who starts, is refreshed, is heard, leaves.
+
+A batch is a fixed number of queries (`QUERIES`), whatever it holds. An event that cannot be dealt with steps aside for
+an hour with its error and never stops the line.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.audience import facts as audience
+from app.audience.facts import Facts, Who
+from app.db import Ran, as_rows, workspace_of
+from app.enrollments import passages, programs
+from app.enrollments.passages import Inside
+from app.enrollments.programs import Live
+from app.journey import advance, entry
+from app.journey.advance import Decision
+from app.journey.entry import Enter, Event, NotEntered, Refresh, Restart
+from app.journey.program import Program
+from app.queues import signal
+
+log = structlog.get_logger()
+
+QUERIES = 17
+"""At most this many statements a batch: lock, claim, live workflows, their programs, passages, programs of the versions
+people are pinned to, facts (4), past events, ids, insert, update, visits, cancelled messages, refusals and the work
+rows."""
+
+STEP_ASIDE = timedelta(hours=1)
+
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('enrol', :workspace_id))")
+_CLAIM = text(
+    """
+    SELECT w.contact_id, w.event_pk, w.attempts, e.event_id, e.type, e.occurred_at, e.ordered_at, e.property_id,
+        e.booking_id, e.booking_reference, e.data
+    FROM event_work w
+    JOIN events e ON e.workspace_id = w.workspace_id AND e.contact_id = w.contact_id AND e.id = w.event_pk
+        AND e.received_at = w.received_at
+    WHERE w.workspace_id = :workspace_id AND (w.not_before IS NULL OR w.not_before <= :now)
+    ORDER BY w.event_pk
+    LIMIT :limit
+    FOR UPDATE OF w SKIP LOCKED
+    """
+)
+_PASSAGES = text(
+    f"""
+    SELECT {passages.COLUMNS}, e.status <> 'active' AND EXISTS (
+        SELECT 1 FROM messages m WHERE m.workspace_id = e.workspace_id AND m.enrollment_id = e.id
+            AND m.state IN ('planned', 'deferred', 'ready')
+    ) AS has_open
+    FROM enrollments e
+    WHERE e.workspace_id = :workspace_id AND e.contact_id = ANY(:contact_ids)
+    ORDER BY e.id
+    FOR UPDATE OF e
+    """
+)
+_PAST = text(
+    """
+    SELECT contact_id, booking_reference, type, ordered_at FROM events
+    WHERE workspace_id = :workspace_id AND contact_id = ANY(:contact_ids) AND type = ANY(:types)
+        AND quarantined IS NULL
+    ORDER BY ordered_at, id
+    """
+)
+_REFUSALS = text(
+    """
+    INSERT INTO entry_refusals (workspace_id, contact_id, workflow_id, version_id, event_pk, code, detail, at)
+    SELECT :workspace_id, contact_id, workflow_id, version_id, event_pk, code, detail, :now
+    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, workflow_id bigint, version_id bigint,
+        event_pk bigint, code text, detail jsonb)
+    ON CONFLICT DO NOTHING
+    """
+)
+_DONE = text(
+    """
+    WITH r AS (SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, event_pk bigint, error text)),
+    failed AS (
+        UPDATE event_work w SET attempts = w.attempts + 1, not_before = :aside, error = r.error
+        FROM r WHERE w.workspace_id = :workspace_id AND w.contact_id = r.contact_id AND w.event_pk = r.event_pk
+            AND r.error IS NOT NULL
+    )
+    DELETE FROM event_work w USING r
+    WHERE w.workspace_id = :workspace_id AND w.contact_id = r.contact_id AND w.event_pk = r.event_pk
+        AND r.error IS NULL
+    """
+)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What the events of one batch have led to so far."""
+
+    now: datetime
+    live: Sequence[Live]
+    pinned: Mapping[int, Program]
+    facts: Mapping[Who, Facts]
+    past: Mapping[int, Sequence[tuple[str | None, str, datetime]]]
+    by_contact: dict[int, list[Inside]]
+    open_messages: set[int]
+    visits: list[tuple[Inside, Decision]] = field(default_factory=list)
+    left: list[tuple[Inside, str]] = field(default_factory=list)
+    refusals: list[dict[str, Any]] = field(default_factory=list)
+
+    def facts_of(self, who: Who, event: Mapping[str, Any], reference: str | None) -> Facts:
+        """The person's facts with what is known to have happened to them, over all and for one booking."""
+        over_all = self.past.get(who.contact_id, ())
+        return {
+            **self.facts[who],
+            "event": event,
+            "contact_events": [(kind, at) for _, kind, at in over_all],
+            "past_events": [(kind, at) for of, kind, at in over_all if reference is None or of == reference],
+        }
+
+
+def run(session: Session, now: datetime, limit: int) -> Ran:
+    """Deal with up to `limit` recorded events of one workspace, in the order they were recorded."""
+    workspace_id = workspace_of(session)
+    # One at a time in a workspace: two workers could otherwise take a booking and its cancellation apart.
+    session.execute(_LOCK, {"workspace_id": workspace_id})
+    work = session.execute(_CLAIM, {"workspace_id": workspace_id, "now": now, "limit": limit}).all()
+    if not work:
+        return Ran(0, False)
+    batch = _load(session, workspace_id, work, now)
+    outcome = [{"contact_id": row.contact_id, "event_pk": row.event_pk, "error": _deal(batch, row)} for row in work]
+    _write(session, workspace_id, batch)
+    session.execute(_DONE, {"workspace_id": workspace_id, "rows": as_rows(outcome), "aside": now + STEP_ASIDE})
+    if any(row.new or row.changed for rows in batch.by_contact.values() for row in rows):
+        signal(session, "advance")
+    # What waited for these events may be judged now.
+    signal(session, "gate")
+    return Ran(len(work), len(work) == limit)
+
+
+def _load(session: Session, workspace_id: int, work: Sequence[Any], now: datetime) -> _Batch:
+    contact_ids = sorted({row.contact_id for row in work})
+    live = programs.live(session)
+    by_contact: dict[int, list[Inside]] = defaultdict(list)
+    open_messages: set[int] = set()
+    for row in session.execute(_PASSAGES, {"workspace_id": workspace_id, "contact_ids": contact_ids}):
+        by_contact[row.contact_id].append(passages.from_row(row))
+        if row.has_open:
+            open_messages.add(row.id)
+    inside = [row for rows in by_contact.values() for row in rows]
+    pinned = programs.of_versions(session, {row.version_id for row in inside} | {each.version_id for each in live})
+    wanted = [Who(row.contact_id, row.booking_id, row.property_id) for row in work] + [row.who for row in inside]
+    types = sorted({kind for program in pinned.values() for kind in program.listens_to})
+    past: dict[int, list[tuple[str | None, str, datetime]]] = defaultdict(list)
+    parameters = {"workspace_id": workspace_id, "contact_ids": contact_ids, "types": types}
+    for row in session.execute(_PAST, parameters):
+        past[row.contact_id].append((row.booking_reference, row.type, row.ordered_at))
+    facts = audience.load(session, wanted, now)
+    return _Batch(now, live, pinned, facts, past, by_contact, open_messages)
+
+
+def _deal(batch: _Batch, row: Any) -> str | None:
+    """One event: first what it means to those inside, then who may start. Returns an error's text, or None."""
+    event = Event(row.type, row.ordered_at, row.data, row.booking_reference, row.event_id)
+    as_fact = {**row.data, "id": row.event_id, "type": row.type, "occurred_at": row.occurred_at}
+    who = Who(row.contact_id, row.booking_id, row.property_id)
+    before = len(batch.visits), len(batch.left), len(batch.refusals)
+    kept = [(each, each.state, each.ended_at, each.changed) for each in batch.by_contact[row.contact_id]]
+    try:
+        for inside in kept:
+            _inside(batch, inside[0], event)
+        for live in batch.live:
+            if event.type in live.program.starts_on:
+                _at_the_door(batch, live, event, as_fact, who, row)
+    except Exception as error:
+        # Whatever is wrong with this one event or the program it met, the others must go on; nothing half-done stays.
+        del batch.visits[before[0] :], batch.left[before[1] :], batch.refusals[before[2] :]
+        for each, state, ended_at, changed in kept:
+            each.state, each.ended_at, each.changed = state, ended_at, changed
+        batch.by_contact[row.contact_id] = [each for each, *_ in kept]
+        log.exception("event_stepped_aside", event_pk=row.event_pk, type=row.type)
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _inside(batch: _Batch, row: Inside, event: Event) -> None:
+    """What an event means to one passage: its goal, its end, or what it waits for."""
+    program = batch.pinned[row.version_id]
+    if event.type not in program.listens_to:
+        return
+    reference = row.facts(batch.facts)["booking"]["reference"] if row.booking_id else None
+    facts = {**row.facts(batch.facts), **_history(batch, row, reference)}
+    if row.state.status != "active" and row.id not in batch.open_messages:
+        return
+    reached = entry.goal_by_event(program, event, facts, batch.now)
+    if reached and not row.goal_at:
+        row.goal_at, row.goal_value, row.changed = event.occurred_at, reached.value, True
+        batch.visits.append((row, Decision("", "goal", reached.sentence, batch.now)))
+    ended = entry.exit_by_event(program, event, facts, batch.now)
+    if ended:
+        batch.left.append((row, ended.reason))
+        if row.state.status == "active":
+            _take(batch, row, advance.leave(row.state, ended.reason, ended.outcome, ended.sentence, batch.now))
+    elif row.state.status == "active":
+        heard = advance.hear(program, row.state, event, facts, batch.now)
+        if heard:
+            _take(batch, row, heard)
+
+
+def _at_the_door(
+    batch: _Batch, live: Live, event: Event, as_fact: Mapping[str, Any], who: Who, recorded: Any
+) -> None:
+    """Whether an event starts a passage."""
+    earlier = [row for row in batch.by_contact[who.contact_id] if row.workflow_id == live.workflow_id]
+    facts = batch.facts_of(who, as_fact, event.booking)
+    verdict: Enter | Refresh | Restart | NotEntered
+    if live.status == "paused":
+        sentence = {"en": "The workflow was paused.", "it": "Il percorso era in pausa."}
+        verdict = NotEntered("paused", sentence)
+    else:
+        verdict = entry.on_event(live.program, event, facts, [row.earlier for row in earlier], batch.now)
+    if isinstance(verdict, NotEntered):
+        batch.refusals.append(
+            {
+                "contact_id": who.contact_id,
+                "workflow_id": live.workflow_id,
+                "version_id": live.version_id,
+                "event_pk": recorded.event_pk,
+                "code": verdict.code,
+                "detail": {"sentence": verdict.sentence, "key": verdict.key},
+            }
+        )
+        return
+    active = next((row for row in earlier if row.key == verdict.key and row.state.status == "active"), None)
+    if isinstance(verdict, Refresh) and active:
+        active.event = as_fact
+        moved = advance.rebind(batch.pinned[active.version_id], active.state, active.facts(batch.facts), batch.now)
+        if moved:
+            _take(batch, active, moved)
+        active.changed = True
+        batch.visits.append((active, Decision("", "refreshed", verdict.sentence, batch.now)))
+        return
+    if isinstance(verdict, Restart) and active:
+        _take(batch, active, advance.leave(active.state, "restarted", None, verdict.sentence, batch.now))
+        batch.left.append((active, "restarted"))
+    state = advance.start(live.program, verdict.key, facts, batch.now)
+    started = Inside(
+        contact_id=who.contact_id,
+        id=0,
+        workflow_id=live.workflow_id,
+        version_id=live.version_id,
+        key=verdict.key,
+        passage=1 + sum(row.key == verdict.key for row in earlier),
+        booking_id=who.booking_id,
+        property_id=who.property_id,
+        event=as_fact,
+        event_pk=recorded.event_pk,
+        state=state,
+        entered_at=state.entered_at,
+        new=True,
+    )
+    batch.by_contact[who.contact_id].append(started)
+    batch.visits.append((started, Decision("", "entered", verdict.sentence, batch.now)))
+
+
+def _history(batch: _Batch, row: Inside, reference: str | None) -> Facts:
+    over_all = batch.past.get(row.contact_id, ())
+    return {
+        "contact_events": [(kind, at) for _, kind, at in over_all],
+        "past_events": [(kind, at) for of, kind, at in over_all if reference is None or of == reference],
+    }
+
+
+def _take(batch: _Batch, row: Inside, moved: advance.Advanced) -> None:
+    row.become(moved.state, batch.now)
+    batch.visits += [(row, decision) for decision in moved.trace]
+
+
+def _write(session: Session, workspace_id: int, batch: _Batch) -> None:
+    rows = [row for of_contact in batch.by_contact.values() for row in of_contact]
+    fresh = [row for row in rows if row.new]
+    for row, number in zip(fresh, passages.allot(session, len(fresh)), strict=True):
+        row.id = number
+    passages.write(session, rows, batch.now)
+    passages.write_visits(session, batch.visits)
+    passages.cancel_messages(session, batch.left, batch.now)
+    if batch.refusals:
+        parameters = {"workspace_id": workspace_id, "rows": as_rows(batch.refusals), "now": batch.now}
+        session.execute(_REFUSALS, parameters)

@@ -1,0 +1,215 @@
+"""Passages in memory and in the table: read for a batch, written back for a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.audience.facts import Facts, Who, with_passage
+from app.db import as_rows, workspace_of
+from app.journey.advance import Decision, State, from_json, to_json
+from app.journey.entry import Passage as Earlier
+
+COLUMNS = (
+    "e.contact_id, e.id, e.workflow_id, e.version_id, e.key, e.passage, e.booking_id, e.property_id, e.event,"
+    " e.status, e.state, e.entered_at, e.ended_at, e.attempts"
+)
+
+
+@dataclass(slots=True)
+class Inside:
+    """One passage while a batch works on it. `new` and `changed` say what must be written."""
+
+    contact_id: int
+    id: int
+    workflow_id: int
+    version_id: int
+    key: str
+    passage: int
+    booking_id: int | None
+    property_id: int | None
+    event: Mapping[str, Any]
+    event_pk: int | None
+    state: State
+    entered_at: datetime
+    ended_at: datetime | None = None
+    attempts: int = 0
+    error: str | None = None
+    retry_at: datetime | None = None
+    goal_at: datetime | None = None
+    goal_value: int | None = None
+    new: bool = False
+    changed: bool = False
+
+    @property
+    def who(self) -> Who:
+        """Whose facts it needs."""
+        return Who(self.contact_id, self.booking_id, self.property_id)
+
+    @property
+    def earlier(self) -> Earlier:
+        """As the entry rules see it."""
+        return Earlier(self.key, self.state.status, self.entered_at, self.ended_at)
+
+    def facts(self, loaded: Mapping[Who, Facts]) -> Facts:
+        """What this passage sees: the person's facts with its own event and fields."""
+        enrollment = {"id": self.id, "key": self.key, "entered_at": self.entered_at, "fields": self.state.fields}
+        return with_passage(loaded[self.who], self.event, enrollment)
+
+    def become(self, state: State, now: datetime) -> None:
+        """Take on a new state."""
+        if state.status != "active" and self.state.status == "active":
+            self.ended_at = now
+        self.state = state
+        self.changed = True
+
+
+def from_row(row: Any) -> Inside:
+    """From a row with `COLUMNS`."""
+    event = dict(row.event)
+    if isinstance(event.get("occurred_at"), str):
+        event["occurred_at"] = datetime.fromisoformat(event["occurred_at"])
+    return Inside(
+        contact_id=row.contact_id,
+        id=row.id,
+        workflow_id=row.workflow_id,
+        version_id=row.version_id,
+        key=row.key,
+        passage=row.passage,
+        booking_id=row.booking_id,
+        property_id=row.property_id,
+        event=event,
+        event_pk=None,
+        state=from_json(row.state),
+        entered_at=row.entered_at,
+        ended_at=row.ended_at,
+        attempts=row.attempts,
+    )
+
+
+_INSERT = text(
+    """
+    INSERT INTO enrollments (workspace_id, contact_id, id, workflow_id, version_id, key, passage, booking_id,
+        property_id, event_pk, event, status, state, step_id, wake_at, waits_for, entered_at, ended_at, end_reason,
+        outcome, goal_at, goal_value)
+    SELECT :workspace_id, contact_id, id, workflow_id, version_id, key, passage, booking_id,
+        property_id, event_pk, event, status, state, step_id, wake_at, waits_for, entered_at, ended_at, end_reason,
+        outcome, goal_at, goal_value
+    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, id bigint, workflow_id bigint,
+        version_id bigint, key text, passage int, booking_id bigint, property_id bigint, event_pk bigint, event jsonb,
+        status text, state jsonb, step_id text, wake_at timestamptz, waits_for text[], entered_at timestamptz,
+        ended_at timestamptz, end_reason text, outcome text, goal_at timestamptz, goal_value bigint)
+    """
+)
+_UPDATE = text(
+    """
+    UPDATE enrollments e SET event = r.event, status = r.status, state = r.state, step_id = r.step_id,
+        wake_at = r.wake_at, waits_for = r.waits_for, ended_at = r.ended_at, end_reason = r.end_reason,
+        outcome = r.outcome, goal_at = coalesce(e.goal_at, r.goal_at), goal_value = coalesce(e.goal_value, r.goal_value),
+        attempts = r.attempts, error = r.error, error_at = CASE WHEN r.error IS NULL THEN NULL ELSE :now END
+    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, id bigint, event jsonb, status text,
+        state jsonb, step_id text, wake_at timestamptz, waits_for text[], ended_at timestamptz, end_reason text,
+        outcome text, goal_at timestamptz, goal_value bigint, attempts int, error text)
+    WHERE e.workspace_id = :workspace_id AND e.contact_id = r.contact_id AND e.id = r.id
+    """
+)
+_VISITS = text(
+    """
+    INSERT INTO step_visits (workspace_id, contact_id, enrollment_id, workflow_id, step_id, code, detail, at)
+    SELECT :workspace_id, contact_id, enrollment_id, workflow_id, step_id, code, detail, at
+    FROM json_to_recordset(CAST(:rows AS json)) WITH ORDINALITY AS r(contact_id bigint, enrollment_id bigint,
+        workflow_id bigint, step_id text, code text, detail jsonb, at timestamptz, place bigint)
+    ORDER BY place
+    """
+)
+_CANCEL = text(
+    """
+    UPDATE messages m SET state = 'cancelled', reason = r.reason, rule = 'R60', ended_at = :now
+    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, enrollment_id bigint, reason text)
+    WHERE m.workspace_id = :workspace_id AND m.contact_id = r.contact_id AND m.enrollment_id = r.enrollment_id
+        AND m.state IN ('planned', 'deferred', 'ready')
+    """
+)
+
+
+def allot(session: Session, count: int) -> list[int]:
+    """`count` fresh enrollment ids, in one query: their visits and messages can then be written in the same batch."""
+    if not count:
+        return []
+    query = text("SELECT nextval(pg_get_serial_sequence('enrollments', 'id')) FROM generate_series(1, :count)")
+    return [int(row[0]) for row in session.execute(query, {"count": count})]
+
+
+def write(session: Session, rows: Sequence[Inside], now: datetime) -> None:
+    """Insert what is new, update what has changed: two statements at most."""
+    fresh = [_as_row(row) for row in rows if row.new]
+    known = [_as_row(row) for row in rows if row.changed and not row.new]
+    workspace_id = workspace_of(session)
+    if fresh:
+        session.execute(_INSERT, {"workspace_id": workspace_id, "rows": as_rows(fresh)})
+    if known:
+        session.execute(_UPDATE, {"workspace_id": workspace_id, "rows": as_rows(known), "now": now})
+
+
+def write_visits(session: Session, visits: Sequence[tuple[Inside, Decision]]) -> None:
+    """Keep the trace: one statement."""
+    if not visits:
+        return
+    rows = [
+        {
+            "contact_id": row.contact_id,
+            "enrollment_id": row.id,
+            "workflow_id": row.workflow_id,
+            "step_id": decision.step_id,
+            "code": decision.code,
+            "detail": {"sentence": decision.sentence, "inputs": decision.inputs},
+            "at": decision.at,
+        }
+        for row, decision in visits
+    ]
+    session.execute(_VISITS, {"workspace_id": workspace_of(session), "rows": as_rows(rows)})
+
+
+def cancel_messages(session: Session, left: Sequence[tuple[Inside, str]], now: datetime) -> None:
+    """End what was planned for passages that an exit rule ended: one statement.
+
+    Only for exits that come from outside the steps: what a passage planned just before its own last step must go out.
+    """
+    if not left:
+        return
+    rows = [{"contact_id": row.contact_id, "enrollment_id": row.id, "reason": f"exited:{why}"} for row, why in left]
+    session.execute(_CANCEL, {"workspace_id": workspace_of(session), "rows": as_rows(rows), "now": now})
+
+
+def _as_row(row: Inside) -> dict[str, Any]:
+    state = row.state
+    return {
+        "contact_id": row.contact_id,
+        "id": row.id,
+        "workflow_id": row.workflow_id,
+        "version_id": row.version_id,
+        "key": row.key,
+        "passage": row.passage,
+        "booking_id": row.booking_id,
+        "property_id": row.property_id,
+        "event_pk": row.event_pk,
+        "event": dict(row.event),
+        "status": state.status,
+        "state": to_json(state),
+        "step_id": state.step_id,
+        "wake_at": row.retry_at or state.wake_at,
+        "waits_for": list(state.waits_for),
+        "entered_at": row.entered_at,
+        "ended_at": row.ended_at,
+        "end_reason": state.reason,
+        "outcome": state.outcome,
+        "goal_at": row.goal_at,
+        "goal_value": row.goal_value,
+        "attempts": row.attempts,
+        "error": row.error,
+    }

@@ -1,0 +1,52 @@
+"""The compiled programs of published versions, kept per process: a version never changes, so it is read once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.db import workspace_of
+from app.enrollments.models import Workflow, WorkflowVersion
+from app.journey import program as programs
+from app.journey.program import Program
+
+_KEPT = 2_000
+_programs: dict[tuple[int, int], Program] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A workflow that takes people in."""
+
+    workflow_id: int
+    version_id: int
+    status: str
+    program: Program
+
+
+def of_versions(session: Session, version_ids: Iterable[int]) -> Mapping[int, Program]:
+    """Programs by version id; at most one query, none where all are known to this process."""
+    workspace_id = workspace_of(session)
+    wanted = set(version_ids)
+    missing = [version for version in wanted if (workspace_id, version) not in _programs]
+    if missing:
+        if len(_programs) > _KEPT:
+            _programs.clear()
+        query = select(WorkflowVersion.id, WorkflowVersion.program).where(WorkflowVersion.id.in_(missing))
+        for version_id, stored in session.execute(query):
+            _programs[workspace_id, version_id] = programs.from_json(stored)
+    return {version: _programs[workspace_id, version] for version in wanted if (workspace_id, version) in _programs}
+
+
+def live(session: Session) -> list[Live]:
+    """Every published workflow that is live or paused, by name; two queries at most."""
+    rows = session.execute(
+        select(Workflow.id, Workflow.live_version_id, Workflow.status)
+        .where(Workflow.status.in_(("live", "paused")), Workflow.live_version_id.is_not(None))
+        .order_by(Workflow.name)
+    ).all()
+    known = of_versions(session, {row.live_version_id for row in rows})
+    return [Live(row.id, row.live_version_id, row.status, known[row.live_version_id]) for row in rows]

@@ -1,0 +1,181 @@
+"""The worker and the timer: what an RQ worker runs, and the clockwork that rings for what signals missed.
+
+    python -m app.worker work     drains stages, woken by signals
+    python -m app.worker timer    every second: finds due work, frees expired leases, cleans up after killed workers
+
+Both may be killed at any instant. A killed worker's signal is rung again by the sweep within seconds; its database
+transaction is gone, its leases expire.
+"""
+
+from __future__ import annotations
+
+import os
+import signal as unix_signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from types import FrameType
+
+import structlog
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker
+from rq.registry import StartedJobRegistry
+from rq.serializers import JSONSerializer
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from app.config import Settings
+from app.db import Ran
+from app.delivery import deliver
+from app.enrollments import advance, enrol, exits
+from app.events.partitions import ensure_partitions
+from app.house import House, furnish
+from app.messages import gate
+from app.queues import STAGES
+
+log = structlog.get_logger()
+
+HEARTBEAT_SECONDS = 10
+"""A worker silent for this long is taken for dead. RQ's own default leaves a killed worker's job for 404 s or more."""
+
+
+def stages(house: House) -> Mapping[str, Callable[[int], Ran]]:
+    """Stage name → one batch of it for one workspace."""
+    batch = house.settings.batch
+
+    def within(run: Callable[[Session, datetime], Ran]) -> Callable[[int], Ran]:
+        def one_batch(workspace_id: int) -> Ran:
+            with house.database.work(workspace_id) as session:
+                return run(session, house.clock.now())
+
+        return one_batch
+
+    return {
+        "enrol": within(lambda session, now: enrol.run(session, now, batch)),
+        "advance": within(lambda session, now: advance.run(session, now, batch)),
+        "gate": within(lambda session, now: gate.run(session, now, batch, exits.left)),
+        "deliver": lambda workspace_id: deliver.run(house, workspace_id, batch, exits.left),
+    }
+
+
+_house: list[House] = []
+
+
+def drain(stage: str, workspace_id: int, lane: int) -> None:
+    """Take batches of one stage of one workspace until there are none, or for `drain_seconds` of real time.
+
+    What is left then is signalled again, so that other stages and workspaces have their turn.
+    """
+    house = _house[0]
+    house.signals.answer(stage, workspace_id, lane)
+    one_batch = stages(house)[stage]
+    stop = threading.Event()
+    limit = threading.Timer(house.settings.drain_seconds, stop.set)
+    limit.daemon = True
+    limit.start()
+    total = 0
+    try:
+        while not stop.is_set():
+            ran = one_batch(workspace_id)
+            total += ran.done
+            if not ran.more:
+                break
+    finally:
+        limit.cancel()
+        if total:
+            log.info("drained", stage=stage, workspace_id=workspace_id, lane=lane, done=total)
+    if stop.is_set():
+        house.signals.ring(stage, workspace_id)
+
+
+class Worker(SimpleWorker):
+    """RQ's SimpleWorker with lives short enough that a killed one is noticed within seconds."""
+
+    def get_heartbeat_ttl(self, job: object) -> int:
+        return HEARTBEAT_SECONDS
+
+
+def due(session: Session, now: datetime) -> list[tuple[str, int]]:
+    """(stage, workspace) pairs that have due work now, whether or not anybody rang. One query a stage."""
+    found: list[tuple[str, int]] = []
+    for stage, query in DUE.items():
+        found += [(stage, row.workspace_id) for row in session.execute(text(query), {"now": now})]
+    return found
+
+
+DUE = {
+    "enrol": "SELECT DISTINCT workspace_id FROM event_work WHERE not_before IS NULL OR not_before <= :now",
+    "advance": (
+        "SELECT DISTINCT e.workspace_id FROM enrollments e JOIN workflows w USING (workspace_id)"
+        " WHERE w.id = e.workflow_id AND w.status <> 'paused' AND e.status = 'active' AND e.wake_at <= :now"
+    ),
+    "gate": "SELECT DISTINCT workspace_id FROM messages WHERE state IN ('planned', 'deferred') AND due_at <= :now",
+    "deliver": "SELECT DISTINCT workspace_id FROM messages WHERE state = 'ready' AND due_at <= :now",
+}
+
+
+def tick(house: House) -> None:
+    """One turn of the timer: partitions, expired leases, forgotten work."""
+    now = house.clock.now()
+    with house.database.system() as session:
+        ensure_partitions(session, now)
+        deliver.recover(session, now)
+        waiting = due(session, now)
+    for stage, workspace_id in waiting:
+        house.signals.ring(stage, workspace_id)
+    for stage in STAGES:
+        StartedJobRegistry(
+            queue=Queue(stage, connection=house.redis, serializer=JSONSerializer),
+            serializer=JSONSerializer,
+        ).cleanup()
+
+
+def timer(house: House, every: timedelta = timedelta(seconds=1)) -> None:
+    """Tick until told to stop. A tick that fails is logged and the next one tries again."""
+    stop = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    unix_signal.signal(unix_signal.SIGTERM, end)
+    unix_signal.signal(unix_signal.SIGINT, end)
+    while not stop.wait(every.total_seconds()):
+        try:
+            tick(house)
+        except (OperationalError, RedisError) as error:
+            log.warning("tick_failed", error=str(error).splitlines()[0])
+
+
+def work(house: House) -> None:
+    """Serve every stage, the one nearest to the mailbox first, until SIGTERM."""
+    queues = [Queue(stage, connection=house.redis, serializer=JSONSerializer) for stage in reversed(STAGES)]
+    worker = Worker(
+        queues,
+        connection=house.redis,
+        serializer=JSONSerializer,
+        worker_ttl=20,
+        maintenance_interval=2,
+        job_monitoring_interval=3,
+    )
+    worker.work(logging_level="WARNING", with_scheduler=False)
+
+
+def main(arguments: list[str]) -> int:
+    """`work` or `timer`."""
+    house = furnish(Settings.from_env(os.environ))
+    _house[:] = [house]
+    if arguments == ["work"]:
+        work(house)
+    elif arguments == ["timer"]:
+        timer(house)
+    else:
+        print("usage: python -m app.worker work | timer", file=sys.stderr)
+        return 2
+    house.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
