@@ -1,26 +1,26 @@
-"""Plan: what a workflow or a broadcast wants said becomes a message row, once.
-
-The identity of a message is (enrollment, step, visit, channel): planning it again, after a crash or by a second worker,
-changes nothing.
-"""
+"""An effect of a step becomes a message row, once: its identity is (enrollment, step, visit, channel)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.db import as_rows, workspace_of
+from app.db import workspace_of
 from app.queues import signal
+
+CLASSES = ("transactional", "feedback", "marketing", "consent_request")
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One message to be. `latest`: never after (R59). `passage`: {event, enrollment} as the mail may speak of them."""
+    """A message that a step (or a broadcast) wants sent.
+
+    `class_` is fixed here for good (R20); `due_at` and `latest` are instants; a higher `priority` wins under a cap.
+    """
 
     contact_id: int
     enrollment_id: int | None
@@ -36,28 +36,47 @@ class Planned:
     topic: str | None
     priority: int
     due_at: datetime
-    latest: datetime | None
-    passage: Mapping[str, Any]
+    latest: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.class_ not in CLASSES:
+            raise ValueError(f"{self.class_!r} is no class of message; it is one of {', '.join(CLASSES)}.")
 
 
 _INSERT = text(
     """
     INSERT INTO messages (workspace_id, contact_id, enrollment_id, workflow_id, version_id, step_id, visit, property_id,
-        booking_id, channel, template, class, topic, priority, state, planned_at, due_at, latest, facts)
-    SELECT :workspace_id, contact_id, enrollment_id, workflow_id, version_id, step_id, visit, property_id,
-        booking_id, channel, template, class_, topic, priority, 'planned', :now, due_at, latest, passage
-    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, enrollment_id bigint, workflow_id bigint,
-        version_id bigint, step_id text, visit int, property_id bigint, booking_id bigint, channel text, template text,
-        class_ text, topic text, priority int, due_at timestamptz, latest timestamptz, passage jsonb)
+                          booking_id, channel, template, class, topic, priority, due_at, latest, state, planned_at)
+    SELECT :workspace_id, p.*, 'planned', :now
+    FROM unnest(CAST(:contact_id AS bigint[]), CAST(:enrollment_id AS bigint[]), CAST(:workflow_id AS bigint[]),
+                CAST(:version_id AS bigint[]), CAST(:step_id AS text[]), CAST(:visit AS integer[]),
+                CAST(:property_id AS bigint[]), CAST(:booking_id AS bigint[]), CAST(:channel AS text[]),
+                CAST(:template AS text[]), CAST(:class_ AS text[]), CAST(:topic AS text[]),
+                CAST(:priority AS integer[]), CAST(:due_at AS timestamptz[]), CAST(:latest AS timestamptz[])) AS p
     ON CONFLICT DO NOTHING
+    RETURNING id
     """
+)
+_FIELDS = (
+    *("contact_id", "enrollment_id", "workflow_id", "version_id", "step_id", "visit", "property_id", "booking_id"),
+    *("channel", "template", "class_", "topic", "priority", "due_at", "latest"),
 )
 
 
-def plan(session: Session, planned: Sequence[Planned], now: datetime) -> None:
-    """Write the rows, in state `planned`, and signal the gate. One statement whatever the number."""
-    if not planned:
-        return
-    rows = as_rows([asdict(each) for each in planned])
-    session.execute(_INSERT, {"workspace_id": workspace_of(session), "rows": rows, "now": now})
+def plan(session: Session, wanted: Sequence[Planned], now: datetime) -> list[int]:
+    """Write the messages that are not there yet; one query, and the signal `gate` after commit.
+
+    Args:
+        session: a unit of work of one workspace.
+        wanted: what to plan. A message whose identity exists already is passed over: a step taken twice sends once.
+        now: kept as `planned_at`.
+
+    Returns:
+        The ids of the new rows (fewer than asked for where some were there).
+    """
+    if not wanted:
+        return []
+    columns = {name: [getattr(one, name) for one in wanted] for name in _FIELDS}
+    ids = session.scalars(_INSERT, {"workspace_id": workspace_of(session), "now": now, **columns}).all()
     signal(session, "gate")
+    return list(ids)
