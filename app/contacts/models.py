@@ -152,7 +152,8 @@ class Booking(Owned, Base):
     reference: Mapped[str]
     property_id: Mapped[int | None] = mapped_column(BigInteger)
     status: Mapped[str]
-    """pending, confirmed, checked_in, checked_out, cancelled, no_show; for orders placed, shipped, delivered ..."""
+    """enquired, abandoned, pending, confirmed, checked_in, checked_out, cancelled, no_show; for orders abandoned, placed,
+    paid, shipped, delivered, cancelled, refunded."""
     arrival: Mapped[date | None]
     departure: Mapped[date | None]
     nights: Mapped[int | None]
@@ -163,12 +164,19 @@ class Booking(Owned, Base):
     currency: Mapped[str | None]
     channel: Mapped[str | None]
     language: Mapped[str | None]
+    room_type: Mapped[str | None]
+    rate: Mapped[str | None]
     data: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY, info=PERSONAL)
+    """Everything else that was reported of it, flat."""
     claims: Mapped[JsonList] = mapped_column(JSONB, server_default=text("'[]'::jsonb"), info=PERSONAL)
     revision: Mapped[int] = mapped_column(server_default=text("0"))
     """Grows each time the folded state really changed."""
     booked_at: Mapped[Instant | None]
     cancelled_at: Mapped[Instant | None]
+    checked_in_at: Mapped[Instant | None]
+    checked_out_at: Mapped[Instant | None]
+    replaced_by: Mapped[int | None] = mapped_column(BigInteger)
+    """The booking that an OTA made in place of this one, which it cancelled (X25): the pair is one modification."""
     created_at: Mapped[Instant]
     updated_at: Mapped[Instant]
 
@@ -177,6 +185,20 @@ class Booking(Owned, Base):
         ForeignKeyConstraint(["workspace_id", "contact_id"], ["contacts.workspace_id", "contacts.id"]),
         Index("ix_bookings_arrival", "workspace_id", "arrival"),
     )
+
+
+class IdentityLock(Owned, Base):
+    """Rows that exist only to be locked: 64-bit hashes of what names a person or booking nobody knows yet.
+
+    Two requests that bring the same new person at the same instant meet here, so that one creates and the other finds.
+    Unlogged, no key to anybody, and free to be emptied at any time.
+    """
+
+    __tablename__ = "identity_locks"
+
+    key: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+
+    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
 
 
 def display_name(contact: Any) -> str:

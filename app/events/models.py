@@ -25,6 +25,8 @@ class Source(Owned, Base):
     """At most two live: {secret (encrypted), created_at, expires_at}."""
     active: Mapped[bool] = mapped_column(server_default=text("true"))
     last_event_at: Mapped[Instant | None]
+    clock_ahead_at: Mapped[Instant | None]
+    """When it last dated an event more than five minutes into the future (X15)."""
     created_at: Mapped[Instant]
 
     __table_args__ = (UniqueConstraint("workspace_id", "slug"),)
@@ -92,6 +94,8 @@ class Event(Owned, Base):
     property_id: Mapped[int | None] = mapped_column(BigInteger)
     booking_id: Mapped[int | None] = mapped_column(BigInteger)
     booking_reference: Mapped[str | None]
+    unmapped: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Its type is not in the catalogue."""
     quarantined: Mapped[str | None]
     """Why the event is kept but not acted on (X15: dated more than a day ahead)."""
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, info=PERSONAL)

@@ -258,6 +258,7 @@ def upgrade() -> None:
         sa.Column("property_id", sa.BigInteger(), nullable=True),
         sa.Column("booking_id", sa.BigInteger(), nullable=True),
         sa.Column("booking_reference", sa.Text(), nullable=True),
+        sa.Column("unmapped", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("quarantined", sa.Text(), nullable=True),
         sa.Column("data", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "contact_id", "id", "received_at", name=op.f("pk_events")),
@@ -271,6 +272,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("booking_id IS NOT NULL"),
     )
     op.create_index("ix_events_contact", "events", ["workspace_id", "contact_id", "ordered_at"], unique=False)
+    op.create_table(
+        "identity_locks",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("key", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "key", name=op.f("pk_identity_locks")),
+        prefixes=["UNLOGGED"],
+    )
     op.create_table(
         "properties",
         sa.Column("workspace_id", sa.BigInteger(), nullable=False),
@@ -325,6 +333,7 @@ def upgrade() -> None:
         ),
         sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("last_event_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("clock_ahead_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_sources")),
         sa.UniqueConstraint("workspace_id", "slug", name=op.f("uq_sources_workspace_id_slug")),
@@ -466,6 +475,8 @@ def upgrade() -> None:
         sa.Column("currency", sa.Text(), nullable=True),
         sa.Column("channel", sa.Text(), nullable=True),
         sa.Column("language", sa.Text(), nullable=True),
+        sa.Column("room_type", sa.Text(), nullable=True),
+        sa.Column("rate", sa.Text(), nullable=True),
         sa.Column(
             "data", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
@@ -475,6 +486,9 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("booked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("checked_in_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("checked_out_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("replaced_by", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -736,6 +750,7 @@ def downgrade() -> None:
     op.drop_table("step_visits")
     op.drop_table("sources")
     op.drop_table("properties")
+    op.drop_table("identity_locks")
     op.drop_index("ix_events_contact", table_name="events")
     op.drop_index("ix_events_booking", table_name="events", postgresql_where=sa.text("booking_id IS NOT NULL"))
     op.drop_table("events")

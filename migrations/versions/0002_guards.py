@@ -17,6 +17,7 @@ OWNED = (
     "contact_aliases",
     "contact_merges",
     "bookings",
+    "identity_locks",
     "sources",
     "api_keys",
     "event_keys",
