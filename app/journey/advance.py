@@ -10,130 +10,101 @@ by then is held back by each send's `latest`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import TypeAdapter
+from app.journey.condition_tree import Condition
+from app.journey.conditions import evaluate, explain
+from app.journey.entry import Event, concerns, exit_by_state, happened_since, hearing
+from app.journey.facts import Facts, lookup, temporal, zone
+from app.journey.program import (
+    BranchOp,
+    Case,
+    Dated,
+    EndOp,
+    ExitOp,
+    For,
+    Op,
+    Program,
+    SendOp,
+    Sentence,
+    SetOp,
+    TaskOp,
+    WaitForOp,
+    WaitOp,
+)
+from app.journey.sentences import both, event_text, late, moment_text, sentence
+from app.journey.state import (
+    Advanced,
+    Decision,
+    Effect,
+    Left,
+    Send,
+    SetFields,
+    State,
+    Task,
+    from_json,
+    to_json,
+)
+from app.journey.waits import resolve
 
-from app.journey.durations import Duration
-from app.journey.entry import Event
-from app.journey.facts import Facts
-from app.journey.known import MessageClass
-from app.journey.program import Channel, Program, Sentence
+__all__ = [
+    "ANYTHING",
+    "DEFAULT_LATEST",
+    "Advanced",
+    "Decision",
+    "Effect",
+    "EndlessError",
+    "Left",
+    "Send",
+    "SetFields",
+    "State",
+    "Task",
+    "advance",
+    "binds_to",
+    "from_json",
+    "hear",
+    "leave",
+    "rebind",
+    "start",
+    "to_json",
+    "written",
+]
 
+DEFAULT_LATEST = timedelta(hours=24)
+"""How long a send behind a wait stays good where it does not say; after an outage what is staler is refused (R59)."""
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """Where one passage stands. Plain values; `to_json`/`from_json` keep it exactly.
-
-    `wake_at` is when `advance` should be called next (None: only an event can move it); `waits_for` are the event
-    types `hear` would take.
-    """
-
-    status: Literal["active", "finished", "exited"]
-    key: str
-    entered_at: datetime
-    moment: datetime
-    step_id: str | None = None
-    wake_at: datetime | None = None
-    waits_for: tuple[str, ...] = ()
-    inside: bool = False
-    """True once the present step was begun (it is waiting), False when the person has only arrived at it."""
-    waited: bool = False
-    """True once a wait was passed: from then on sends have a default `latest`."""
-    visits: Mapping[str, int] = field(default_factory=dict)
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    reason: str | None = None
-    outcome: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Plan one message. Its identity is (enrollment, step_id, visit). Refuse it after `latest` (R59)."""
-
-    step_id: str
-    visit: int
-    template: str
-    class_: MessageClass
-    topic: str | None
-    channels: tuple[Channel, ...]
-    priority: int
-    due: datetime
-    latest: datetime | None
-    skip_if_sent_within: Duration | None = None
-    sender: str | None = None
-    attachments: tuple[str, ...] = ()
-    effect: Literal["send"] = "send"
-
-
-@dataclass(frozen=True, slots=True)
-class SetFields:
-    """Write fields; keys are relative to the target (`attributes.vip`, `language`; for enrollments the bare name)."""
-
-    step_id: str
-    visit: int
-    target: Literal["contact", "enrollment"]
-    values: Mapping[str, Any]
-    add_tags: tuple[str, ...] = ()
-    remove_tags: tuple[str, ...] = ()
-    effect: Literal["set"] = "set"
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Work for a person."""
-
-    step_id: str
-    visit: int
-    to: str
-    text: Mapping[str, str]
-    due: datetime | None
-    effect: Literal["task"] = "task"
+ANYTHING = "*"
+"""In `waits_for`: a condition is awaited, so any event of the contact may be the one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
-    """The passage is over: `finished` at the end of its path, or `exited` with a reason."""
-
-    status: Literal["finished", "exited"]
-    reason: str
-    outcome: str | None
-    effect: Literal["left"] = "left"
-
-
-Effect = Send | SetFields | Task | Left
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One line of the why-page."""
-
-    step_id: str
-    code: str
-    sentence: Sentence
-    at: datetime
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Advanced:
-    """What one call of `advance` came to."""
-
-    state: State
-    effects: tuple[Effect, ...]
-    trace: tuple[Decision, ...]
+class EndlessError(RuntimeError):
+    """More steps in one call than the program has: a defect of the compiler, never of a person's data."""
 
 
 def start(program: Program, key: str, facts: Facts, now: datetime) -> State:
     """A new passage before its first step, due at once. Its moment is the entry event's `occurred_at` if past (X17)."""
-    raise NotImplementedError
+    happened = temporal(lookup(facts, "event.occurred_at"))
+    moment = min(happened, now) if isinstance(happened, datetime) else now
+    return State("active", key, entered_at=moment, moment=moment, step_id=program.ops[0].id, wake_at=now)
 
 
 def advance(program: Program, state: State, facts: Facts, now: datetime) -> Advanced:
-    """Take as many steps as can be taken at `now`."""
-    raise NotImplementedError
+    """Take as many steps as can be taken at `now`.
+
+    Exit conditions without an event are read first, whenever this is called. Called too early, or on a passage that is
+    over, it changes nothing.
+    """
+    if state.status != "active":
+        return Advanced(state, (), ())
+    walk = _Walk(program, state, facts, now)
+    over = exit_by_state(program, walk.facts(), now)
+    if over is not None:
+        return leave(state, over.reason, over.outcome, over.sentence, now)
+    walk.run()
+    return walk.done()
 
 
 def hear(program: Program, state: State, event: Event, facts: Facts, now: datetime) -> Advanced | None:
@@ -141,32 +112,381 @@ def hear(program: Program, state: State, event: Event, facts: Facts, now: dateti
 
     The returned state has `wake_at = now`; call `advance` (now or in the next batch) to go on. It has no effects.
     """
-    raise NotImplementedError
+    op = _waiting_at(program, state)
+    if not isinstance(op, WaitForOp):
+        return None
+    if op.on and event.type not in op.on:
+        return None
+    walk = _Walk(program, state, facts, now)
+    if op.on and not concerns(program, event, walk.facts(), op.scope):
+        return None
+    since = state.entered_at if op.since == "entry" else state.moment
+    if event.occurred_at < since or (state.wake_at is not None and event.occurred_at > state.wake_at):
+        return None
+    if evaluate(op.condition, hearing(walk.facts(), event), now) is not True:
+        return None
+    walk.heard(op, event)
+    return walk.done()
 
 
 def rebind(program: Program, state: State, facts: Facts, now: datetime) -> Advanced | None:
     """Work out a pending dated wait anew after what it hangs on changed; None where nothing moved.
 
-    Moves in both directions. The returned state is due at once where the wait is over or late; `advance` then applies
-    the step's `late` rule. Steps already taken are never taken again.
+    Moves in both directions. Where the new moment is already past, the step's `late` rule is applied and the returned
+    state is due at once. Steps already taken are never taken again.
     """
-    raise NotImplementedError
+    op = _waiting_at(program, state)
+    if not isinstance(op, WaitOp) or not isinstance(op.until, Dated):
+        return None
+    walk = _Walk(program, state, facts, now)
+    due = resolve(op.until, state.moment, walk.facts())
+    if due == state.wake_at:
+        return None
+    walk.moved(op, due)
+    return walk.done()
+
+
+def binds_to(program: Program, state: State) -> str | None:
+    """The path of the date that the pending wait hangs on (`booking.arrival`), or None: what `rebind` would re-read."""
+    op = _waiting_at(program, state)
+    return op.until.ref if isinstance(op, WaitOp) and isinstance(op.until, Dated) else None
 
 
 def leave(state: State, reason: str, outcome: str | None, sentence: Sentence, now: datetime) -> Advanced:
     """End a passage from outside (an exit rule, a restart, a person's hand)."""
-    raise NotImplementedError
+    if state.status != "active":
+        return Advanced(state, (), ())
+    ended = replace(
+        state, status="exited", step_id=None, wake_at=None, waits_for=(), inside=False, reason=reason, outcome=outcome
+    )
+    decision = Decision(state.step_id or "", "exited", sentence, now, {"reason": reason})
+    return Advanced(ended, (Left("exited", reason, outcome),), (decision,))
 
 
-_ADAPTER: TypeAdapter[State] = TypeAdapter(State)
+def _waiting_at(program: Program, state: State) -> Op | None:
+    if state.status != "active" or not state.inside or state.step_id is None:
+        return None
+    place = program.places.get(state.step_id)
+    return None if place is None else program.ops[place]
 
 
-def to_json(state: State) -> dict[str, Any]:
-    """The state as JSON values."""
-    stored: dict[str, Any] = _ADAPTER.dump_python(state, mode="json")
-    return stored
+class _Walk:
+    """One call's walk through the program: collects the new state, the effects and the trace."""
+
+    def __init__(self, program: Program, state: State, facts: Facts, now: datetime) -> None:
+        self.program = program
+        self.now = now
+        self.given = facts
+        self.key, self.entered_at = state.key, state.entered_at
+        self.place = program.places.get(state.step_id or "", -1)
+        self.step_id = state.step_id
+        self.moment = state.moment
+        self.wake_at = state.wake_at
+        self.waits_for = state.waits_for
+        self.inside = state.inside
+        self.waited = state.waited
+        self.visits = dict(state.visits)
+        self.fields = dict(state.fields)
+        self.contact: dict[str, Any] | None = None
+        self.ended: Left | None = None
+        self.effects: list[Effect] = []
+        self.trace: list[Decision] = []
+
+    def facts(self) -> Facts:
+        """What was given, with this passage's own fields and what this call has already written of the contact."""
+        own = {
+            **(self.given.get("enrollment") or {}),
+            "key": self.key,
+            "entered_at": self.entered_at,
+            "fields": self.fields,
+        }
+        laid: dict[str, Any] = {**self.given, "enrollment": own}
+        if self.contact is not None:
+            laid["contact"] = self.contact
+        return laid
+
+    def run(self) -> None:
+        """Take steps until one has to wait or the path ends."""
+        if self.place < 0:
+            self._end("exited", "step_removed", None)
+            self._note("exited", both("this step is no longer in the workflow", "questo passo non è più nel percorso"))
+            return
+        for _ in range(len(self.program.ops) + 1):
+            if self.ended is not None or not self._step():
+                return
+        raise EndlessError(f"{self.program.workflow}: more than {len(self.program.ops)} steps in one call")
+
+    def done(self) -> Advanced:
+        """The state, the effects and the trace so far."""
+        ended = self.ended
+        state = State(
+            status=ended.status if ended else "active",
+            key=self.key,
+            entered_at=self.entered_at,
+            moment=self.moment,
+            step_id=None if ended else self.step_id,
+            wake_at=None if ended else self.wake_at,
+            waits_for=() if ended else self.waits_for,
+            inside=not ended and self.inside,
+            waited=self.waited,
+            visits=self.visits,
+            fields=self.fields,
+            reason=ended.reason if ended else None,
+            outcome=ended.outcome if ended else None,
+        )
+        return Advanced(state, tuple(self.effects), tuple(self.trace))
+
+    def heard(self, op: WaitForOp, event: Event) -> None:
+        """Go behind a wait_for on an event."""
+        self.moment = max(self.moment, min(event.occurred_at, self.now))
+        text = both(event_text(event.type, "en"), event_text(event.type, "it"))
+        self._note("heard", text, event=event.type, event_id=event.id, occurred_at=event.occurred_at.isoformat())
+        self._go(op.then)
+
+    def moved(self, op: WaitOp, due: datetime | None) -> None:
+        """A pending dated wait got another moment, or none."""
+        before = self.wake_at.isoformat() if self.wake_at else None
+        if due is None:
+            self._missing(op)
+        elif due < self.now:
+            # The wait was begun in time, so its own moment may lie before the new one; what decides is that nobody
+            # can keep the new one any more.
+            self.moment = max(self.moment, self.now)
+            self._late(op, due)
+        else:
+            self.wake_at = due
+            english, italian = (f"{verb} {self._clock(due, op)}" for verb in ("moved to", "spostato al"))
+            self._note("moved", both(english, italian), before=before, due=due.isoformat())
+
+    # --- one step ---
+
+    def _step(self) -> bool:
+        """One operation; True where the walk goes on."""
+        op = self.program.ops[self.place]
+        match op:
+            case WaitOp():
+                return self._wait(op)
+            case WaitForOp():
+                return self._wait_for(op)
+            case BranchOp():
+                self._branch(op)
+            case SendOp():
+                self._send(op)
+            case SetOp():
+                self._set(op)
+            case TaskOp():
+                self._task(op)
+            case ExitOp():
+                self._visit(op.id)
+                self._note("exited", sentence(op), reason=op.reason)
+                self._end("exited", op.reason, op.outcome)
+            case EndOp():
+                self._note("finished", both("finished", "concluso"))
+                self._end("finished", "finished", None)
+        return True
+
+    def _send(self, op: SendOp) -> None:
+        visit = self._visit(op.id)
+        latest = self._latest(op)
+        self.effects.append(
+            Send(
+                step_id=op.id,
+                visit=visit,
+                template=op.template,
+                class_=op.class_,
+                topic=op.topic,
+                channels=op.channels,
+                priority=op.priority,
+                due=self.moment,
+                latest=latest,
+                skip_if_sent_within=op.skip_if_sent_within,
+                sender=op.sender,
+                attachments=op.attachments,
+            )
+        )
+        text = both(f"message planned: {op.template}", f"messaggio pianificato: {op.template}")
+        until = latest.isoformat() if latest else None
+        self._note("send", text, template=op.template, due=self.moment.isoformat(), latest=until)
+        self._go(op.next)
+
+    def _latest(self, op: SendOp) -> datetime | None:
+        written = resolve(op.latest, self.moment, self.facts()) if op.latest is not None else None
+        if written is not None:
+            return written
+        return self.moment + DEFAULT_LATEST if self.waited else None
+
+    def _wait(self, op: WaitOp) -> bool:
+        if not self.inside:
+            self._visit(op.id)
+            due = resolve(op.until, self.moment, self.facts())
+            if due is None:
+                self._missing(op)
+                return True
+            if isinstance(op.until, Dated) and due < self.moment:
+                self._late(op, due)
+                return True
+            self.inside, self.wake_at, self.waits_for = True, due, ()
+            if due > self.now:
+                self._note("waiting", self._until(due, op), due=due.isoformat())
+        if self.wake_at is not None and self.wake_at > self.now:
+            return False
+        self.moment = max(self.moment, self.wake_at or self.moment)
+        self._note("waited", self._until(self.moment, op), due=self.moment.isoformat())
+        self.waited = True
+        self._go(op.next)
+        return True
+
+    def _missing(self, op: WaitOp) -> None:
+        ref = op.until.ref if isinstance(op.until, Dated) else ""
+        if op.missing == "go_on":
+            text = both(f"{ref} is not known: goes on", f"{ref} non è noto: prosegue")
+            self._note("missing", text, ref=ref)
+            self.waited = True
+            self._go(op.next)
+            return
+        self._note("exited", both(f"{ref} is not known", f"{ref} non è noto"), ref=ref, reason="date_missing")
+        self._end("exited", "date_missing", None)
+
+    def _late(self, op: WaitOp, due: datetime) -> None:
+        was = both(f"{self._clock(due, op)} was already past", f"{self._clock(due, op)} era già passato")
+        rule = late(op) or was
+        text = both(f"{was['en']}: {_tail(rule['en'])}", f"{was['it']}: {_tail(rule['it'])}")
+        self._note("late", text, due=due.isoformat(), late=op.late)
+        self.waited = True
+        if op.late == "exit":
+            self._end("exited", "late", None)
+        else:
+            self._go({"go_on": op.next, "skip_next": op.skip, "skip_to_end": op.end}[op.late])
+
+    def _wait_for(self, op: WaitForOp) -> bool:
+        if not self.inside:
+            self._visit(op.id)
+            since = self.entered_at if op.since == "entry" else self.moment
+            facts = self.facts()
+            for event in happened_since(facts, op.scope, op.on, since):
+                if evaluate(op.condition, hearing(facts, event), self.now) is True:
+                    self.heard(op, event)
+                    return True
+            if not op.on and self._condition_met(op):
+                return True
+            deadline = resolve(For(op.up_to, op.zone), self.moment, facts) if op.up_to else None
+            self.inside, self.wake_at = True, deadline
+            self.waits_for = op.on or (ANYTHING,)
+            if deadline is None or deadline > self.now:
+                until = deadline.isoformat() if deadline else None
+                self._note("waiting", sentence(op), due=until, waits_for=list(self.waits_for))
+        elif not op.on and self._condition_met(op):
+            return True
+        if self.wake_at is None or self.wake_at > self.now:
+            return False
+        self.moment = max(self.moment, self.wake_at)
+        self._note("timeout", both("did not happen in time", "non è accaduto in tempo"), due=self.moment.isoformat())
+        self.waited = True
+        self._go(op.timeout)
+        return True
+
+    def _condition_met(self, op: WaitForOp) -> bool:
+        """A wait for a condition alone: gone on by where it holds, or by `unknown` where it never can be known."""
+        facts = self.facts()
+        verdict = evaluate(op.condition, facts, self.now)
+        if verdict is False:
+            return False
+        self.moment = max(self.moment, min(self.now, self.wake_at or self.now))
+        code, goto = ("heard", op.then) if verdict else ("unknown", op.unknown)
+        self._note(code, self._explained(op.condition))
+        self._go(goto)
+        return True
+
+    def _branch(self, op: BranchOp) -> None:
+        self._visit(op.id)
+        facts = self.facts()
+        unknown: Case | None = None
+        for number, case in enumerate(op.cases, 1):
+            verdict = evaluate(case.condition, facts, self.now)
+            if verdict is True:
+                self._note("branch", self._explained(case.condition), case=number)
+                self._go(case.goto)
+                return
+            if verdict is None and unknown is None:
+                unknown = case
+        if unknown is not None:
+            self._note("branch", self._explained(unknown.condition), case="unknown")
+            self._go(op.unknown)
+            return
+        told = [explain(case.condition, facts, self.now, "en") for case in op.cases]
+        detto = [explain(case.condition, facts, self.now, "it") for case in op.cases]
+        self._note("branch", both("else: " + ", ".join(told), "altrimenti: " + ", ".join(detto)), case="else")
+        self._go(op.otherwise)
+
+    def _set(self, op: SetOp) -> None:
+        visit = self._visit(op.id)
+        own = {p.removeprefix(_OWN): v for p, v in op.values.items() if p.startswith(_OWN)}
+        contact = {p.removeprefix("contact."): v for p, v in op.values.items() if p.startswith("contact.")}
+        if own:
+            self.fields = {**self.fields, **own}
+            self.effects.append(SetFields(op.id, visit, "enrollment", own))
+        if contact or op.add_tags or op.remove_tags:
+            self.contact = written(self.facts().get("contact") or {}, contact, op.add_tags, op.remove_tags)
+            self.effects.append(SetFields(op.id, visit, "contact", contact, op.add_tags, op.remove_tags))
+        self._note("set", sentence(op), values=dict(op.values), add=list(op.add_tags), remove=list(op.remove_tags))
+        self._go(op.next)
+
+    def _task(self, op: TaskOp) -> None:
+        visit = self._visit(op.id)
+        due = resolve(For(op.due_within, self.program.zone), self.moment, self.facts()) if op.due_within else None
+        self.effects.append(Task(op.id, visit, op.to, dict(op.text), due))
+        self._note("task", sentence(op), to=op.to)
+        self._go(op.next)
+
+    # --- small things ---
+
+    def _visit(self, step_id: str) -> int:
+        self.visits[step_id] = self.visits.get(step_id, 0) + 1
+        return self.visits[step_id]
+
+    def _go(self, place: int) -> None:
+        self.place = place
+        self.step_id = self.program.ops[place].id
+        self.inside, self.waits_for, self.wake_at = False, (), self.now
+
+    def _end(self, status: Literal["finished", "exited"], reason: str, outcome: str | None) -> None:
+        self.ended = Left(status, reason, outcome)
+        self.effects.append(self.ended)
+
+    def _note(self, code: str, text: Sentence, **inputs: Any) -> None:
+        self.trace.append(Decision(self.step_id or "", code, text, self.now, inputs))
+
+    def _explained(self, condition: Condition) -> Sentence:
+        facts = self.facts()
+        return both(explain(condition, facts, self.now, "en"), explain(condition, facts, self.now, "it"))
+
+    def _clock(self, instant: datetime, op: WaitOp) -> str:
+        return moment_text(instant, zone(self.given, op.until.zone))
+
+    def _until(self, instant: datetime, op: WaitOp) -> Sentence:
+        clock = self._clock(instant, op)
+        return both(f"waits until {clock}", f"attende fino al {clock}")
 
 
-def from_json(stored: Mapping[str, Any]) -> State:
-    """The state back from what `to_json` gave."""
-    return _ADAPTER.validate_python(stored)
+_OWN = "enrollment.fields."
+
+
+def written(
+    contact: Mapping[str, Any], values: Mapping[str, Any], add_tags: Sequence[str], remove_tags: Sequence[str]
+) -> dict[str, Any]:
+    """A contact's facts after a `SetFields` effect; keys such as `language` or `attributes.vip`."""
+    after: dict[str, Any] = {**contact}
+    for path, value in values.items():
+        *parents, leaf = path.split(".")
+        level = after
+        for parent in parents:
+            level[parent] = {**(level.get(parent) or {})}
+            level = level[parent]
+        level[leaf] = value
+    tags = [tag for tag in after.get("tags") or [] if tag not in remove_tags]
+    after["tags"] = tags + [tag for tag in add_tags if tag not in tags]
+    return after
+
+
+def _tail(text: str) -> str:
+    return text.partition(": ")[2] or text

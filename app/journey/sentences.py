@@ -1,0 +1,241 @@
+"""What a step does and what was decided, in one plain sentence, English and Italian.
+
+The marketer's words, never the engine's. Cards of the flow, the why-page and the simulator all speak from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
+
+from app.journey.condition_lines import to_line
+from app.journey.condition_tree import Condition, Group
+from app.journey.durations import Duration, say
+from app.journey.program import (
+    BranchOp,
+    Clock,
+    Dated,
+    EndOp,
+    ExitOp,
+    For,
+    Language,
+    Latest,
+    Op,
+    SendOp,
+    Sentence,
+    SetOp,
+    TaskOp,
+    Until,
+    WaitForOp,
+    WaitOp,
+    Window,
+)
+
+_FIELDS: dict[str, tuple[str, str]] = {
+    # path: (English, Italian with its "di")
+    "booking.arrival": ("arrival", "dell'arrivo"),
+    "booking.departure": ("departure", "della partenza"),
+    "booking.booked_at": ("the booking", "della prenotazione"),
+    "booking.created_at": ("the booking", "della prenotazione"),
+    "booking.cancelled_at": ("the cancellation", "della cancellazione"),
+    "event.occurred_at": ("the event", "dell'evento"),
+    "enrollment.entered_at": ("entering", "dell'ingresso"),
+}
+_EVENTS: dict[str, tuple[str, str]] = {
+    "booking.confirmed": ("a booking is confirmed", "una prenotazione è confermata"),
+    "booking.modified": ("the booking changes", "la prenotazione cambia"),
+    "booking.cancelled": ("the booking is cancelled", "la prenotazione è cancellata"),
+    "booking.abandoned": ("a booking is left unfinished", "una prenotazione resta a metà"),
+    "booking.checked_in": ("the guest checks in", "l'ospite fa il check-in"),
+    "booking.checked_out": ("the guest checks out", "l'ospite fa il check-out"),
+    "booking.no_show": ("the guest does not come", "l'ospite non si presenta"),
+    "consent.granted": ("consent is given", "il consenso è dato"),
+    "consent.withdrawn": ("consent is withdrawn", "il consenso è revocato"),
+    "upsell.purchased": ("an extra is bought", "un extra è acquistato"),
+    "review.received": ("a review comes in", "arriva una recensione"),
+}
+_WEEKDAYS = {
+    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    "it": ("lunedì", "martedì", "mercoledì", "giovedì", "venerdì", "sabato", "domenica"),
+}
+_LATE: dict[str, tuple[str, str]] = {
+    "go_on": ("go on at once", "prosegui subito"),
+    "skip_next": ("skip the next step", "salta il passo successivo"),
+    "skip_to_end": ("skip the steps that follow here", "salta i passi che seguono qui"),
+    "exit": ("leave the workflow", "esci dal percorso"),
+}
+
+
+def both(english: str, italian: str) -> Sentence:
+    """One sentence in both languages."""
+    return {"en": english, "it": italian}
+
+
+def describe(op: Op, language: Language = "en") -> str:
+    """What a step does, in one sentence without a full stop."""
+    return sentence(op)[language]
+
+
+def sentence(op: Op) -> Sentence:
+    """What a step does, in both languages."""
+    match op:
+        case SendOp():
+            english, italian = f"Send {op.template}", f"Invia {op.template}"
+            if op.latest is not None:
+                english += f", never later than {_latest(op.latest, 'en')}"
+                italian += f", mai dopo {_latest(op.latest, 'it')}"
+            return both(english, italian)
+        case WaitOp():
+            return both(f"Wait {_until(op.until, 'en')}", f"Attendi {_until(op.until, 'it')}")
+        case WaitForOp():
+            english, italian = f"Wait until {_heard(op, 'en')}", f"Attendi che {_heard(op, 'it')}"
+            if op.up_to:
+                english += f", at most {say(op.up_to, 'en')}"
+                italian += f", al massimo {say(op.up_to, 'it')}"
+            return both(english, italian)
+        case BranchOp():
+            return both("Choose a way by what is true", "Scegli la strada in base a ciò che è vero")
+        case SetOp():
+            parts = [f"{path} = {value}" for path, value in op.values.items()]
+            parts += [f"+{tag}" for tag in op.add_tags] + [f"-{tag}" for tag in op.remove_tags]
+            return both("Write down " + ", ".join(parts), "Annota " + ", ".join(parts))
+        case TaskOp():
+            texts = {tongue: op.text.get(tongue) or next(iter(op.text.values()), "") for tongue in ("en", "it")}
+            return both(f"Task for {op.to}: {texts['en']}", f"Compito per {op.to}: {texts['it']}")
+        case ExitOp():
+            return both(f"Leave the workflow: {op.reason}", f"Esci dal percorso: {op.reason}")
+        case EndOp():
+            return both("The end", "Fine")
+
+
+def late(op: WaitOp) -> Sentence | None:
+    """What a dated wait does when its moment has passed; None for other waits."""
+    if not isinstance(op.until, Dated):
+        return None
+    english, italian = _LATE[op.late]
+    return both(f"If it is already past: {english}", f"Se è già passato: {italian}")
+
+
+def condition_text(condition: Condition, language: Language = "en") -> str:
+    """A condition as its lines, joined by and, or, none of."""
+    if not isinstance(condition, Group):
+        return to_line(condition)
+    if not condition.conditions:
+        return "sempre" if language == "it" else "always"
+    joins = {"all": (" and ", " e "), "any": (" or ", " o "), "none": (" or ", " o ")}[condition.join]
+    parts = [condition_text(one, language) for one in condition.conditions]
+    nested = [
+        f"({p})" if isinstance(c, Group) and len(c.conditions) > 1 else p
+        for p, c in zip(parts, condition.conditions, strict=True)
+    ]
+    text = joins[language == "it"].join(nested)
+    if condition.join == "none":
+        return f"nessuna di: {text}" if language == "it" else f"none of: {text}"
+    return text
+
+
+def event_text(name: str, language: Language = "en") -> str:
+    """An event in the words of a sentence: "the guest checks in"; its name where we have no words."""
+    words = _EVENTS.get(name)
+    if words is None:
+        return f"si verifica {name}" if language == "it" else f"{name} happens"
+    return words[language == "it"]
+
+
+def moment_text(instant: datetime, zone: ZoneInfo) -> str:
+    """An instant as the clock of a zone shows it: 2026-11-30 16:00."""
+    return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+
+
+def _clock(at: time) -> str:
+    return at.strftime("%H:%M")
+
+
+def _whose(zone: str, language: Language) -> str:
+    words = {"property": ("hotel's time", "ora dell'hotel"), "contact": ("guest's time", "ora dell'ospite")}
+    english, italian = words.get(zone, (f"{zone} time", f"ora di {zone}"))
+    return italian if language == "it" else english
+
+
+def _field(path: str, language: Language) -> str:
+    words = _FIELDS.get(path)
+    if words is None:
+        return f"di {path}" if language == "it" else path
+    return words[language == "it"]
+
+
+def _days(weekdays: Sequence[int], language: Language) -> str:
+    if not weekdays:
+        return ""
+    if tuple(sorted(weekdays)) == (0, 1, 2, 3, 4):
+        return "nei giorni feriali" if language == "it" else "on a weekday"
+    named = [_WEEKDAYS[language][day] for day in sorted(weekdays)]
+    joined = (
+        named[0] if len(named) == 1 else ", ".join(named[:-1]) + (" o " if language == "it" else " or ") + named[-1]
+    )
+    return f"di {joined}" if language == "it" else f"on {joined}"
+
+
+def _until(until: Until, language: Language) -> str:
+    italian = language == "it"
+    match until:
+        case For():
+            return say(until.duration, language)
+        case Clock():
+            days = _days(until.weekdays, language)
+            base = f"fino alle {_clock(until.at)}" if italian else f"until {_clock(until.at)}"
+            return f"{base}{' ' + days if days else ''}, {_whose(until.zone, language)}"
+        case Window():
+            days = _days(until.weekdays, language)
+            start, end = _clock(until.start), _clock(until.end)
+            base = f"un'ora tra le {start} e le {end}" if italian else f"for a time between {start} and {end}"
+            return f"{base}{' ' + days if days else ''}, {_whose(until.zone, language)}"
+        case Dated():
+            return ("fino " if italian else "until ") + dated(until, language)
+
+
+def dated(until: Dated, language: Language) -> str:
+    """A date with its offset and clock time: "16:00, 1 day before arrival, hotel's time"."""
+    italian = language == "it"
+    field, at = _field(until.ref, language), until.at
+    zone = f", {_whose(until.zone, language)}"
+    if until.offset.zero:
+        if at is None:
+            return (f"al momento {field}" if italian else f"the moment of {field}") + zone
+        return (f"alle {_clock(at)} del giorno {field}" if italian else f"{_clock(at)} on the day of {field}") + zone
+    length = say(until.offset, language)
+    if italian:
+        way = f"{length} prima {field}" if until.offset.negative else f"{length} dopo {_after(field)}"
+        return (f"alle {_clock(at)}, {way}" if at else f"a {way}") + zone
+    way = f"{length} {'before' if until.offset.negative else 'after'} {field}"
+    return (f"{_clock(at)}, {way}" if at else way) + zone
+
+
+def _after(field: str) -> str:
+    """Italian "prima dell'arrivo" but "dopo l'arrivo"."""
+    for of, plain in (("dell'", "l'"), ("della ", "la "), ("del ", "il "), ("di ", "")):
+        if field.startswith(of):
+            return plain + field.removeprefix(of)
+    return field
+
+
+def _latest(latest: Latest, language: Language) -> str:
+    if isinstance(latest, For):
+        length: Duration = latest.duration
+        return (
+            f"{say(length, language)} dopo il suo momento"
+            if language == "it"
+            else f"{say(length, language)} after it was due"
+        )
+    text = dated(latest, language)
+    return text.removeprefix("alle ") if language == "it" else text
+
+
+def _heard(op: WaitForOp, language: Language) -> str:
+    joined = " o che " if language == "it" else " or "
+    events = joined.join(event_text(name, language) for name in op.on)
+    condition = "" if op.condition == Group("all", ()) else condition_text(op.condition, language)
+    if events and condition:
+        return f"{events} ({condition})"
+    return events or condition

@@ -1,0 +1,130 @@
+"""The state of one passage, and what a call of `advance` hands back: effects and decisions. Plain, frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from app.journey.durations import Duration
+from app.journey.known import MessageClass
+from app.journey.program import Channel, Sentence
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where one passage stands. Plain values; `to_json`/`from_json` keep it exactly.
+
+    `wake_at` is when `advance` should be called next (None: only an event can move it); `waits_for` are the event
+    types `hear` would take.
+    """
+
+    status: Literal["active", "finished", "exited"]
+    key: str
+    entered_at: datetime
+    moment: datetime
+    step_id: str | None = None
+    wake_at: datetime | None = None
+    waits_for: tuple[str, ...] = ()
+    inside: bool = False
+    """True once the present step was begun (it is waiting), False when the person has only arrived at it."""
+    waited: bool = False
+    """True once a wait was passed: from then on sends have a default `latest`."""
+    visits: Mapping[str, int] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Plan one message. Its identity is (enrollment, step_id, visit). Refuse it after `latest` (R59)."""
+
+    step_id: str
+    visit: int
+    template: str
+    class_: MessageClass
+    topic: str | None
+    channels: tuple[Channel, ...]
+    priority: int
+    due: datetime
+    latest: datetime | None
+    skip_if_sent_within: Duration | None = None
+    sender: str | None = None
+    attachments: tuple[str, ...] = ()
+    effect: Literal["send"] = "send"
+
+
+@dataclass(frozen=True, slots=True)
+class SetFields:
+    """Write fields; keys are relative to the target (`attributes.vip`, `language`; for enrollments the bare name)."""
+
+    step_id: str
+    visit: int
+    target: Literal["contact", "enrollment"]
+    values: Mapping[str, Any]
+    add_tags: tuple[str, ...] = ()
+    remove_tags: tuple[str, ...] = ()
+    effect: Literal["set"] = "set"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Work for a person."""
+
+    step_id: str
+    visit: int
+    to: str
+    text: Mapping[str, str]
+    due: datetime | None
+    effect: Literal["task"] = "task"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The passage is over: `finished` at the end of its path, or `exited` with a reason."""
+
+    status: Literal["finished", "exited"]
+    reason: str
+    outcome: str | None
+    effect: Literal["left"] = "left"
+
+
+Effect = Send | SetFields | Task | Left
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One line of the why-page."""
+
+    step_id: str
+    code: str
+    sentence: Sentence
+    at: datetime
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """What one call of `advance` came to."""
+
+    state: State
+    effects: tuple[Effect, ...]
+    trace: tuple[Decision, ...]
+
+
+_ADAPTER: TypeAdapter[State] = TypeAdapter(State)
+
+
+def to_json(state: State) -> dict[str, Any]:
+    """The state as JSON values."""
+    stored: dict[str, Any] = _ADAPTER.dump_python(state, mode="json")
+    return stored
+
+
+def from_json(stored: Mapping[str, Any]) -> State:
+    """The state back from what `to_json` gave."""
+    return _ADAPTER.validate_python(stored)
