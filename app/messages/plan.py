@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.db import workspace_of
+from app.messages.snapshot import freeze
 from app.queues import signal
 
 CLASSES = ("transactional", "feedback", "marketing", "consent_request")
@@ -37,6 +40,8 @@ class Planned:
     priority: int
     due_at: datetime
     latest: datetime | None = None
+    passage: Mapping[str, Any] = field(default_factory=dict)
+    """{event, enrollment} as the mail may speak of them; kept in `messages.facts` until it is composed."""
 
     def __post_init__(self) -> None:
         if self.class_ not in CLASSES:
@@ -46,13 +51,15 @@ class Planned:
 _INSERT = text(
     """
     INSERT INTO messages (workspace_id, contact_id, enrollment_id, workflow_id, version_id, step_id, visit, property_id,
-                          booking_id, channel, template, class, topic, priority, due_at, latest, state, planned_at)
+                          booking_id, channel, template, class, topic, priority, due_at, latest, facts, state,
+                          planned_at)
     SELECT :workspace_id, p.*, 'planned', :now
     FROM unnest(CAST(:contact_id AS bigint[]), CAST(:enrollment_id AS bigint[]), CAST(:workflow_id AS bigint[]),
                 CAST(:version_id AS bigint[]), CAST(:step_id AS text[]), CAST(:visit AS integer[]),
                 CAST(:property_id AS bigint[]), CAST(:booking_id AS bigint[]), CAST(:channel AS text[]),
                 CAST(:template AS text[]), CAST(:class_ AS text[]), CAST(:topic AS text[]),
-                CAST(:priority AS integer[]), CAST(:due_at AS timestamptz[]), CAST(:latest AS timestamptz[])) AS p
+                CAST(:priority AS integer[]), CAST(:due_at AS timestamptz[]), CAST(:latest AS timestamptz[]),
+                CAST(:facts AS jsonb[])) AS p
     ON CONFLICT DO NOTHING
     RETURNING id
     """
@@ -77,6 +84,7 @@ def plan(session: Session, wanted: Sequence[Planned], now: datetime) -> list[int
     if not wanted:
         return []
     columns = {name: [getattr(one, name) for one in wanted] for name in _FIELDS}
+    columns["facts"] = [msgspec.json.encode(freeze(one.passage)).decode() for one in wanted]
     ids = session.scalars(_INSERT, {"workspace_id": workspace_of(session), "now": now, **columns}).all()
     signal(session, "gate")
     return list(ids)

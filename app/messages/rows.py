@@ -53,6 +53,8 @@ class MessageRow(Protocol):
     def latest(self) -> datetime | None: ...
     @property
     def attempts(self) -> int: ...
+    @property
+    def facts(self) -> dict[str, Any] | None: ...
 
 
 MESSAGE_COLUMNS: tuple[ColumnElement[Any], ...] = tuple(
@@ -60,7 +62,7 @@ MESSAGE_COLUMNS: tuple[ColumnElement[Any], ...] = tuple(
     for name in (
         *("id", "contact_id", "enrollment_id", "workflow_id", "version_id", "step_id", "visit", "property_id"),
         *("booking_id", "channel", "template", "class_", "topic", "priority", "state", "planned_at", "due_at"),
-        *("latest", "attempts"),
+        *("latest", "attempts", "facts"),
     )
 )
 """Select these to get MessageRow-like rows."""

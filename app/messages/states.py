@@ -97,7 +97,7 @@ ARROWS: dict[tuple[str, str], Arrow] = {
     ("handed_over", "clicked"): Arrow("accepted", "what was read had been accepted"),
     ("handed_over", "unsubscribed"): Arrow("accepted", "what was read had been accepted"),
     ("unknown", "accept"): Arrow("accepted", "the late answer of a worker that was only slow"),
-    ("unknown", "transient"): Arrow("unknown", "a late answer of a worker whose lease is over changes nothing by itself"),
+    ("unknown", "transient"): Arrow("unknown", "a late answer of a worker whose lease is over settles nothing"),
     ("unknown", "permanent"): Arrow("failed", "the late answer of a worker that was only slow"),
     ("unknown", "find_accepted"): Arrow("accepted", "the provider's log settles it"),
     ("unknown", "find_missing"): Arrow("ready", "only a person, or a provider with idempotency keys, decides this"),
