@@ -56,7 +56,7 @@ class DatabaseClock:
     process within that time.
     """
 
-    def __init__(self, engine: Engine, stale: float = 0.05) -> None:
+    def __init__(self, engine: Engine, stale: float = 0.01) -> None:
         self._engine = engine
         self._stale = stale
         self._read_at = -1e9

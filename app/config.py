@@ -5,10 +5,24 @@ Nothing else in the house reads the environment. `docs/operate.md` lists the sam
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+
+def of_instance(env: Mapping[str, str]) -> dict[str, str]:
+    """`env`, completed by what a running `bin/run` has written down of itself.
+
+    So that `flask ...` in another terminal finds the database of the copy in `PERCORSO_DATA` (default `var/`) without
+    being told. Where DATABASE_URL is given, nothing is read.
+    """
+    written = Path(env.get("PERCORSO_DATA", "").strip() or "var") / "instance.json"
+    if env.get("DATABASE_URL", "").strip() or not written.is_file():
+        return dict(env)
+    kept: dict[str, str] = json.loads(written.read_text(encoding="utf-8"))
+    return {**kept, **env}
 
 
 class SettingsError(ValueError):

@@ -22,12 +22,12 @@ from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
-from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.config import Settings
 from app.db import Ran
+from app.due import due
 from app.delivery import deliver
 from app.enrollments import advance, enrol, exits
 from app.events.partitions import ensure_partitions
@@ -95,25 +95,6 @@ class Worker(SimpleWorker):
 
     def get_heartbeat_ttl(self, job: object) -> int:
         return HEARTBEAT_SECONDS
-
-
-def due(session: Session, now: datetime) -> list[tuple[str, int]]:
-    """(stage, workspace) pairs that have due work now, whether or not anybody rang. One query a stage."""
-    found: list[tuple[str, int]] = []
-    for stage, query in DUE.items():
-        found += [(stage, row.workspace_id) for row in session.execute(text(query), {"now": now})]
-    return found
-
-
-DUE = {
-    "enrol": "SELECT DISTINCT workspace_id FROM event_work WHERE not_before IS NULL OR not_before <= :now",
-    "advance": (
-        "SELECT DISTINCT e.workspace_id FROM enrollments e JOIN workflows w USING (workspace_id)"
-        " WHERE w.id = e.workflow_id AND w.status <> 'paused' AND e.status = 'active' AND e.wake_at <= :now"
-    ),
-    "gate": "SELECT DISTINCT workspace_id FROM messages WHERE state IN ('planned', 'deferred') AND due_at <= :now",
-    "deliver": "SELECT DISTINCT workspace_id FROM messages WHERE state = 'ready' AND due_at <= :now",
-}
 
 
 def tick(house: House) -> None:

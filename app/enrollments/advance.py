@@ -89,7 +89,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     fields: list[tuple[int, SetFields]] = []
     for row in rows:
         try:
-            moved = _steps(known[row.version_id], row, facts, past, now)
+            moved, by_rule = _steps(known[row.version_id], row, facts, past, now)
         except Exception as error:
             # One poisoned row never stops the line: it waits an hour, with its error where the marketer sees it.
             row.attempts += 1
@@ -104,7 +104,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
                 planned += _planned(row, effect, now)
             elif isinstance(effect, SetFields) and effect.target == "contact":
                 fields.append((row.contact_id, effect))
-        if moved.state.status == "exited" and not moved.effects:
+        if by_rule:
             left.append((row, moved.state.reason or "exit"))
     passages.write(session, rows, now)
     passages.write_visits(session, visits)
@@ -118,7 +118,8 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
 
 def _steps(
     program: Program, row: Inside, loaded: Mapping[Any, Facts], past: Mapping[int, Sequence[Any]], now: datetime
-) -> advance.Advanced:
+) -> tuple[advance.Advanced, bool]:
+    """What became of one passage, and whether an exit rule (not a step) ended it."""
     facts = row.facts(loaded)
     booking = facts["booking"]
     over_all = past.get(row.contact_id, ())
@@ -130,8 +131,8 @@ def _steps(
     ]
     ended = entry.exit_by_state(program, facts, now)
     if ended:
-        return advance.leave(row.state, ended.reason, ended.outcome, ended.sentence, now)
-    return advance.advance(program, row.state, facts, now)
+        return advance.leave(row.state, ended.reason, ended.outcome, ended.sentence, now), True
+    return advance.advance(program, row.state, facts, now), False
 
 
 def _past(

@@ -209,9 +209,7 @@ def _inside(batch: _Batch, row: Inside, event: Event) -> None:
             _take(batch, row, heard)
 
 
-def _at_the_door(
-    batch: _Batch, live: Live, event: Event, as_fact: Mapping[str, Any], who: Who, recorded: Any
-) -> None:
+def _at_the_door(batch: _Batch, live: Live, event: Event, as_fact: Mapping[str, Any], who: Who, recorded: Any) -> None:
     """Whether an event starts a passage."""
     earlier = [row for row in batch.by_contact[who.contact_id] if row.workflow_id == live.workflow_id]
     facts = batch.facts_of(who, as_fact, event.booking)

@@ -25,7 +25,9 @@ class Judged(Protocol):
     def version_id(self) -> int | None: ...
 
 
-def left(session: Session, rows: Sequence[Judged], facts: Mapping[int, Mapping[str, Any]], now: datetime) -> dict[int, str]:
+def left(
+    session: Session, rows: Sequence[Judged], facts: Mapping[int, Mapping[str, Any]], now: datetime
+) -> dict[int, str]:
     """Message id → reason, for the messages whose workflow's exit conditions hold on the facts of now.
 
     Args:

@@ -15,12 +15,12 @@ from typing import IO
 from app.config import Settings
 from app.serve.home import Home
 from app.serve.postgres import CarriedPostgres
-from app.serve.process import Launch, ServeError, wait_for
+from app.serve.process import Launch, ServeError, wait_for, write_private
 from app.serve.supervisor import Part, Supervisor
 from app.serve.valkey import CarriedValkey
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVERS, DATABASE, ENGINE = 1, 0, 2
+DATABASE, SIGNALS, ENGINE = 0, 1, 2
 """Waves in which parts end: the engine first, then the signal store, the database last."""
 
 
@@ -46,6 +46,7 @@ def serve(env: Mapping[str, str], output: IO[str]) -> int:
             given |= _carried(env, home, supervisor)
             if supervisor.stopping:
                 return 0
+            _write_down(home, given)
             _run(supervisor, given, "migrate", "alembic", "upgrade", "head")
             sign_in = _seed(supervisor, given) if settings.demo else {}
             _start_engine(supervisor, given, settings)
@@ -74,6 +75,13 @@ def _environment(env: Mapping[str, str], home: Home) -> dict[str, str]:
     return given
 
 
+def _write_down(home: Home, given: Mapping[str, str]) -> None:
+    """Keep our settings for commands in other terminals (`config.of_instance`): they hold passwords, so only for us."""
+    ours = {name: value for name, value in given.items() if name.startswith("PERCORSO_")}
+    named = {name: given[name] for name in ("DATABASE_URL", "REDIS_URL", "SMTP_URL", "DEMO") if name in given}
+    write_private(home.path / "instance.json", json.dumps(ours | named))
+
+
 def _require_free(port: int) -> None:
     """Refuse early when somebody else listens on our port. Web processes of a killed copy may need a moment to go."""
     trouble: list[OSError] = []
@@ -97,17 +105,15 @@ def _require_free(port: int) -> None:
 def _carried(env: Mapping[str, str], home: Home, supervisor: Supervisor) -> dict[str, str]:
     """Start the servers that nobody gave us, and say where they are."""
     given = {}
-    postgres = valkey = None
-    if not env.get("DATABASE_URL", "").strip():
-        server = CarriedPostgres(home.path / "postgres", say=lambda line: supervisor.say("supervisor", line))
-        postgres = supervisor.add(Part("postgres", server.launch, DATABASE, patience=3.5))
     if not env.get("REDIS_URL", "").strip():
         store = CarriedValkey(home.path / "valkey")
-        valkey = supervisor.add(Part("valkey", store.launch, SERVERS, patience=1.5))
-        store.ready(valkey.alive, valkey.tail)
+        part = supervisor.add(Part("valkey", store.launch, SIGNALS, patience=1.5))
+        store.ready(part.alive, part.tail)
         given["REDIS_URL"] = store.url
-    if postgres is not None:
-        server.ready(postgres.alive, postgres.tail)
+    if not env.get("DATABASE_URL", "").strip():
+        server = CarriedPostgres(home.path / "postgres", say=lambda line: supervisor.say("supervisor", line))
+        part = supervisor.add(Part("postgres", server.launch, DATABASE, patience=3.5))
+        server.ready(part.alive, part.tail)
         given["DATABASE_URL"] = server.url()
     return given
 
