@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from app.serve.process import ServeError
 
 
 def main(arguments: list[str]) -> int:
-    """Become the tool named first, connected as the superuser (row-level security hides rows from anybody else)."""
+    """Run the tool named first, connected as the superuser (row-level security hides rows from anybody else)."""
     data = Path(os.environ.get("PERCORSO_DATA", "").strip() or ROOT / "var")
     server = CarriedPostgres(data / "postgres")
     try:
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> int:
         known = ", ".join(sorted(path.name for path in server.binaries.iterdir()))
         sys.stderr.write(f"There is no tool {tool.name}. There are: {known}.\n")
         return 2
-    os.execve(tool, [str(tool), *arguments[1:]], os.environ | server.environment())  # noqa: S606 - becoming it is the point
+    return subprocess.call([tool, *arguments[1:]], env=os.environ | server.environment())
 
 
 if __name__ == "__main__":

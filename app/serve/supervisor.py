@@ -122,7 +122,7 @@ class Supervisor:
         self._selector.register(stream, selectors.EVENT_READ, part)
 
     def run_once(self, part: Part, seconds: float) -> int | None:
-        """Run a part that is meant to end (a migration, say), showing what it says; None: it was stopped or too slow."""
+        """Run a part that is meant to end, showing what it says. Gives its code; None: it was stopped or too slow."""
         self._start(part)
         until = time.monotonic() + seconds
         child = cast("subprocess.Popen[bytes]", part.child)

@@ -1,4 +1,4 @@
-"""The carried Valkey, or the Redis found on PATH: holds work signals and rate counters, nothing that may not be lost."""
+"""The carried Valkey, or the Redis found on PATH: for work signals and rate counters, never for what must last."""
 
 from __future__ import annotations
 
