@@ -23,13 +23,15 @@ ROOTS = ("contact", "booking", "property", "event", "enrollment", "consent", "en
 class EventShape:
     """One kind of event: the fields of its `data`, seen in conditions as `event.<name>`.
 
-    `open` data may hold more than what is listed, so an unlisted `event.x` is taken as type any.
+    `open` data may hold more than what is listed, so an unlisted `event.x` is taken as type any. `carries` says which
+    objects it brings (`booking`); None: not known, and not checked.
     """
 
     name: str
     fields: Mapping[str, FieldType] = field(default_factory=dict)
     title: Mapping[str, str] = field(default_factory=dict)
     open: bool = False
+    carries: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

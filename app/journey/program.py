@@ -234,6 +234,26 @@ class Goal:
     scope: Scope = "contact"
 
 
+LaneKind = Literal["case", "else", "unknown", "then", "timeout"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One way out of a step that has several, down to where the ways join again. `number` is its place in the file."""
+
+    kind: LaneKind
+    nodes: tuple[Node, ...] = ()
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One step of the tree that the file shows: its operation, and the ways out of it."""
+
+    place: int
+    lanes: tuple[Lane, ...] = ()
+
+
 @dataclass(frozen=True)
 class Program:
     """A compiled workflow. `step 0` is the first operation; `ops[-1]` is the end."""
@@ -253,6 +273,7 @@ class Program:
     priority: int = 50
     zone: str = "property"
     languages: tuple[str, ...] = ()
+    outline: tuple[Node, ...] = ()
     format: Literal[1] = 1
 
     @cached_property
@@ -276,6 +297,40 @@ class Program:
     def end(self) -> int:
         """The number of the end."""
         return len(self.ops) - 1
+
+
+def ways_out(op: Op) -> tuple[int, ...]:
+    """The places an operation may lead to."""
+    match op:
+        case SendOp() | SetOp() | TaskOp():
+            return (op.next,)
+        case WaitOp():
+            late = {"go_on": op.next, "skip_next": op.skip, "skip_to_end": op.end}.get(op.late, op.next)
+            return (op.next, late)
+        case WaitForOp():
+            return (op.then, op.timeout, op.unknown)
+        case BranchOp():
+            return (*(case.goto for case in op.cases), op.otherwise, op.unknown)
+        case ExitOp() | EndOp():
+            return ()
+
+
+def loose_ends(program: Program) -> list[str]:
+    """What makes a program unfit to run: ways that lead back (endless), nowhere, or steps that nobody reaches."""
+    found: list[str] = []
+    reached = {0}
+    for place, op in enumerate(program.ops):
+        for goto in ways_out(op):
+            if not place < goto < len(program.ops):
+                found.append(f"{op.id} leads back or nowhere")
+            if place in reached:
+                reached.add(goto)
+    for place, op in enumerate(program.ops[:-1]):
+        if place not in reached:
+            found.append(f"nobody reaches {op.id}")
+    if len(program.places) != len(program.ops):
+        found.append("two steps have one id")
+    return found
 
 
 _ADAPTER: TypeAdapter[Program] = TypeAdapter(Program)

@@ -1,0 +1,115 @@
+"""A program as a flow of cards: what the studio draws, from top to bottom, ways side by side that join again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.journey.program import BranchOp, Lane, Node, Op, Program, SendOp, Sentence, WaitForOp, WaitOp
+from app.journey.sentences import both, condition_text, event_text, late, sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way out of a card: its kind (case, else, unknown, then, timeout), what leads here, and its cards."""
+
+    kind: str
+    sentence: Sentence
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One step: `kind` is send, wait, wait_for, branch, set, task or exit; `notes` are further plain sentences.
+
+    `details` for sends: template, class, topic, channels.
+    """
+
+    id: str
+    kind: str
+    sentence: Sentence
+    notes: tuple[Sentence, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+    ways: tuple[Way, ...] = ()
+
+
+def flow(program: Program) -> tuple[Card, ...]:
+    """The cards of a program in order."""
+    return _cards(program, program.outline)
+
+
+def beginning(program: Program) -> tuple[Sentence, ...]:
+    """What starts the workflow, one sentence a way in: "When a booking is confirmed, if booking.nights >= 1"."""
+    told = []
+    for rule in program.entry:
+        english, italian = f"When {event_text(rule.on, 'en')}", f"Quando {event_text(rule.on, 'it')}"
+        if condition_text(rule.condition) != "always":
+            english += f", if {condition_text(rule.condition, 'en')}"
+            italian += f", se {condition_text(rule.condition, 'it')}"
+        told.append(both(english, italian))
+    return tuple(told)
+
+
+def endings(program: Program) -> tuple[Sentence, ...]:
+    """What ends a passage wherever it is, one sentence each."""
+    told = []
+    for rule in program.exits:
+        condition = "" if condition_text(rule.condition) == "always" else condition_text(rule.condition, "en")
+        detto = condition_text(rule.condition, "it") if condition else ""
+        if rule.on is None:
+            told.append(both(f"Leaves if {condition}", f"Esce se {detto}"))
+            continue
+        english, italian = f"Leaves when {event_text(rule.on, 'en')}", f"Esce quando {event_text(rule.on, 'it')}"
+        told.append(
+            both(f"{english}, if {condition}", f"{italian}, se {detto}") if condition else both(english, italian)
+        )
+    return tuple(told)
+
+
+def _cards(program: Program, nodes: Sequence[Node]) -> tuple[Card, ...]:
+    return tuple(_card(program, node) for node in nodes)
+
+
+def _card(program: Program, node: Node) -> Card:
+    op = program.ops[node.place]
+    ways = []
+    cases = iter(op.cases if isinstance(op, BranchOp) else ())
+    for lane in node.lanes:
+        condition = next(cases).condition if lane.kind == "case" else None
+        said = (
+            _label(op, lane) if condition is None else _if(condition_text(condition), condition_text(condition, "it"))
+        )
+        ways.append(Way(lane.kind, said, _cards(program, lane.nodes)))
+    return Card(op.id, op.op, sentence(op), _notes(op), _details(op), tuple(ways))
+
+
+def _if(english: str, italian: str) -> Sentence:
+    return both(f"If {english}", f"Se {italian}")
+
+
+def _label(op: Op, lane: Lane) -> Sentence:
+    if lane.kind == "else":
+        return both("Otherwise", "Altrimenti")
+    if lane.kind == "unknown":
+        return both("If it cannot be known", "Se non si può sapere")
+    if lane.kind == "timeout":
+        return both("If it does not happen in time", "Se non accade in tempo")
+    heard = op.on if isinstance(op, WaitForOp) else ()
+    if heard:
+        english = " or ".join(event_text(name, "en") for name in heard)
+        return both(f"When {english}", "Quando " + " o ".join(event_text(name, "it") for name in heard))
+    return both("When it is so", "Quando è così")
+
+
+def _notes(op: Op) -> tuple[Sentence, ...]:
+    if isinstance(op, WaitOp):
+        note = late(op)
+        return (note,) if note else ()
+    return ()
+
+
+def _details(op: Op) -> Mapping[str, Any]:
+    if isinstance(op, SendOp):
+        return {"template": op.template, "class": op.class_, "topic": op.topic, "channels": list(op.channels)}
+    return {}
