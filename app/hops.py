@@ -20,11 +20,11 @@ PATIENCE = 60.0
 """Seconds of real time that workers may take to deal with what fell due at one instant."""
 
 
-class ClockStands(RuntimeError):
+class ClockStands(RuntimeError):  # noqa: N818
     """The clock of this installation is real time and cannot be moved (DEMO=0)."""
 
 
-class NobodyWorks(RuntimeError):
+class NobodyWorks(RuntimeError):  # noqa: N818
     """Due work was not taken up in time: no worker runs, or it fails again and again."""
 
 

@@ -27,8 +27,8 @@ from sqlalchemy.orm import Session
 
 from app.config import Settings
 from app.db import Ran
-from app.due import due
 from app.delivery import deliver
+from app.due import due
 from app.enrollments import advance, enrol, exits
 from app.events.partitions import ensure_partitions
 from app.house import House, furnish

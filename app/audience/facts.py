@@ -162,7 +162,7 @@ def contact_facts(row: Any) -> Facts:
 
 
 def booking_facts(row: Any) -> Facts:
-    """`booking.*` from a row of bookings; what its data holds besides stands at the top level where nothing else does."""
+    """`booking.*` from a row of bookings. What its data holds besides stands at the top level too, where it is free."""
     return {
         **row.data,
         "kind": row.kind,

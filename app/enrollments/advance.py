@@ -49,7 +49,7 @@ _CLAIM = text(
 )
 _PAST = text(
     """
-    SELECT contact_id, booking_reference, type, ordered_at FROM events
+    SELECT contact_id, booking_reference, type, ordered_at, data FROM events
     WHERE workspace_id = :workspace_id AND contact_id = ANY(:contact_ids) AND type = ANY(:types)
         AND quarantined IS NULL
     ORDER BY ordered_at, id
@@ -123,9 +123,9 @@ def _steps(
     facts = row.facts(loaded)
     booking = facts["booking"]
     over_all = past.get(row.contact_id, ())
-    facts["contact_events"] = [(each.type, each.ordered_at) for each in over_all]
+    facts["contact_events"] = [(each.type, each.ordered_at, each.data) for each in over_all]
     facts["past_events"] = [
-        (each.type, each.ordered_at)
+        (each.type, each.ordered_at, each.data)
         for each in over_all
         if booking is None or each.booking_reference == booking["reference"]
     ]

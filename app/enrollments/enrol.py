@@ -65,7 +65,7 @@ _PASSAGES = text(
 )
 _PAST = text(
     """
-    SELECT contact_id, booking_reference, type, ordered_at FROM events
+    SELECT contact_id, booking_reference, type, ordered_at, data FROM events
     WHERE workspace_id = :workspace_id AND contact_id = ANY(:contact_ids) AND type = ANY(:types)
         AND quarantined IS NULL
     ORDER BY ordered_at, id
@@ -82,7 +82,9 @@ _REFUSALS = text(
 )
 _DONE = text(
     """
-    WITH r AS (SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, event_pk bigint, error text)),
+    WITH r AS (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, event_pk bigint, error text)
+    ),
     failed AS (
         UPDATE event_work w SET attempts = w.attempts + 1, not_before = :aside, error = r.error
         FROM r WHERE w.workspace_id = :workspace_id AND w.contact_id = r.contact_id AND w.event_pk = r.event_pk
@@ -95,6 +97,10 @@ _DONE = text(
 )
 
 
+Past = tuple[str | None, str, datetime, Mapping[str, Any]]
+"""(booking's reference, type, instant, data) of an event that happened to a contact."""
+
+
 @dataclass(slots=True)
 class _Batch:
     """What the events of one batch have led to so far."""
@@ -103,7 +109,7 @@ class _Batch:
     live: Sequence[Live]
     pinned: Mapping[int, Program]
     facts: Mapping[Who, Facts]
-    past: Mapping[int, Sequence[tuple[str | None, str, datetime]]]
+    past: Mapping[int, Sequence[Past]]
     by_contact: dict[int, list[Inside]]
     open_messages: set[int]
     visits: list[tuple[Inside, Decision]] = field(default_factory=list)
@@ -112,12 +118,14 @@ class _Batch:
 
     def facts_of(self, who: Who, event: Mapping[str, Any], reference: str | None) -> Facts:
         """The person's facts with what is known to have happened to them, over all and for one booking."""
-        over_all = self.past.get(who.contact_id, ())
+        return {**self.facts[who], "event": event, **self.history(who.contact_id, reference)}
+
+    def history(self, contact_id: int, reference: str | None) -> Facts:
+        """What happened to a contact, over all and for one booking, as the core reads it."""
+        over_all = self.past.get(contact_id, ())
         return {
-            **self.facts[who],
-            "event": event,
-            "contact_events": [(kind, at) for _, kind, at in over_all],
-            "past_events": [(kind, at) for of, kind, at in over_all if reference is None or of == reference],
+            "contact_events": [(kind, at, data) for _, kind, at, data in over_all],
+            "past_events": [(kind, at, data) for of, kind, at, data in over_all if reference in (None, of)],
         }
 
 
@@ -153,10 +161,10 @@ def _load(session: Session, workspace_id: int, work: Sequence[Any], now: datetim
     pinned = programs.of_versions(session, {row.version_id for row in inside} | {each.version_id for each in live})
     wanted = [Who(row.contact_id, row.booking_id, row.property_id) for row in work] + [row.who for row in inside]
     types = sorted({kind for program in pinned.values() for kind in program.listens_to})
-    past: dict[int, list[tuple[str | None, str, datetime]]] = defaultdict(list)
+    past: dict[int, list[Past]] = defaultdict(list)
     parameters = {"workspace_id": workspace_id, "contact_ids": contact_ids, "types": types}
     for row in session.execute(_PAST, parameters):
-        past[row.contact_id].append((row.booking_reference, row.type, row.ordered_at))
+        past[row.contact_id].append((row.booking_reference, row.type, row.ordered_at, row.data))
     facts = audience.load(session, wanted, now)
     return _Batch(now, live, pinned, facts, past, by_contact, open_messages)
 
@@ -188,12 +196,10 @@ def _deal(batch: _Batch, row: Any) -> str | None:
 def _inside(batch: _Batch, row: Inside, event: Event) -> None:
     """What an event means to one passage: its goal, its end, or what it waits for."""
     program = batch.pinned[row.version_id]
-    if event.type not in program.listens_to:
+    if event.type not in program.listens_to or (row.state.status != "active" and row.id not in batch.open_messages):
         return
-    reference = row.facts(batch.facts)["booking"]["reference"] if row.booking_id else None
-    facts = {**row.facts(batch.facts), **_history(batch, row, reference)}
-    if row.state.status != "active" and row.id not in batch.open_messages:
-        return
+    facts = row.facts(batch.facts)
+    facts |= batch.history(row.contact_id, facts["booking"]["reference"] if facts["booking"] else None)
     reached = entry.goal_by_event(program, event, facts, batch.now)
     if reached and not row.goal_at:
         row.goal_at, row.goal_value, row.changed = event.occurred_at, reached.value, True
@@ -261,14 +267,6 @@ def _at_the_door(batch: _Batch, live: Live, event: Event, as_fact: Mapping[str, 
     )
     batch.by_contact[who.contact_id].append(started)
     batch.visits.append((started, Decision("", "entered", verdict.sentence, batch.now)))
-
-
-def _history(batch: _Batch, row: Inside, reference: str | None) -> Facts:
-    over_all = batch.past.get(row.contact_id, ())
-    return {
-        "contact_events": [(kind, at) for _, kind, at in over_all],
-        "past_events": [(kind, at) for of, kind, at in over_all if reference is None or of == reference],
-    }
 
 
 def _take(batch: _Batch, row: Inside, moved: advance.Advanced) -> None:

@@ -110,7 +110,8 @@ _UPDATE = text(
     """
     UPDATE enrollments e SET event = r.event, status = r.status, state = r.state, step_id = r.step_id,
         wake_at = r.wake_at, waits_for = r.waits_for, ended_at = r.ended_at, end_reason = r.end_reason,
-        outcome = r.outcome, goal_at = coalesce(e.goal_at, r.goal_at), goal_value = coalesce(e.goal_value, r.goal_value),
+        outcome = r.outcome, goal_at = coalesce(e.goal_at, r.goal_at),
+        goal_value = coalesce(e.goal_value, r.goal_value),
         attempts = r.attempts, error = r.error, error_at = CASE WHEN r.error IS NULL THEN NULL ELSE :now END
     FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, id bigint, event jsonb, status text,
         state jsonb, step_id text, wake_at timestamptz, waits_for text[], ended_at timestamptz, end_reason text,
