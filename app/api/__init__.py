@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from apiflask import APIFlask
 
+from app.api import health
+
 
 def register(app: APIFlask) -> None:
     """Open this door's routes on `app`."""
+    app.register_blueprint(health.blueprint)
