@@ -1,8 +1,9 @@
 """A small real SMTP server for tests and benchmarks: keeps what it takes, counts by Message-ID, refuses on request.
 
 What a recipient's local part begins with says how it is treated: `bad` is refused for good (550), `greylist` once
-(451), `cut` is taken and kept, but the connection is dropped before the answer, as when a network fails at the worst
-moment. Everybody else gets 250.
+(451), `full` always for now (452), `blocked` for our reputation once the data is there (554 5.7.1); with `drop` the
+connection is dropped when the data is asked for, with `late` in the middle of it, and with `cut` after all of it was
+taken and kept, before the answer, as when a network fails at the worst moment. Everybody else gets 250.
 
 Run as a program (`python -m tests.sink`) it prints its port, serves until its input ends, and prints what it counted.
 """
@@ -15,6 +16,7 @@ import socket
 import socketserver
 import sys
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import Self
@@ -38,6 +40,8 @@ class _Conversation(socketserver.BaseRequestHandler):
     request: socket.socket
 
     def setup(self) -> None:
+        self.server.talking.add(self.request)
+        self.server.connections += 1
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._came = bytearray()
         self._answers: list[bytes] = []
@@ -53,6 +57,9 @@ class _Conversation(socketserver.BaseRequestHandler):
                     return
         except ConnectionError:
             return  # a client that hangs up is no error here
+
+    def finish(self) -> None:
+        self.server.talking.discard(self.request)
 
     def _until(self, mark: bytes) -> bytes | None:
         """What comes before `mark`. Answers wait until there is nothing left to read: so pipelined commands are
@@ -79,8 +86,17 @@ class _Conversation(socketserver.BaseRequestHandler):
 
     def _obey(self, verb: str, rest: str) -> bool:
         if verb in {"EHLO", "HELO"}:
-            self._say("250-sink", "250-PIPELINING", "250-SIZE 52428800", "250-8BITMIME", "250 SMTPUTF8")
+            offered = [
+                "sink",
+                *(["PIPELINING"] if self.server.pipelining else []),
+                "SIZE 1000000",
+                "8BITMIME",
+                "SMTPUTF8",
+            ]
+            self._say(*(f"250-{word}" for word in offered[:-1]), f"250 {offered[-1]}")
         elif verb == "MAIL":
+            if not self.server.pipelining and self._came:
+                return False  # it was not asked to talk on
             self._sender, self._recipients = _address(rest), []
             self._say("250 2.1.0 ok")
         elif verb == "RCPT":
@@ -103,6 +119,8 @@ class _Conversation(socketserver.BaseRequestHandler):
         local = address.partition("@")[0]
         if local.startswith("bad"):
             return "550 5.1.1 no such mailbox"
+        if local.startswith("full"):
+            return "452 4.2.2 mailbox full"
         if local.startswith("greylist") and self.server.first_time(address):
             return "451 4.7.1 greylisted, try again later"
         self._recipients.append(address)
@@ -112,11 +130,21 @@ class _Conversation(socketserver.BaseRequestHandler):
         if not self._recipients:
             self._say("554 5.5.1 no valid recipients")
             return True
+        if any(address.startswith("drop") for address in self._recipients):
+            self._flush()
+            return False
         self._say("354 go on")
         self._flush()
+        if any(address.startswith("late") for address in self._recipients):
+            self.request.recv(10)
+            return False
         data = self._until(b"\r\n.\r\n")
         if data is None:
             return False
+        if any(address.startswith("blocked") for address in self._recipients):
+            self._say("554 5.7.1 blocked for your reputation")
+            return True
+        time.sleep(self.server.delay)
         data = data.replace(b"\r\n..", b"\r\n.") + b"\r\n"
         self.server.keep(self._sender, tuple(self._recipients), data.removeprefix(b".") if data[:2] == b".." else data)
         if any(address.startswith("cut") for address in self._recipients):
@@ -135,9 +163,13 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, keep_data: bool) -> None:
+    def __init__(self, keep_data: bool, pipelining: bool, delay: float) -> None:
         super().__init__(("127.0.0.1", 0), _Conversation)
         self.block_on_close = False
+        self.pipelining = pipelining
+        self.delay = delay
+        self.talking: set[socket.socket] = set()
+        self.connections = 0
         self.mails: list[Mail] = []
         self.ids: Counter[str] = Counter()
         self._keep_data = keep_data
@@ -165,16 +197,23 @@ class Sink:
 
     Args:
         keep_data: False keeps only the count by Message-ID.
+        pipelining: whether it offers PIPELINING; without, a client that talks on unasked is cut off.
+        delay: seconds it thinks over each mail.
     """
 
-    def __init__(self, *, keep_data: bool = True) -> None:
-        self._server = _Server(keep_data)
+    def __init__(self, *, keep_data: bool = True, pipelining: bool = True, delay: float = 0) -> None:
+        self._server = _Server(keep_data, pipelining, delay)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
     def port(self) -> int:
         """Where it listens on 127.0.0.1."""
         return int(self._server.server_address[1])
+
+    @property
+    def connections(self) -> int:
+        """How many connections were ever made to it."""
+        return self._server.connections
 
     @property
     def url(self) -> str:
@@ -190,6 +229,11 @@ class Sink:
     def ids(self) -> Counter[str]:
         """Message-ID → how often it was taken."""
         return self._server.ids
+
+    def hang_up(self) -> None:
+        """Close every open connection from this side, as servers do with idle ones."""
+        for connection in list(self._server.talking):
+            connection.shutdown(socket.SHUT_RDWR)
 
     def to(self, address: str) -> list[Mail]:
         """What was taken for one recipient."""
