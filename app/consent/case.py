@@ -1,0 +1,174 @@
+"""What a decision is made from and what it says: plain values. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal, NamedTuple
+
+from app.consent.fold import Key, State
+from app.consent.policy import Policy
+
+CAPPED = frozenset({"marketing", "feedback"})
+"""Classes that count towards, and wait for, the cap and quiet hours (R46, R47)."""
+
+CONCLUDED = frozenset({"confirmed", "checked_in", "checked_out", "paid", "shipped", "delivered", "fulfilled"})
+"""Statuses of a booking or order that is a concluded sale (R8)."""
+
+COMPLETED = frozenset({"checked_out", "delivered", "fulfilled"})
+"""Statuses of a stay that is over, an order that arrived (R11, R43)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The message that asks."""
+
+    message_id: int
+    class_: str
+    channel: str
+    topic: str | None
+    due_at: datetime
+    priority: int = 50
+    latest: datetime | None = None
+    since: datetime | None = None
+    """When it was first judged: its window, where it has no `latest`, starts there."""
+    booking_id: int | None = None
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Sorts the more important first, then the older."""
+        return (-self.priority, self.message_id)
+
+
+class Suppressed(NamedTuple):
+    """A live suppression of the address."""
+
+    reason: str
+    scope: str
+
+
+class Purchase(NamedTuple):
+    """A booking or order, as far as the rules need it."""
+
+    booking_id: int
+    status: str
+    amount: int | None
+    channel: str | None
+    departure: date | None
+    refunded: bool = False
+
+
+class Contacted(NamedTuple):
+    """A message that went to the person, or is on its way."""
+
+    message_id: int
+    class_: str
+    at: datetime
+    booking_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentFacts:
+    """What is known at this moment of the person, and of what this message is about."""
+
+    address: str | None
+    """Normalised; None: there is no address on this channel."""
+    states: Mapping[Key, State]
+    property_zone: str
+    zone: str | None = None
+    country: str | None = None
+    frozen: bool = False
+    erased: bool = False
+    minor: bool = False
+    """Known to be under 14 (R12)."""
+    suppressed: tuple[Suppressed, ...] = ()
+    purchases: tuple[Purchase, ...] = ()
+    booking: Purchase | None = None
+    contacted: tuple[Contacted, ...] = ()
+    """The last 31 days: handed over, or judged and about to go; not this message itself."""
+    rivals: tuple[Request, ...] = ()
+    """Other messages waiting for the same person."""
+    left: str | None = None
+    """Why its passage is over, where an exit condition has been met meanwhile (R60)."""
+    holdout: str | None = None
+    """The experiment that keeps this person out (R62)."""
+
+
+class Check(NamedTuple):
+    """One question, its answer, and what the answer was read from."""
+
+    check: str
+    ok: bool
+    code: str
+    rule: str
+    inputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict. `code` and `rule` are those of the check that decided."""
+
+    outcome: Literal["allowed", "refused", "deferred"]
+    checks: tuple[Check, ...]
+    basis: str | None = None
+    """contract, consent, soft_opt_in, legitimate_interest or sign_up."""
+    ledger_line: int | None = None
+    until: datetime | None = None
+    """When to judge again, where it was put off."""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it may go now."""
+        return self.outcome == "allowed"
+
+    @property
+    def code(self) -> str:
+        """The code of the deciding check; `allowed` where nothing stood in the way."""
+        return next((check.code for check in self.checks if not check.ok), "allowed")
+
+    @property
+    def rule(self) -> str | None:
+        """The rule of the deciding check; where it may go, the rule its basis rests on."""
+        failed = next((check.rule for check in self.checks if not check.ok), None)
+        return failed or next((check.rule for check in self.checks if check.check == "basis"), None)
+
+    def as_json(self, at: datetime, moment: str) -> dict[str, Any]:
+        """One entry of `messages.verdict`."""
+        entry: dict[str, Any] = {
+            "at": at.isoformat(),
+            "moment": moment,
+            "outcome": self.outcome,
+            "allowed": self.allowed,
+            "checks": [
+                {"check": one.check, "allowed": one.ok, "code": one.code, "rule": one.rule, "inputs": dict(one.inputs)}
+                for one in self.checks
+            ],
+        }
+        if self.until is not None:
+            entry["until"] = self.until.isoformat()
+        return entry
+
+
+class Basis(NamedTuple):
+    """What a message may stand on: the check that says so, its name, and the line of the ledger."""
+
+    check: Check
+    name: str | None = None
+    line: int | None = None
+
+
+DEFAULT = Policy()
+
+
+class Case(NamedTuple):
+    """One message before the judge."""
+
+    request: Request
+    facts: ConsentFacts
+    now: datetime
+    policy: Policy = DEFAULT
+
+    def asking(self, request: Request) -> Case:
+        """The same person and moment, another message."""
+        return self._replace(request=request)

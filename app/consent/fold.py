@@ -1,0 +1,207 @@
+"""From the lines of the ledger to what holds now. Pure.
+
+The newest explicit act wins (X43), where *newest* means when the person acted, not when we learned of it: an old yes
+that arrives after a no does not count (X44). An import never lifts a no, whatever date it claims (R10). At the same
+instant the no wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+PURPOSES = ("marketing", "profiling", "open_tracking", "feedback", "third_party_sharing", "notice")
+"""None of them implies another (R3). `notice`, granted, means: has been shown the privacy notice; it is no consent."""
+
+STATES = ("pending", "granted", "denied", "withdrawn", "expired", "objected")
+REFUSALS = frozenset({"denied", "withdrawn", "objected"})
+
+IMPORTED = frozenset({"import", "pms_sync"})
+"""Methods by which a system, not the person, speaks."""
+
+NEEDS_CONFIRMATION = frozenset({"web", "desk_tablet", "staff", "phone"})
+"""Methods whose yes counts only with the confirmation from the mailbox, or a signed scan (R6, X43)."""
+
+Key = tuple[str, str, str, str | None]
+"""address, channel, purpose, topic (None: all topics of the purpose)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What the fold reads of one line of the ledger."""
+
+    line: int
+    address: str
+    channel: str
+    purpose: str
+    topic: str | None
+    state: str
+    method: str
+    at: datetime
+    """When the person acted: the confirmation where there was one, else the request."""
+    proven: bool
+    """Whether the record holds what R5 asks for; without it a yes counts as no consent."""
+    refusal_offered: bool = False
+    """On a `notice` line: the right to refuse was offered when the address was collected (R8)."""
+
+    @property
+    def key(self) -> Key:
+        """What the line is about."""
+        return (self.address, self.channel, self.purpose, self.topic)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What holds now for one key, and the line that says so."""
+
+    state: str
+    line: int
+    at: datetime
+    method: str
+    proven: bool
+    refused_at: datetime | None = None
+    """The newest no that nothing has lifted: it stays known while a new request is pending."""
+    refused_state: str | None = None
+    refused_line: int | None = None
+    refusal_offered: bool = False
+
+    @property
+    def granted(self) -> bool:
+        """A yes with its proof."""
+        return self.state == "granted" and self.proven
+
+
+def is_proven(
+    state: str, method: str, *, wording_version: object, confirmed: bool, scan_id: object, import_file: object
+) -> bool:
+    """Whether a line holds what R5 and R6 ask of a yes; for every other state there is nothing to prove."""
+    if state != "granted":
+        return True
+    if not wording_version or not method:
+        return False
+    if method in NEEDS_CONFIRMATION:
+        return confirmed or bool(scan_id)
+    if method == "paper":
+        return bool(scan_id) or confirmed
+    if method in IMPORTED:
+        return bool(import_file)
+    return True
+
+
+def apply(current: State | None, line: Line) -> State:
+    """The state after one more line."""
+    fresh = State(line.state, line.line, line.at, line.method, line.proven, refusal_offered=line.refusal_offered)
+    if line.state in REFUSALS:
+        fresh = State(line.state, line.line, line.at, line.method, True, line.at, line.state, line.line)
+        if current is None:
+            return fresh
+        if current.refused_at is not None:
+            return current if current.refused_at > line.at else fresh
+        return current if current.granted and current.at > line.at else fresh
+    if current is None:
+        return fresh
+    refused = (current.refused_at, current.refused_state, current.refused_line)
+    match line.state:
+        case "granted":
+            if current.refused_at is not None and (
+                line.method in IMPORTED or not line.proven or line.at <= current.refused_at
+            ):
+                return current
+            if current.granted and (not line.proven or current.at > line.at):
+                return current
+            return fresh
+        case "pending":
+            stale = current.refused_at is not None and (line.method in IMPORTED or line.at <= current.refused_at)
+            if current.granted or stale or (current.state == "pending" and current.at > line.at):
+                return current
+            return State("pending", line.line, line.at, line.method, True, *refused)
+        case _:
+            if current.state in {"granted", "pending"} and line.at >= current.at:
+                return State("expired", line.line, line.at, line.method, True, *refused)
+            return current
+
+
+def fold(lines: Iterable[Line]) -> dict[Key, State]:
+    """What holds now for one contact, from its lines in the ledger's order."""
+    found: dict[Key, State] = {}
+    for line in lines:
+        key = line.key
+        found[key] = apply(found.get(key), line)
+    return found
+
+
+def objected_at(states: Mapping[Key, State]) -> datetime | None:
+    """The newest objection to all marketing that nothing has lifted, on whichever address or channel (R10)."""
+    moments = [
+        state.refused_at
+        for (_, _, purpose, topic), state in states.items()
+        if purpose == "marketing" and topic is None and state.refused_state == "objected" and state.refused_at
+    ]
+    return max(moments, default=None)
+
+
+def grant(states: Mapping[Key, State], address: str, channel: str, topic: str | None) -> State | None:
+    """The yes that marketing on one topic may stand on now, or None.
+
+    What was said of the topic and what was said of all topics are weighed together: a yes to the topic counts against
+    an older no to all, and the reverse; an objection by the person (R10) needs a yes that is newer, whatever its topic.
+    """
+    said = _said(states, address, channel, topic)
+    barriers = [state.refused_at for state in said if state.refused_at is not None]
+    objection = objected_at(states)
+    if objection is not None:
+        barriers.append(objection)
+    barrier = max(barriers, default=None)
+    grants = [state for state in said if state.granted and (barrier is None or state.at > barrier)]
+    return max(grants, key=lambda state: state.at, default=None)
+
+
+def standing(states: Mapping[Key, State], address: str, channel: str, topic: str | None) -> tuple[str, int | None]:
+    """One word for where marketing on a topic stands, and the line that says so.
+
+    granted, pending, denied, withdrawn, objected, expired; `no_proof` for a yes that cannot be shown (R5); `nothing`.
+    """
+    valid = grant(states, address, channel, topic)
+    if valid is not None:
+        return "granted", valid.line
+    said = _said(states, address, channel, topic)
+    spoken = [(state.at, state.line, "pending") for state in said if state.state == "pending"]
+    spoken += [
+        (state.refused_at, state.refused_line or state.line, state.refused_state or state.state)
+        for state in said
+        if state.refused_at is not None
+    ]
+    if spoken:
+        _, line, word = max(spoken)
+        return word, line
+    if objected_at(states) is not None:
+        return "objected", None
+    if not said:
+        return "nothing", None
+    newest = max(said, key=lambda state: (state.at, state.line))
+    return ("no_proof" if newest.state == "granted" else newest.state), newest.line
+
+
+def _said(states: Mapping[Key, State], address: str, channel: str, topic: str | None) -> list[State]:
+    general = states.get((address, channel, "marketing", None))
+    special = states.get((address, channel, "marketing", topic)) if topic is not None else None
+    return [state for state in (special, general) if state is not None]
+
+
+def words(states: Mapping[Key, State], address: str, channel: str = "email") -> dict[str, str]:
+    """topic or purpose → state, for one address and channel: what conditions and templates call `consent`.
+
+    A yes without proof is left out, as if nothing had been said.
+    """
+    found: dict[str, str] = {}
+    for (of_address, of_channel, purpose, topic), state in states.items():
+        if (of_address, of_channel) != (address, channel):
+            continue
+        if purpose == "marketing":
+            word, _ = standing(states, address, channel, topic)
+        else:
+            word = state.state if state.proven else "no_proof"
+        if word not in {"no_proof", "nothing"}:
+            found[topic or purpose] = word
+    return found

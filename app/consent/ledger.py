@@ -1,0 +1,395 @@
+"""The ledger of consent: append-only, hash-chained per workspace; and the list of addresses not to be written to.
+
+A line says who, on which address and channel, for what, and on which proof (R5). Nothing is ever changed: what holds
+now is a fold over a person's lines (`consent/fold.py`). Each line carries the SHA-256 of the line before it and of its
+own canonical JSON, so that whoever alters a line would have to alter all that follow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, select, text
+from sqlalchemy.orm import Session
+
+from app.config import Settings
+from app.consent.case import Suppressed
+from app.consent.fold import PURPOSES, REFUSALS, STATES, Key, Line, State, apply, fold, is_proven
+from app.consent.models import ConsentRecord
+from app.db import settings_of, workspace_of
+
+QUERIES_TO_APPEND = 4
+"""The lock, the last line, what held before, and the insert; whatever the number of acts."""
+
+_LOCK = 0x6C656467 << 32
+
+
+class LedgerError(ValueError):
+    """An act that cannot stand in the ledger; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What a person did, as it will stand in the ledger.
+
+    `address` is normalised (`address_key`, or E.164 for phones). `proof` holds what is known of R5's list: controller,
+    wording, wording_version, language, notice_version, notice_hash, page, ip, user_agent, operator_id, import_file,
+    scan_id, token_id, message_pk; for purpose `notice`: refusal_offered. Values are texts, whole numbers, truths, lists
+    and named values of these.
+    """
+
+    contact_id: int
+    address: str
+    channel: str
+    purpose: str
+    topic: str | None
+    state: str
+    method: str
+    requested_at: datetime
+    confirmed_at: datetime | None = None
+    proof: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.purpose not in PURPOSES:
+            raise LedgerError(f"{self.purpose!r} is no purpose; it is one of {', '.join(PURPOSES)}.")
+        if self.state not in STATES:
+            raise LedgerError(f"{self.state!r} is no state; it is one of {', '.join(STATES)}.")
+        if self.topic is not None and self.purpose != "marketing":
+            raise LedgerError("Only marketing has topics.")
+        if not self.address or not self.method:
+            raise LedgerError("An act needs an address and a method.")
+        for moment in (self.requested_at, self.confirmed_at):
+            if moment is not None and moment.tzinfo is None:
+                raise LedgerError("Instants in the ledger are aware.")
+
+
+def address_key(address: str) -> str:
+    """An e-mail address as the ledger and suppressions know it: lower case, ASCII domain, no dot at its end (X45)."""
+    local, at, domain = address.strip().rpartition("@")
+    if not at:
+        return address.strip().lower()
+    domain = domain.strip().rstrip(".").lower()
+    with contextlib.suppress(UnicodeError):  # a domain that IDNA refuses stays as it is: it matches itself
+        domain = domain.encode("idna").decode()
+    return f"{local.casefold()}@{domain}"
+
+
+def append(session: Session, acts: Sequence[Act], now: datetime) -> list[int]:
+    """Write acts at the end of this workspace's ledger, in the order given.
+
+    Four queries whatever their number. Writers of one workspace wait for one another until commit: lines have no gap
+    and the chain no fork.
+
+    Returns:
+        The numbers of the new lines.
+    """
+    if not acts:
+        return []
+    workspace_id = workspace_of(session)
+    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK | workspace_id})
+    last = session.execute(
+        select(ConsentRecord.line, ConsentRecord.hash).order_by(ConsentRecord.line.desc()).limit(1)
+    ).first()
+    number, previous_hash = (last.line, last.hash) if last else (0, _genesis(workspace_id))
+    states = {key: dict(value) for key, value in current(session, {act.contact_id for act in acts}).items()}
+    lines: list[dict[str, Any]] = []
+    for act in acts:
+        number += 1
+        proof = _canonical_value(act.proof)
+        held = states.setdefault(act.contact_id, {})
+        key: Key = (act.address, act.channel, act.purpose, act.topic)
+        before = held.get(key)
+        record = {
+            "workspace_id": workspace_id,
+            "line": number,
+            "contact_id": act.contact_id,
+            "address": act.address,
+            "channel": act.channel,
+            "purpose": act.purpose,
+            "topic": act.topic,
+            "state": act.state,
+            "method": act.method,
+            "proof": proof,
+            "requested_at": act.requested_at,
+            "confirmed_at": act.confirmed_at,
+            "recorded_at": now,
+            "previous_state": before.state if before else None,
+        }
+        digest = _digest(previous_hash, record)
+        held[key] = apply(before, _line(number, act.confirmed_at, act.requested_at, record, proof))
+        lines.append({**record, "proof": _json(proof), "previous_hash": previous_hash, "hash": digest})
+        previous_hash = digest
+    session.execute(_INSERT, {name: [line[name] for line in lines] for name in _COLUMNS} | {"ws": workspace_id})
+    return [line["line"] for line in lines]
+
+
+def current(session: Session, contact_ids: Iterable[int]) -> dict[int, dict[Key, State]]:
+    """What holds now for these contacts, in one query; contacts without a line are left out."""
+    wanted = sorted(set(contact_ids))
+    if not wanted:
+        return {}
+    lines: dict[int, list[Line]] = {}
+    for row in session.execute(_CURRENT, {"ws": workspace_of(session), "contacts": wanted}):
+        lines.setdefault(row.contact_id, []).append(_read(row))
+    return {contact_id: fold(of_contact) for contact_id, of_contact in lines.items()}
+
+
+def history(session: Session, contact_id: int) -> list[ConsentRecord]:
+    """Every line of one contact, oldest first. One query."""
+    statement = select(ConsentRecord).where(ConsentRecord.contact_id == contact_id).order_by(ConsentRecord.line)
+    return list(session.scalars(statement))
+
+
+def verify(session: Session, chunk: int = 5000) -> int | None:
+    """Walk this workspace's chain; the first line that is missing, altered or out of order, or None where all is well.
+
+    What a chain cannot show is that lines were cut off its very end: keep the last line's hash elsewhere for that.
+    """
+    expected, previous = 1, _genesis(workspace_of(session))
+    while True:
+        rows = session.scalars(
+            select(ConsentRecord).where(ConsentRecord.line >= expected).order_by(ConsentRecord.line).limit(chunk)
+        ).all()
+        for row in rows:
+            record = {name: getattr(row, name) for name in _HASHED}
+            if row.line != expected or row.previous_hash != previous or row.hash != _digest(previous, record):
+                return expected
+            expected, previous = row.line + 1, row.hash
+        session.expunge_all()
+        if len(rows) < chunk:
+            return None
+
+
+_HASHED = (
+    *("workspace_id", "line", "contact_id", "address", "channel", "purpose", "topic", "state", "method", "proof"),
+    *("requested_at", "confirmed_at", "recorded_at", "previous_state"),
+)
+_COLUMNS = (*_HASHED[1:], "previous_hash", "hash")
+_INSERT = text(
+    """
+    INSERT INTO consent_records (workspace_id, line, contact_id, address, channel, purpose, topic, state, method, proof,
+                                 requested_at, confirmed_at, recorded_at, previous_state, previous_hash, hash)
+    SELECT :ws, a.*
+    FROM unnest(CAST(:line AS bigint[]), CAST(:contact_id AS bigint[]), CAST(:address AS text[]),
+                CAST(:channel AS text[]), CAST(:purpose AS text[]), CAST(:topic AS text[]), CAST(:state AS text[]),
+                CAST(:method AS text[]), CAST(:proof AS jsonb[]), CAST(:requested_at AS timestamptz[]),
+                CAST(:confirmed_at AS timestamptz[]), CAST(:recorded_at AS timestamptz[]),
+                CAST(:previous_state AS text[]), CAST(:previous_hash AS bytea[]), CAST(:hash AS bytea[])) AS a
+    """
+)
+_CURRENT = text(
+    """
+    SELECT contact_id, line, address, channel, purpose, topic, state, method, requested_at, confirmed_at,
+           proof ->> 'wording_version' AS wording_version, proof ->> 'scan_id' AS scan_id,
+           proof ->> 'import_file' AS import_file, proof ->> 'refusal_offered' AS refusal_offered
+    FROM consent_records WHERE workspace_id = :ws AND contact_id = ANY(:contacts) ORDER BY contact_id, line
+    """
+)
+
+
+def _genesis(workspace_id: int) -> bytes:
+    return hashlib.sha256(f"percorso consent ledger of workspace {workspace_id}".encode()).digest()
+
+
+def _digest(previous: bytes, record: Mapping[str, Any]) -> bytes:
+    plain = {
+        key: value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+        for key, value in record.items()
+    }
+    return hashlib.sha256(previous + _json(plain).encode()).digest()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _canonical_value(value: Any) -> Any:
+    """A proof as PostgreSQL's jsonb gives it back; raises LedgerError for what would come back different."""
+    if isinstance(value, Mapping):
+        return {str(key): _canonical_value(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical_value(one) for one in value]
+    if isinstance(value, str):
+        if "\x00" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise LedgerError("A proof holds a character that cannot be stored.")
+        return value
+    if value is None or isinstance(value, bool | int):
+        return value
+    raise LedgerError(f"A proof holds texts, whole numbers and truths, not {type(value).__name__}.")
+
+
+def _line(number: int, confirmed: datetime | None, requested: datetime, record: Mapping[str, Any], proof: Any) -> Line:
+    return Line(
+        number,
+        record["address"],
+        record["channel"],
+        record["purpose"],
+        record["topic"],
+        record["state"],
+        record["method"],
+        confirmed or requested,
+        is_proven(
+            record["state"],
+            record["method"],
+            wording_version=proof.get("wording_version"),
+            confirmed=confirmed is not None,
+            scan_id=proof.get("scan_id"),
+            import_file=proof.get("import_file"),
+        ),
+        proof.get("refusal_offered") in (True, "true"),
+    )
+
+
+def _read(row: Row[Any]) -> Line:
+    fields: dict[str, Any] = dict(row._mapping)
+    return _line(row.line, row.confirmed_at, row.requested_at, fields, fields)
+
+
+# Suppressions
+
+
+def suppression_hashes(settings: Settings, channel: str, address: str) -> list[bytes]:
+    """The keyed hashes an address may be suppressed under: the newest secret's first (R37).
+
+    Keyed, so that nobody without the secret can try addresses against it; a plus-tag is joined with its plain address
+    (X45), since who suppresses one means the mailbox.
+    """
+    plain = address_key(address) if "@" in address else address
+    if "@" in plain:
+        local, _, domain = plain.rpartition("@")
+        plain = f"{local.partition('+')[0] or local}@{domain}"
+    secrets = (settings.secret, *settings.previous_secrets)
+    return [
+        hmac.digest(
+            hmac.digest(secret.encode(), b"percorso:suppression", "sha256"), f"{channel}:{plain}".encode(), "sha256"
+        )
+        for secret in secrets
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """An address to be suppressed, and why."""
+
+    channel: str
+    address: str
+    reason: str
+    """unsubscribe, complaint, hard_bounce, soft_bounces, erased or manual."""
+    scope: str = "all"
+    """`all`, or `marketing`: marketing and feedback only."""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+SCOPE_OF_REASON = {"unsubscribe": "marketing", "complaint": "marketing"}
+"""What a reason stops where nothing else is said; all others stop everything."""
+
+
+def suppress(session: Session, barred: Sequence[Barred], now: datetime) -> int:
+    """Suppress addresses; one that already is, for that reason, stays as it is. One query.
+
+    Returns:
+        How many were not suppressed for that reason before.
+    """
+    if not barred:
+        return 0
+    settings = settings_of(session)
+    rows = session.execute(
+        _SUPPRESS,
+        {
+            "ws": workspace_of(session),
+            "channel": [one.channel for one in barred],
+            "hash": [suppression_hashes(settings, one.channel, one.address)[0] for one in barred],
+            "reason": [one.reason for one in barred],
+            "scope": [one.scope for one in barred],
+            "detail": [_json(dict(one.detail)) for one in barred],
+            "now": now,
+        },
+    ).all()
+    return len(rows)
+
+
+def lift(session: Session, channel: str, address: str, reasons: Sequence[str], why: str, now: datetime) -> int:
+    """Lift live suppressions of an address; one query. `why` is kept.
+
+    `unsubscribe` and `complaint` may only be lifted by a fresh double opt-in of the person (R37): callers see to that.
+
+    Returns:
+        How many were lifted.
+    """
+    rows = session.execute(
+        _LIFT,
+        {
+            "ws": workspace_of(session),
+            "channel": channel,
+            "hashes": suppression_hashes(settings_of(session), channel, address),
+            "reasons": list(reasons),
+            "why": why,
+            "now": now,
+        },
+    ).all()
+    return len(rows)
+
+
+def suppressed(session: Session, addresses: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[Suppressed, ...]]:
+    """(channel, address) → its live suppressions, for the addresses that have any. One query."""
+    settings = settings_of(session)
+    wanted: dict[bytes, list[tuple[str, str]]] = {}
+    for channel, address in dict.fromkeys(addresses):
+        for digest in suppression_hashes(settings, channel, address):
+            wanted.setdefault(digest, []).append((channel, address))
+    if not wanted:
+        return {}
+    found: dict[tuple[str, str], tuple[Suppressed, ...]] = {}
+    for row in session.execute(_SUPPRESSED, {"ws": workspace_of(session), "hashes": list(wanted)}):
+        for place in wanted[row.address_hash]:
+            if place[0] == row.channel:
+                found[place] = (*found.get(place, ()), Suppressed(row.reason, row.scope))
+    return found
+
+
+_SUPPRESS = text(
+    """
+    INSERT INTO suppressions (workspace_id, channel, address_hash, reason, scope, detail, recorded_at)
+    SELECT :ws, b.*, :now
+    FROM unnest(CAST(:channel AS text[]), CAST(:hash AS bytea[]), CAST(:reason AS text[]), CAST(:scope AS text[]),
+                CAST(:detail AS jsonb[])) AS b
+    ON CONFLICT DO NOTHING RETURNING id
+    """
+)
+_LIFT = text(
+    """
+    UPDATE suppressions SET lifted_at = :now, lifted_why = :why
+    WHERE workspace_id = :ws AND channel = :channel AND address_hash = ANY(:hashes) AND reason = ANY(:reasons)
+      AND lifted_at IS NULL
+    RETURNING id
+    """
+)
+_SUPPRESSED = text(
+    """
+    SELECT channel, address_hash, reason, scope FROM suppressions
+    WHERE workspace_id = :ws AND address_hash = ANY(:hashes) AND lifted_at IS NULL ORDER BY scope, reason
+    """
+)
+
+__all__ = [
+    "REFUSALS",
+    "Act",
+    "Barred",
+    "LedgerError",
+    "address_key",
+    "append",
+    "current",
+    "fold",
+    "history",
+    "lift",
+    "suppress",
+    "suppressed",
+    "verify",
+]
