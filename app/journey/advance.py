@@ -10,7 +10,6 @@ by then is held back by each send's `latest`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -47,6 +46,7 @@ from app.journey.state import (
     Task,
     from_json,
     to_json,
+    written,
 )
 from app.journey.waits import resolve
 
@@ -78,6 +78,9 @@ DEFAULT_LATEST = timedelta(hours=24)
 
 ANYTHING = "*"
 """In `waits_for`: a condition is awaited, so any event of the contact may be the one."""
+
+RECHECK = timedelta(hours=1)
+"""How often an awaited condition is looked at where no event says that something changed."""
 
 
 class EndlessError(RuntimeError):
@@ -121,7 +124,7 @@ def hear(program: Program, state: State, event: Event, facts: Facts, now: dateti
     if op.on and not concerns(program, event, walk.facts(), op.scope):
         return None
     since = state.entered_at if op.since == "entry" else state.moment
-    if event.occurred_at < since or (state.wake_at is not None and event.occurred_at > state.wake_at):
+    if event.occurred_at < since or (state.until is not None and event.occurred_at > state.until):
         return None
     if evaluate(op.condition, hearing(walk.facts(), event), now) is not True:
         return None
@@ -140,7 +143,7 @@ def rebind(program: Program, state: State, facts: Facts, now: datetime) -> Advan
         return None
     walk = _Walk(program, state, facts, now)
     due = resolve(op.until, state.moment, walk.facts())
-    if due == state.wake_at:
+    if due == state.until:
         return None
     walk.moved(op, due)
     return walk.done()
@@ -157,7 +160,15 @@ def leave(state: State, reason: str, outcome: str | None, sentence: Sentence, no
     if state.status != "active":
         return Advanced(state, (), ())
     ended = replace(
-        state, status="exited", step_id=None, wake_at=None, waits_for=(), inside=False, reason=reason, outcome=outcome
+        state,
+        status="exited",
+        step_id=None,
+        wake_at=None,
+        waits_for=(),
+        until=None,
+        inside=False,
+        reason=reason,
+        outcome=outcome,
     )
     decision = Decision(state.step_id or "", "exited", sentence, now, {"reason": reason})
     return Advanced(ended, (Left("exited", reason, outcome),), (decision,))
@@ -181,7 +192,7 @@ class _Walk:
         self.place = program.places.get(state.step_id or "", -1)
         self.step_id = state.step_id
         self.moment = state.moment
-        self.wake_at = state.wake_at
+        self.wake_at, self.until = state.wake_at, state.until
         self.waits_for = state.waits_for
         self.inside = state.inside
         self.waited = state.waited
@@ -227,6 +238,7 @@ class _Walk:
             step_id=None if ended else self.step_id,
             wake_at=None if ended else self.wake_at,
             waits_for=() if ended else self.waits_for,
+            until=None if ended else self.until,
             inside=not ended and self.inside,
             waited=self.waited,
             visits=self.visits,
@@ -245,7 +257,7 @@ class _Walk:
 
     def moved(self, op: WaitOp, due: datetime | None) -> None:
         """A pending dated wait got another moment, or none."""
-        before = self.wake_at.isoformat() if self.wake_at else None
+        before = self.until.isoformat() if self.until else None
         if due is None:
             self._missing(op)
         elif due < self.now:
@@ -254,7 +266,7 @@ class _Walk:
             self.moment = max(self.moment, self.now)
             self._late(op, due)
         else:
-            self.wake_at = due
+            self.wake_at = self.until = due
             english, italian = (f"{verb} {self._clock(due, op)}" for verb in ("moved to", "spostato al"))
             self._note("moved", both(english, italian), before=before, due=due.isoformat())
 
@@ -325,12 +337,12 @@ class _Walk:
             if isinstance(op.until, Dated) and due < self.moment:
                 self._late(op, due)
                 return True
-            self.inside, self.wake_at, self.waits_for = True, due, ()
+            self.inside, self.wake_at, self.until, self.waits_for = True, due, due, ()
             if due > self.now:
                 self._note("waiting", self._until(due, op), due=due.isoformat())
-        if self.wake_at is not None and self.wake_at > self.now:
+        if self.until is not None and self.until > self.now:
             return False
-        self.moment = max(self.moment, self.wake_at or self.moment)
+        self.moment = max(self.moment, self.until or self.moment)
         self._note("waited", self._until(self.moment, op), due=self.moment.isoformat())
         self.waited = True
         self._go(op.next)
@@ -370,16 +382,19 @@ class _Walk:
             if not op.on and self._condition_met(op):
                 return True
             deadline = resolve(For(op.up_to, op.zone), self.moment, facts) if op.up_to else None
-            self.inside, self.wake_at = True, deadline
+            self.inside, self.until = True, deadline
             self.waits_for = op.on or (ANYTHING,)
             if deadline is None or deadline > self.now:
                 until = deadline.isoformat() if deadline else None
                 self._note("waiting", sentence(op), due=until, waits_for=list(self.waits_for))
         elif not op.on and self._condition_met(op):
             return True
-        if self.wake_at is None or self.wake_at > self.now:
+        if self.until is None or self.until > self.now:
+            self.wake_at = self.until
+            if not op.on:
+                self.wake_at = min(self.until or self.now + RECHECK, self.now + RECHECK)
             return False
-        self.moment = max(self.moment, self.wake_at)
+        self.moment = max(self.moment, self.until)
         self._note("timeout", both("did not happen in time", "non è accaduto in tempo"), due=self.moment.isoformat())
         self.waited = True
         self._go(op.timeout)
@@ -391,7 +406,7 @@ class _Walk:
         verdict = evaluate(op.condition, facts, self.now)
         if verdict is False:
             return False
-        self.moment = max(self.moment, min(self.now, self.wake_at or self.now))
+        self.moment = max(self.moment, min(self.now, self.until or self.now))
         code, goto = ("heard", op.then) if verdict else ("unknown", op.unknown)
         self._note(code, self._explained(op.condition))
         self._go(goto)
@@ -447,7 +462,7 @@ class _Walk:
     def _go(self, place: int) -> None:
         self.place = place
         self.step_id = self.program.ops[place].id
-        self.inside, self.waits_for, self.wake_at = False, (), self.now
+        self.inside, self.waits_for, self.until, self.wake_at = False, (), None, self.now
 
     def _end(self, status: Literal["finished", "exited"], reason: str, outcome: str | None) -> None:
         self.ended = Left(status, reason, outcome)
@@ -469,23 +484,6 @@ class _Walk:
 
 
 _OWN = "enrollment.fields."
-
-
-def written(
-    contact: Mapping[str, Any], values: Mapping[str, Any], add_tags: Sequence[str], remove_tags: Sequence[str]
-) -> dict[str, Any]:
-    """A contact's facts after a `SetFields` effect; keys such as `language` or `attributes.vip`."""
-    after: dict[str, Any] = {**contact}
-    for path, value in values.items():
-        *parents, leaf = path.split(".")
-        level = after
-        for parent in parents:
-            level[parent] = {**(level.get(parent) or {})}
-            level = level[parent]
-        level[leaf] = value
-    tags = [tag for tag in after.get("tags") or [] if tag not in remove_tags]
-    after["tags"] = tags + [tag for tag in add_tags if tag not in tags]
-    return after
 
 
 def _tail(text: str) -> str:

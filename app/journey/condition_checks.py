@@ -22,7 +22,7 @@ from app.journey.condition_tree import (
     Text,
     Truth,
 )
-from app.journey.known import OPEN_FIELDS, ROOTS, EventShape, FieldType, Known
+from app.journey.known import OPEN_FIELDS, PURPOSES, ROOTS, EventShape, FieldType, Known
 from app.journey.nearest import cure
 
 _ORDER = ("<", "<=", ">", ">=", "before", "after")
@@ -57,7 +57,7 @@ def type_of(path: str, known: Known, events: Iterable[EventShape] = ()) -> Field
         return known.fields[path]
     root, _, rest = path.partition(".")
     if root == "consent" and rest:
-        return "text" if known.topics is None or rest in known.topics else None
+        return "text" if known.topics is None or rest in known.topics or rest in PURPOSES else None
     if root == "event" and rest:
         shapes = list(events)
         types = {shape.fields[rest] for shape in shapes if rest in shape.fields}

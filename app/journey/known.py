@@ -70,6 +70,7 @@ FACT_FIELDS: Mapping[str, FieldType] = {
     "contact.zone": "text",
     "contact.country": "text",
     "contact.tags": "list",
+    "contact.created_at": "instant",
     "booking.reference": "text",
     "booking.status": "text",
     "booking.kind": "text",
@@ -84,9 +85,9 @@ FACT_FIELDS: Mapping[str, FieldType] = {
     "booking.room_type": "text",
     "booking.rate": "text",
     "booking.language": "text",
-    "booking.booked_at": "instant",
     "booking.created_at": "instant",
     "booking.cancelled_at": "instant",
+    "booking.revision": "number",
     "property.code": "text",
     "property.name": "text",
     "property.zone": "text",
@@ -101,6 +102,9 @@ FACT_FIELDS: Mapping[str, FieldType] = {
 }
 """The fields every workspace has (the facts of one person and passage); attribute definitions add
 `contact.attributes.<name>`."""
+
+PURPOSES = ("marketing", "profiling", "open_tracking", "feedback", "third_party_sharing")
+"""What consent is asked for beside topics: `consent.profiling == granted`."""
 
 OPEN_FIELDS = ("contact.attributes.", "booking.data.", "enrollment.fields.", "property.links.")
 """Below these anything may stand; unlisted paths there have type any."""

@@ -36,7 +36,6 @@ _FIELDS: dict[str, tuple[str, str]] = {
     # path: (English, Italian with its "di")
     "booking.arrival": ("arrival", "dell'arrivo"),
     "booking.departure": ("departure", "della partenza"),
-    "booking.booked_at": ("the booking", "della prenotazione"),
     "booking.created_at": ("the booking", "della prenotazione"),
     "booking.cancelled_at": ("the cancellation", "della cancellazione"),
     "event.occurred_at": ("the event", "dell'evento"),
@@ -89,7 +88,7 @@ def sentence(op: Op) -> Sentence:
         case WaitOp():
             return both(f"Wait {_until(op.until, 'en')}", f"Attendi {_until(op.until, 'it')}")
         case WaitForOp():
-            english, italian = f"Wait until {_heard(op, 'en')}", f"Attendi che {_heard(op, 'it')}"
+            english, italian = f"Wait until {_heard(op, 'en')}", f"Attendi fino a quando {_heard(op, 'it')}"
             if op.up_to:
                 english += f", at most {say(op.up_to, 'en')}"
                 italian += f", al massimo {say(op.up_to, 'it')}"
@@ -233,7 +232,7 @@ def _latest(latest: Latest, language: Language) -> str:
 
 
 def _heard(op: WaitForOp, language: Language) -> str:
-    joined = " o che " if language == "it" else " or "
+    joined = " o quando " if language == "it" else " or "
     events = joined.join(event_text(name, language) for name in op.on)
     condition = "" if op.condition == Group("all", ()) else condition_text(op.condition, language)
     if events and condition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -29,6 +29,8 @@ class State:
     step_id: str | None = None
     wake_at: datetime | None = None
     waits_for: tuple[str, ...] = ()
+    until: datetime | None = None
+    """When the pending wait ends by itself; `wake_at` may come sooner, to look at a condition again."""
     inside: bool = False
     """True once the present step was begun (it is waiting), False when the person has only arrived at it."""
     waited: bool = False
@@ -114,6 +116,23 @@ class Advanced:
     state: State
     effects: tuple[Effect, ...]
     trace: tuple[Decision, ...]
+
+
+def written(
+    contact: Mapping[str, Any], values: Mapping[str, Any], add_tags: Sequence[str], remove_tags: Sequence[str]
+) -> dict[str, Any]:
+    """A contact's facts after a `SetFields` effect; keys such as `language` or `attributes.vip`."""
+    after: dict[str, Any] = {**contact}
+    for path, value in values.items():
+        *parents, leaf = path.split(".")
+        level = after
+        for parent in parents:
+            level[parent] = {**(level.get(parent) or {})}
+            level = level[parent]
+        level[leaf] = value
+    tags = [tag for tag in after.get("tags") or [] if tag not in remove_tags]
+    after["tags"] = tags + [tag for tag in add_tags if tag not in tags]
+    return after
 
 
 _ADAPTER: TypeAdapter[State] = TypeAdapter(State)
