@@ -1,0 +1,73 @@
+"""Words that change what a message is, in the languages we write: invitations to review, rewards, leading phrases.
+
+Plain patterns over the text part. They err on the side of asking a person to look: an invitation to review is short.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+
+def _any(*phrases: str) -> re.Pattern[str]:
+    return re.compile(r"(?<!\w)(?:" + "|".join(phrases) + r")(?!\w)", re.IGNORECASE)
+
+
+INVITES: Final = _any(
+    # English
+    r"(?:leave|write|post|share|give)(?: \w+){0,3} (?:review|rating|feedback on (?:google|tripadvisor))",
+    r"review (?:us|your stay|our)", r"rate (?:us|your stay|our)",
+    # Italian
+    r"(?:lasci\w*|scriv\w*|pubblic\w*|condivid\w*)(?: \w+){0,3} recension\w*", r"recensi(?:sci|sca|teci|rci)\w*",
+    # German, French, Spanish
+    r"(?:schreib\w*|hinterlass\w*|geben)(?: \w+){0,4} bewertung\w*", r"(?:laiss\w*|écri\w*|donn\w*)(?: \w+){0,3} avis",
+    r"(?:dej\w*|escrib\w*|compart\w*)(?: \w+){0,3} reseñ\w*",
+)  # fmt: skip
+"""Someone is asked to write a review."""
+
+REWARDS: Final = _any(
+    r"discounts?", r"vouchers?", r"coupons?", r"gifts?", r"prize(?: draw)?s?", r"raffles?", r"donat\w+", r"cashback",
+    r"(?:loyalty|bonus|extra|\d+) points", r"\d+\s?% off", r"free (?:night|stay|breakfast|drink|upgrade)s?",
+    r"scont[oi]", r"buon[oi] (?:sconto|regalo|spesa)",
+    r"regal[oi]", r"omagg[io]+", r"estrazion[ei]", r"concors[oi]",
+    r"donazion[ei]", r"(?:\d+ )?punti (?:fedeltà|extra|omaggio)", r"\d+ punti", r"nott[ei] gratis", r"in palio",
+    r"rabatt\w*", r"gutschein\w*", r"geschenk\w*", r"gewinnspiel\w*",
+    r"remises?", r"réductions?", r"cadeaux?", r"bons? d'achat", r"tirage au sort",
+    r"descuentos?", r"regalos?", r"vales?", r"sorteos?",
+)  # fmt: skip
+"""Something given in return."""
+
+NOT_NEUTRAL: Final = (
+    (
+        _any(
+            r"(?:[1-5]|one|two|three|four|five)[- ]stars?", r"(?:[1-5]|cinque|quattro) stelle",
+            r"(?:fünf|5) sterne",
+            r"(?:cinq|5) étoiles", r"(?:cinco|5) estrellas", r"top (?:rating|score)", r"voto massimo",
+        ),
+        "names a number of stars",
+    ),
+    (re.compile(r"[★⭐✩☆]"), "shows stars"),
+    (
+        _any(
+            r"if you (?:were|are|have been|had been) (?:happy|satisfied|pleased)", r"if you (?:enjoyed|liked|loved)",
+            r"if you had a (?:good|great|lovely|wonderful)", r"happy with (?:us|your stay)\?",
+            r"se (?:\w+ ){0,3}(?:content[oai]|felic[ei]|soddisfatt[oaei])",
+            r"se (?:\w+ ){0,3}(?:piaciut[oa]|trovat[oaie] bene)",
+            r"wenn (?:\w+ ){0,3}(?:zufrieden|gefallen)",
+            r"si (?:\w+ ){0,4}(?:satisfait\w*|plu)", r"si (?:\w+ ){0,3}(?:gust\w+|satisfech\w+)",
+        ),
+        "asks the happy only",
+    ),
+    (
+        _any(
+            r"(?:contact|write to|call|tell|talk to) us (?:instead|first|before)",
+            r"before (?:you )?(?:review|reviewing|posting)",
+            r"if (?:something|anything) (?:was|went)(?: \w+)? (?:wrong|amiss)",
+            r"(?:contatt\w+|scriv\w+|parl\w+|chiam\w+) (?:prima|invece)",
+            r"prima di (?:recensir\w*|scriver\w* una recensione)",
+            r"se qualcosa (?:non )?(?:è|e'|era) (?:andat\w|storto)\w*",
+        ),
+        "turns the unhappy away",
+    ),
+)  # fmt: skip
+"""What makes an invitation lean (R44), with the reason."""
