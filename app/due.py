@@ -28,7 +28,12 @@ _DUE = {
     stage: text(f"SELECT DISTINCT e.workspace_id FROM {rows} AND {at} <= :now") for stage, (rows, at) in _ROWS.items()
 }
 _OLDEST = {stage: text(f"SELECT min({at}) FROM {rows} AND {at} <= :now") for stage, (rows, at) in _ROWS.items()}
-_NEXT = {stage: text(f"SELECT min({at}) FROM {rows} AND {at} > :now") for stage, (rows, at) in _ROWS.items()}
+_NEVER = "'9000-01-01'"
+"""What a paused workflow holds is due after this, which is to say never."""
+_NEXT = {
+    stage: text(f"SELECT min({at}) FROM {rows} AND {at} > :now AND {at} < {_NEVER}")
+    for stage, (rows, at) in _ROWS.items()
+}
 _ON_THE_WAY = text("SELECT EXISTS (SELECT 1 FROM messages WHERE state IN ('leased', 'handed_over'))")
 
 

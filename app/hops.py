@@ -15,7 +15,7 @@ from app.clock import DatabaseClock
 from app.due import at_rest, due, following
 from app.house import House
 
-POLL_SECONDS = 0.004
+POLL_SECONDS = 0.01
 PATIENCE = 60.0
 """Seconds of real time that workers may take to deal with what fell due at one instant."""
 
@@ -60,11 +60,14 @@ def settle(house: House, patience: float = PATIENCE) -> None:
         waited.wait(POLL_SECONDS)
 
 
-def advance_to(house: House, target: datetime, *, on_stop: Callable[[datetime], None] | None = None) -> Moved:
+def advance_to(
+    house: House, target: datetime, *, hold: bool = False, on_stop: Callable[[datetime], None] | None = None
+) -> Moved:
     """Move to `target`, stopping wherever something falls due; time runs on from there.
 
     Args:
         target: where to; an instant before now moves back at once and stops nowhere.
+        hold: time stands still at `target` instead of running on.
         on_stop: told each instant at which it stops.
 
     Raises:
@@ -85,7 +88,7 @@ def advance_to(house: House, target: datetime, *, on_stop: Callable[[datetime], 
         stops += 1
         if on_stop:
             on_stop(instant)
-    clock.set(target, frozen=False)
+    clock.set(target, frozen=hold)
     settle(house)
     return Moved(clock.now(), stops)
 

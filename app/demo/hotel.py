@@ -1,0 +1,95 @@
+"""The demo hotel: Albergo Riva Serena in Stresa, on Lago Maggiore. Invented, as are its guests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+WORKSPACE = {"slug": "riva-serena", "name": "Albergo Riva Serena"}
+
+PROPERTY: dict[str, Any] = {
+    "code": "riva-serena",
+    "name": "Albergo Riva Serena",
+    "zone": "Europe/Rome",
+    "language": "it",
+    "currency": "EUR",
+    "sender_name": "Albergo Riva Serena",
+    "sender_email": "ciao@rivaserena.example",
+    "reply_to": "reception@rivaserena.example",
+    "email": "reception@rivaserena.example",
+    "phone": "+39 0323 555 0134",
+    "city": "Stresa",
+    "country": "IT",
+    "checkin_from": "15:00",
+    "checkout_until": "11:00",
+    "cin": "IT103064A1DEMO00000",
+    "vat": "IT00000000000",
+    "controller": "Riva Serena S.r.l.",
+    "address": {"street": "Lungolago dei Tigli 12", "postcode": "28838", "town": "Stresa", "province": "VB"},
+    "links": {
+        "website": "https://rivaserena.example/",
+        "booking": "https://rivaserena.example/prenota",
+        "directions": "https://rivaserena.example/come-arrivare",
+        "notice": "https://rivaserena.example/privacy",
+        "upgrade": "https://rivaserena.example/camere",
+        "experiences": "https://rivaserena.example/esperienze",
+        "review_google": "https://rivaserena.example/recensione/google",
+        "review_tripadvisor": "https://rivaserena.example/recensione/tripadvisor",
+    },
+    "colours": {"accent": "#0f5e63", "accent_dark": "#8fd0d2", "on_accent": "#ffffff"},
+    "data": {},
+}
+
+TOPICS: tuple[dict[str, Any], ...] = (
+    {
+        "name": "newsletter",
+        "title": {"en": "Letters from the lake", "it": "Lettere dal lago"},
+        "description": {
+            "en": "Once a month: what is in bloom, what is on, who is cooking.",
+            "it": "Una volta al mese: cosa fiorisce, cosa succede, chi cucina.",
+        },
+    },
+    {
+        "name": "offers",
+        "title": {"en": "Offers and extras", "it": "Offerte e servizi"},
+        "description": {
+            "en": "A better room, a boat trip, quiet weeks at a kinder price.",
+            "it": "Una camera migliore, una gita in barca, settimane tranquille a un prezzo gentile.",
+        },
+    },
+)
+
+SOURCE = {"slug": "booking-engine", "name": "Booking engine"}
+
+GUESTS: tuple[tuple[str, str, str, str], ...] = (
+    ("Giulia", "Bianchi", "it", "IT"),
+    ("Thomas", "Keller", "de", "CH"),
+    ("Matteo", "Ricci", "it", "IT"),
+    ("Emma", "Hughes", "en", "GB"),
+    ("Chiara", "Fontana", "it", "IT"),
+    ("Sophie", "Laurent", "fr", "FR"),
+    ("Luca", "Moretti", "it", "IT"),
+    ("Daniel", "O'Connor", "en", "IE"),
+    ("Francesca", "Greco", "it", "IT"),
+    ("Anna", "Schneider", "de", "DE"),
+    ("Paolo", "Colombo", "it", "IT"),
+    ("Grace", "Thompson", "en", "GB"),
+    ("Elena", "Galli", "it", "IT"),
+    ("Jan", "de Vries", "nl", "NL"),
+    ("Marco", "Conti", "it", "IT"),
+    ("Olivia", "Martin", "en", "US"),
+    ("Sara", "Rinaldi", "it", "IT"),
+    ("Björn", "Lindqvist", "en", "SE"),
+    ("Davide", "Marchetti", "it", "IT"),
+    ("Hannah", "Weber", "de", "DE"),
+    ("Alessia", "Villa", "it", "IT"),
+    ("William", "Fraser", "en", "GB"),
+    ("Andrea", "Testa", "it", "IT"),
+    ("Clara", "Dubois", "fr", "FR"),
+)
+"""First name, last name, language, country. Who speaks neither Italian nor English is written to in English."""
+
+
+def address_of(first: str, last: str) -> str:
+    """A guest's made-up address."""
+    plain = str.maketrans({"ö": "o", "'": "", " ": "", "é": "e"})
+    return f"{first}.{last}@example.com".lower().translate(plain)
