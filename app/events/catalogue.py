@@ -1,0 +1,271 @@
+"""Every event this house knows by name: its titles, its data, an example, and what it changes.
+
+One list. Recording reads it to type what comes in, the workflow language to check conditions, the API's description and
+the studio to show it. Other types are welcome: they are kept, flagged `unmapped`, and change nothing by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.journey.known import EventShape, FieldType
+
+About = Literal["booking", "order"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of an event's data: its name, type, and one line on it."""
+
+    name: str
+    type: FieldType
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """One known event.
+
+    `fields` are those of `data`; `projects` says which of `data.booking` or `data.order` is brought up to date;
+    `own` events are written by Percorso itself and refused from outside.
+    """
+
+    name: str
+    title: Mapping[str, str]
+    changes: str
+    fields: tuple[Field, ...]
+    example: Mapping[str, Any]
+    projects: About | None = None
+    own: bool = False
+
+
+BOOKING_FIELDS = (
+    Field("reference", "text", "what the sender calls the booking; needed"),
+    Field("arrival", "date", "first night"),
+    Field("departure", "date", "day of leaving"),
+    Field("adults", "number"),
+    Field("children", "number"),
+    Field("amount", "money", "total in minor units: 42000 is EUR 420.00"),
+    Field("currency", "text", "ISO 4217"),
+    Field("channel", "text", "direct, an OTA's name, agency ..."),
+    Field("room_type", "text"),
+    Field("rate", "text"),
+    Field("language", "text", "what the booking was made in"),
+    Field("status", "text", "overrides what the type of the event says"),
+    Field("booked_at", "instant", "where it differs from the first confirmation"),
+    Field("ota_reference", "text", "the agency's own id, by which a cancel-and-rebook is recognised"),
+)
+"""Known fields of `data.booking`; any other is kept under the booking's data."""
+
+ORDER_FIELDS = (
+    Field("reference", "text", "what the shop calls the order or cart; needed"),
+    Field("amount", "money", "total in minor units"),
+    Field("currency", "text", "ISO 4217"),
+    Field("channel", "text"),
+    Field("language", "text"),
+    Field("items", "any", "a list of {name, quantity, amount, image, url}"),
+    Field("status", "text", "overrides what the type of the event says"),
+)
+"""Known fields of `data.order`."""
+
+_STAY = {
+    "reference": "LAGO-2381",
+    "arrival": "2027-05-14",
+    "departure": "2027-05-17",
+    "adults": 2,
+    "children": 0,
+    "amount": 54000,
+    "currency": "EUR",
+    "channel": "direct",
+    "room_type": "Doppia vista lago",
+}
+_ORDER = {"reference": "ORD-7712", "amount": 8900, "currency": "EUR", "items": [{"name": "Olio 0,5 l", "quantity": 2}]}
+_REFERENCE = {"reference": "LAGO-2381"}
+_BOOKING = (Field("booking", "any", "the booking, see below"),)
+_ORDERED = (Field("order", "any", "the order, see below"),)
+
+
+def _booking(name: str, en: str, it: str, changes: str, example: Mapping[str, Any] = _REFERENCE) -> EventKind:
+    title = {"en": en, "it": it}
+    return EventKind(f"booking.{name}", title, changes, _BOOKING, {"booking": example}, projects="booking")
+
+
+def _order(name: str, en: str, it: str, changes: str) -> EventKind:
+    title = {"en": en, "it": it}
+    return EventKind(f"order.{name}", title, changes, _ORDERED, {"order": _ORDER}, projects="order")
+
+
+def _other(
+    name: str, en: str, it: str, changes: str, fields: tuple[Field, ...], example: Mapping[str, Any], own: bool = False
+) -> EventKind:
+    return EventKind(name, {"en": en, "it": it}, changes, fields, example, own=own)
+
+
+_CONSENT = (
+    Field("purpose", "text", "marketing (default), profiling, open_tracking, feedback, third_party_sharing"),
+    Field("topic", "text", "for marketing: which topic; none means all"),
+    Field("channel", "text", "email (default), sms, whatsapp, push"),
+    Field("method", "text", "web, desk_tablet, paper, phone, import, api"),
+    Field("wording", "text", "the very words shown"),
+    Field("wording_version", "text"),
+    Field("language", "text"),
+    Field("notice_version", "text"),
+    Field("page", "text", "path of the form"),
+    Field("ip", "text"),
+    Field("user_agent", "text"),
+    Field("requested_at", "instant", "when the box was ticked; default: occurred_at"),
+    Field("confirmed_at", "instant", "when the link in the mailbox was used; without it the consent is pending"),
+)
+_CONSENT_EXAMPLE = {
+    "topic": "newsletter",
+    "method": "web",
+    "wording": "Sì, voglio ricevere la newsletter.",
+    "wording_version": "2026-1",
+    "language": "it",
+    "page": "/newsletter",
+    "confirmed_at": "2026-11-22T09:31:00Z",
+}
+_MESSAGE = (
+    Field("message_id", "number", "our number of the message"),
+    Field("workflow", "text"),
+    Field("step", "text"),
+    Field("template", "text"),
+)
+_MESSAGE_EXAMPLE = {"message_id": 4711, "workflow": "pre-arrival", "step": "confirm", "template": "booking-confirmation"}
+
+KINDS: tuple[EventKind, ...] = (
+    _booking("enquired", "Booking enquired", "Richiesta di preventivo", "Status enquired, unless already sold."),
+    _booking("abandoned", "Booking abandoned", "Prenotazione abbandonata", "Status abandoned, unless sold.", _STAY),
+    _booking("requested", "Booking requested", "Prenotazione richiesta", "Status pending, until confirmed.", _STAY),
+    _booking("confirmed", "Booking confirmed", "Prenotazione confermata", "Creates it; status confirmed.", _STAY),
+    _booking(
+        "modified",
+        "Booking modified",
+        "Prenotazione modificata",
+        "The fields given replace the older ones; status stays.",
+        {"reference": "LAGO-2381", "departure": "2027-05-18"},
+    ),
+    _booking("reinstated", "Booking reinstated", "Prenotazione ripristinata", "A cancelled booking is active again."),
+    _booking("cancelled", "Booking cancelled", "Prenotazione cancellata", "Status cancelled."),
+    _booking("checked_in", "Guest checked in", "Check-in effettuato", "Status checked_in."),
+    _booking(
+        "checked_out",
+        "Guest checked out",
+        "Check-out effettuato",
+        "Status checked_out; leaving early moves the departure.",
+    ),
+    _booking("no_show", "Guest did not come", "Mancato arrivo", "Status no_show; wins over an automatic check-out."),
+    _order("abandoned", "Cart abandoned", "Carrello abbandonato", "Status abandoned, unless placed."),
+    _order("placed", "Order placed", "Ordine effettuato", "Creates it; status placed."),
+    _order("paid", "Order paid", "Ordine pagato", "Status paid."),
+    _order("modified", "Order modified", "Ordine modificato", "The fields given replace the older ones."),
+    _order("shipped", "Order shipped", "Ordine spedito", "Status shipped."),
+    _order("delivered", "Order delivered", "Ordine consegnato", "Status delivered."),
+    _order("cancelled", "Order cancelled", "Ordine annullato", "Status cancelled."),
+    _order("refunded", "Order refunded", "Ordine rimborsato", "Status refunded."),
+    _other(
+        "page.viewed",
+        "Page viewed",
+        "Pagina visitata",
+        "Nothing; it is kept for conditions.",
+        (Field("url", "text"), Field("title", "text"), Field("referrer", "text")),
+        {"url": "https://www.example.com/camere", "title": "Camere"},
+    ),
+    _other(
+        "contact.updated", "Contact updated", "Contatto aggiornato", "The contact's fields, newest wins.", (), {}
+    ),
+    _other(
+        "upsell.purchased",
+        "Extra purchased",
+        "Servizio aggiuntivo acquistato",
+        "Nothing; counts as a goal where a workflow says so.",
+        (Field("amount", "money"), Field("currency", "text"), Field("product", "text")),
+        {"booking": _REFERENCE, "product": "Camera superiore", "amount": 9000, "currency": "EUR"},
+    ),
+    _other(
+        "consent.granted",
+        "Consent given",
+        "Consenso dato",
+        "A line of the ledger: granted if confirmed, else pending.",
+        _CONSENT,
+        _CONSENT_EXAMPLE,
+    ),
+    _other(
+        "consent.withdrawn",
+        "Consent withdrawn",
+        "Consenso revocato",
+        "A line of the ledger: withdrawn.",
+        _CONSENT[:4],
+        {"topic": "newsletter", "method": "phone"},
+    ),
+    _other(
+        "survey.answered",
+        "Survey answered",
+        "Questionario compilato",
+        "Nothing; answers are kept for conditions.",
+        (Field("survey", "text"), Field("score", "number"), Field("comment", "text")),
+        {"booking": _REFERENCE, "survey": "after-stay", "score": 9},
+    ),
+    _other(
+        "review.posted",
+        "Review posted",
+        "Recensione pubblicata",
+        "Nothing; it is kept for conditions.",
+        (Field("platform", "text"), Field("score", "number"), Field("url", "text")),
+        {"booking": _REFERENCE, "platform": "google", "score": 5},
+    ),
+    *(
+        _other(f"message.{name}", en, it, changes, _MESSAGE + more, {**_MESSAGE_EXAMPLE, **example}, own=True)
+        for name, en, it, changes, more, example in (
+            ("sent", "Message sent", "Messaggio inviato", "Nothing further.", (), {}),
+            ("delivered", "Message delivered", "Messaggio consegnato", "Nothing further.", (), {}),
+            ("opened", "Message opened", "Messaggio aperto", "Only where tracking was granted.", (), {}),
+            (
+                "clicked",
+                "Link clicked",
+                "Link cliccato",
+                "Only where tracking was granted.",
+                (Field("url", "text"),),
+                {"url": "https://www.example.com/offerte"},
+            ),
+            (
+                "bounced",
+                "Message bounced",
+                "Messaggio respinto",
+                "A hard bounce suppresses the address.",
+                (Field("reason", "text"), Field("hard", "bool")),
+                {"reason": "550 5.1.1", "hard": True},
+            ),
+            ("complained", "Marked as spam", "Segnalato come spam", "Marketing consent is withdrawn.", (), {}),
+            ("unsubscribed", "Unsubscribed", "Disiscrizione", "Consent is withdrawn.", (Field("topic", "text"),), {}),
+        )
+    ),
+)
+
+BY_NAME: Mapping[str, EventKind] = {kind.name: kind for kind in KINDS}
+
+_FIELDS_OF: Mapping[About, tuple[Field, ...]] = {"booking": BOOKING_FIELDS, "order": ORDER_FIELDS}
+FIELD_TYPES: Mapping[About, Mapping[str, FieldType]] = {
+    about: {field.name: field.type for field in fields} for about, fields in _FIELDS_OF.items()
+}
+"""Types of the known fields of `data.booking` and `data.order`."""
+
+
+def is_own(type_: str) -> bool:
+    """Whether only Percorso itself may write events of this type."""
+    return type_.startswith("message.")
+
+
+def known_events() -> Mapping[str, EventShape]:
+    """The catalogue as the workflow language reads it. All data is open: an unlisted field has type any."""
+    return {
+        kind.name: EventShape(
+            name=kind.name,
+            fields={field.name: field.type for field in kind.fields},
+            title=kind.title,
+            open=True,
+        )
+        for kind in KINDS
+    }

@@ -1,0 +1,431 @@
+"""Record: each event is stored once, and contact and booking are brought up to date, whatever order they come in.
+
+`record` takes up to 1,000 events of one source in a fixed number of queries: 9 where everybody is known, at most 19 with
+new people, new bookings, new attributes, doubles and conflicts among them. Locks are taken in one order everywhere
+(event ids, attribute definitions, identity locks, contact rows, booking rows, each sorted), so two requests that bring
+the same event, person or booking at the same instant wait for each other and never deadlock.
+
+What follows from an event is not decided here: a row of `event_work` says that the entry rules have yet to look at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+from sqlalchemy import Connection
+from sqlalchemy.orm import Session
+
+from app.contacts import bookings, identity
+from app.contacts.bookings import BookingRow, Ref
+from app.contacts.identity import Directory
+from app.contacts.profiles import Person, Profile, new_definitions, person_of, typed_attributes
+from app.contacts.projection import REPLACED_WITHIN, instant_text
+from app.db import workspace_of
+from app.events import claims, log
+from app.events.incoming import CONTACT_FIELDS, MOST, Incoming, Problem, Verdict
+from app.events.log import Line, Place
+from app.queues import signal
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""An event dated this far ahead of us is taken as it is (X15)."""
+QUARANTINE = timedelta(hours=24)
+"""One dated further ahead than this is kept and not acted on (X15)."""
+
+Moved = Callable[[Session, Sequence[int], datetime], None]
+"""Called in the same unit of work with the ids of bookings whose state really changed, so that waits move with them."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """The source that reports: its number, and the property it speaks for where an event names none."""
+
+    id: int
+    property_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEvent:
+    """Something Percorso itself noticed of a person: a click, a bounce, a change of consent."""
+
+    contact_id: int
+    type: str
+    occurred_at: datetime
+    data: dict[str, Any] = field(default_factory=dict)
+    booking_id: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    """One event on its way through `record`."""
+
+    position: int
+    event: Incoming
+    place: Place | None
+    named: Place | None
+    person: Person
+    told: claims.Told | None
+    ordered_at: datetime
+    quarantined: str | None
+    profile: Profile | None = None
+    row: BookingRow | None = None
+
+    @property
+    def version(self) -> str:
+        return f"{instant_text(self.ordered_at)}|{self.event.id}"
+
+
+def record(
+    session: Session,
+    source: Reporter,
+    events: Sequence[Incoming | Verdict],
+    now: datetime,
+    moved: Moved | None = None,
+) -> list[Verdict]:
+    """Store events and bring up to date what they speak of; the caller commits before it answers.
+
+    Args:
+        source: who reports; ids of events are unique within it, for ever.
+        events: at most 1,000, as `incoming.read` gives them. A verdict (unreadable) stays in its place.
+        now: the instant of receipt.
+        moved: what is to happen with bookings that changed.
+
+    Returns:
+        One verdict for each event, in order.
+    """
+    if len(events) > MOST:
+        raise ValueError(f"At most {MOST} events at a time.")
+    return _Recording(session, source, now).run(events, moved)
+
+
+def record_own(session: Session, own_events: Sequence[OwnEvent], now: datetime) -> None:
+    """Append our own events, in two queries; they are looked at by the entry rules like any other."""
+    if not own_events:
+        return
+    connection, workspace_id = session.connection(), workspace_of(session)
+    _, _, ids = log.numbers(connection, 0, 0, len(own_events))
+    lines = [
+        Line(
+            id=number,
+            contact_id=own.contact_id,
+            event_id=f"own-{number}",
+            type=own.type,
+            occurred_at=own.occurred_at,
+            ordered_at=own.occurred_at,
+            sequence=None,
+            property_id=None,
+            booking_id=own.booking_id,
+            booking_reference=None,
+            unmapped=False,
+            quarantined=None,
+            data=_encode(own.data).decode(),
+        )
+        for number, own in zip(ids, own_events, strict=True)
+    ]
+    log.append(connection, workspace_id, None, lines, now)
+    signal(session, "enrol")
+
+
+class _Recording:
+    """One call of `record`, phase by phase. The order of the phases is the order of the locks."""
+
+    def __init__(self, session: Session, source: Reporter, now: datetime) -> None:
+        self.session = session
+        self.source = source
+        self.now = now
+        self.connection: Connection = session.connection()
+        self.workspace_id = workspace_of(session)
+        self.verdicts: dict[int, Verdict] = {}
+        self.corrections: list[_Item] = []
+
+    def run(self, events: Sequence[Incoming | Verdict], moved: Moved | None) -> list[Verdict]:
+        self.world = log.world(self.connection, self.workspace_id)
+        items = [item for position, event in enumerate(events) if (item := self._read(position, event))]
+        items = self._attributed(items)
+        items = self._unseen(items)
+        kept = [item for item in items if item.quarantined is None]
+        if kept:
+            self._type_attributes(kept)
+            self._resolve(kept)
+        self._write(items, kept, moved)
+        return [self.verdicts[position] for position in range(len(events))]
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def _read(self, position: int, event: Incoming | Verdict) -> _Item | None:
+        if isinstance(event, Verdict):
+            self.verdicts[position] = event
+            return None
+        named = self._named(event)
+        place = named or next((one for one in self.world.places if one.id == self.source.property_id), None)
+        place = place or next((one for one in self.world.places if one.is_default), None)
+        given = {}
+        if event.contact is not None:
+            given = {name: value for name in CONTACT_FIELDS if (value := getattr(event.contact, name)) is not UNSET}
+        person = person_of(given, place.country if place else None)
+        for wrong in person.wrong:
+            event.warn("/contact" + wrong.where, wrong.detail, wrong.cure)
+        told = claims.told(event)
+        if person.nameless and told is None:
+            cure = "Send contact.external_id, a valid email or a phone; or the reference of a booking known here."
+            self.verdicts[position] = event.rejected("/contact", "Nothing says whom the event is about.", cure)
+            return None
+        ahead = event.occurred_at - self.now
+        return _Item(
+            position=position,
+            event=event,
+            place=place,
+            named=named,
+            person=person,
+            told=told,
+            ordered_at=self.now if ahead > CLOCK_SKEW else event.occurred_at,
+            quarantined="dated more than 24 hours ahead" if ahead > QUARANTINE else None,
+        )
+
+    def _named(self, event: Incoming) -> Place | None:
+        if event.property is None:
+            return None
+        wanted = event.property.casefold()
+        named = next((one for one in self.world.places if one.code.casefold() == wanted), None)
+        if named is None:
+            event.warn("/property", "No property has this code; it was left out.", "Send a code from the settings.")
+        return named
+
+    def _attributed(self, items: list[_Item]) -> list[_Item]:
+        """Look up people and bookings, and reject what belongs to nobody. Two queries."""
+        self.refs: dict[Ref, tuple[int, int]] = {}
+        self._look_up(items)
+        coming = {item.told.ref for item in items if item.told and item.told.fields is not None and _named(item)}
+        left = []
+        for item in items:
+            if item.person.nameless and item.told and item.told.ref not in self.refs and item.told.ref not in coming:
+                cure = "Send contact.external_id, email or phone with it, or send the booking first."
+                detail = "No contact is named, and the booking is not known here."
+                self.verdicts[item.position] = item.event.rejected("/contact", detail, cure)
+            else:
+                left.append(item)
+        return left
+
+    def _look_up(self, items: Sequence[_Item]) -> None:
+        self.rows = identity.candidates(self.connection, self.workspace_id, (item.person for item in items))
+        refs = {item.told.ref for item in items if item.told}
+        if refs:
+            self.refs = bookings.known(self.connection, self.workspace_id, refs)
+
+    # -- once for ever -------------------------------------------------------------------------------------------
+
+    def _unseen(self, items: list[_Item]) -> list[_Item]:
+        """Let each (source, id) in once; note bodies that contradict the first. One to three queries."""
+        first: dict[str, _Item] = {}
+        for item in items:
+            first.setdefault(item.event.id, item)
+        hashes = {name: item.event.body_hash for name, item in first.items()}
+        taken = log.let_in(self.connection, self.workspace_id, self.source.id, hashes, self.now) if hashes else set()
+        seen = hashes.keys() - taken
+        if seen:
+            hashes |= log.first_hashes(self.connection, self.workspace_id, self.source.id, seen)
+        fresh, conflicts = [], []
+        for item in items:
+            event = item.event
+            if event.id in taken and first[event.id] is item:
+                fresh.append(item)
+                continue
+            conflict = hashes[event.id] != event.body_hash
+            self.verdicts[item.position] = Verdict(event.id, "duplicate", conflict=conflict)
+            if conflict:
+                conflicts.append((event.id, event.body))
+                self.corrections.append(item)
+        if conflicts:
+            log.note_conflicts(self.connection, self.workspace_id, self.source.id, conflicts, self.now)
+        return fresh
+
+    # -- people --------------------------------------------------------------------------------------------------
+
+    def _type_attributes(self, items: Sequence[_Item]) -> None:
+        """Make attributes fit their definitions, inferring those of new ones. At most one query."""
+        types = dict(self.world.types)
+        given = [(item, item.event.contact.attributes or {}) for item in items if item.event.contact is not None]
+        new: dict[str, str] = {}
+        for _, attributes in given:
+            new |= new_definitions(attributes, types | new)
+        if new:
+            types |= log.define(self.connection, self.workspace_id, new, self.now)
+        for item, attributes in given:
+            if attributes:
+                item.person.attributes, wrong = typed_attributes(attributes, types)
+                for one in wrong:
+                    item.event.warn("/contact" + one.where, one.detail, one.cure)
+
+    def _resolve(self, items: Sequence[_Item]) -> None:
+        """Find or make everybody; their rows are locked from here on. Two queries, five where somebody is new."""
+        # Who bears an id comes first, so that the order within a batch decides nothing.
+        named = sorted((item for item in items if _named(item)), key=lambda item: item.person.external_id is None)
+        self._find(named, {})
+        keys = [
+            key
+            for item in named
+            if item.profile and (item.profile.is_new or item.profile.adopted)
+            for key in identity.lock_keys(item.person)
+        ]
+        keys += [
+            identity.lock_key(":".join(item.told.ref))
+            for item in items
+            if item.told and item.told.fields is not None and item.told.ref not in self.refs
+        ]
+        if keys:
+            identity.lock_unknown(self.connection, self.workspace_id, keys)
+            self._look_up(items)
+            self._find(named, {})
+        locked: dict[int, Profile] = {}
+        while missing := {item.profile.id for item in named if item.profile and item.profile.id} - locked.keys():
+            found = identity.locked_profiles(self.connection, self.workspace_id, missing)
+            locked |= {profile.id: profile for profile in found}
+            self._find(named, locked)
+        for item in named:
+            if item.profile:
+                item.profile.tell(item.person, item.version)
+
+    def _find(self, items: Sequence[_Item], locked: dict[int, Profile]) -> None:
+        directory = Directory(self.rows, locked.values())
+        for item in items:
+            item.profile = directory.profile_of(item.person)
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def _write(self, items: Sequence[_Item], kept: Sequence[_Item], moved: Moved | None) -> None:
+        rows = self._booking_rows(kept)
+        profiles = list({id(item.profile): item.profile for item in kept if item.profile}.values())
+        new_profiles = [profile for profile in profiles if profile.is_new]
+        new_rows = [row for row in rows.values() if row.is_new]
+        if not items and not rows:
+            return
+        contact_ids, booking_ids, event_ids = log.numbers(
+            self.connection, len(new_profiles), len(new_rows), len(items)
+        )
+        for profile, number in zip(new_profiles, contact_ids, strict=True):
+            profile.id = number
+        for row, number in zip(new_rows, booking_ids, strict=True):
+            row.id = number
+        self._claim(kept)
+        changed = [row for row in rows.values() if row.new_claims and row.refold()]
+        if any(profile.changed for profile in profiles):
+            identity.write(self.connection, self.workspace_id, profiles, self.now)
+        if changed:
+            bookings.write(self.connection, self.workspace_id, changed, self.now)
+            self._pair(changed)
+        lines = [self._line(item, number) for item, number in zip(items, event_ids, strict=True)]
+        if lines:
+            ahead = any(item.event.occurred_at - self.now > CLOCK_SKEW for item in items)
+            log.append(self.connection, self.workspace_id, self.source.id, lines, self.now, ahead=ahead)
+        shifted = [row.id for row in changed if row.moved and not row.is_new]
+        if moved is not None and shifted:
+            moved(self.session, shifted, self.now)
+        if kept:
+            signal(self.session, "enrol")
+
+    def _booking_rows(self, items: Sequence[_Item]) -> dict[Ref, BookingRow]:
+        """Lock the bookings concerned and begin the new ones. At most one query."""
+        concerned = [*items, *(item for item in self.corrections if item.told and item.told.ref in self.refs)]
+        ids = {self.refs[item.told.ref][0] for item in concerned if item.told and item.told.ref in self.refs}
+        rows: dict[Ref, BookingRow] = {}
+        if ids:
+            found = bookings.locked_rows(self.connection, self.workspace_id, ids)
+            rows = {(row.kind, row.reference): row for row in found}
+        for item in items:
+            if item.told is None:
+                continue
+            if item.told.ref not in rows and item.told.fields is not None:
+                rows[item.told.ref] = BookingRow(*item.told.ref, is_new=True)
+        for item in concerned:
+            item.row = rows.get(item.told.ref) if item.told else None
+        return rows
+
+    def _claim(self, items: Sequence[_Item]) -> None:
+        for item in items:
+            if item.row and item.told and item.told.fields is not None:
+                item.row.new_claims.append(self._claim_of(item, item.told.fields, item.profile))
+        for item in self.corrections:
+            # The same id with another body corrects what it said of this booking if it bears a higher sequence (X18).
+            if item.row is None or item.told is None or not item.told.fields or item.event.sequence is None:
+                continue
+            claim = self._claim_of(item, item.told.fields, None)
+            first = next((one for one in item.row.claims if one["id"] == claim["id"]), None)
+            if first is not None and claim["sequence"] > first.get("sequence", -1):
+                if "contact" in first:
+                    claim["contact"] = first["contact"]
+                item.row.new_claims.append(claim)
+
+    def _claim_of(self, item: _Item, fields: dict[str, Any], profile: Profile | None) -> claims.Claim:
+        return claims.claim(
+            item.event,
+            fields,
+            source_id=self.source.id,
+            ordered_at=instant_text(item.ordered_at),
+            contact_id=profile.id if profile else None,
+            property_id=item.named.id if item.named else None,
+            fallback_id=item.place.id if item.place else None,
+            zone=item.place.zone if item.place else "UTC",
+        )
+
+    def _pair(self, rows: Sequence[BookingRow]) -> None:
+        contacts = {
+            row.folded["contact_id"]
+            for row in rows
+            if row.folded and row.kind == "booking" and (row.folded["channel"] or "direct").lower() != "direct"
+        }
+        if contacts:
+            within = f"{REPLACED_WITHIN.total_seconds()} seconds"
+            bookings.pair_replaced(self.connection, self.workspace_id, contacts, within)
+
+    def _line(self, item: _Item, number: int) -> Line:
+        event = item.event
+        self.verdicts[item.position] = Verdict(
+            event.id,
+            "accepted",
+            warnings=tuple(self._skew(item) + event.warnings),
+            unmapped=not event.mapped,
+            quarantined=item.quarantined,
+        )
+        contact_id = 0
+        if item.quarantined is None:
+            contact_id = item.profile.id if item.profile else _owner(item)
+        return Line(
+            id=number,
+            contact_id=contact_id,
+            event_id=event.id,
+            type=event.type,
+            occurred_at=event.occurred_at,
+            ordered_at=item.ordered_at,
+            sequence=event.sequence,
+            property_id=item.place.id if item.place else None,
+            booking_id=item.row.id if item.row else None,
+            booking_reference=item.told.ref[1] if item.told else None,
+            unmapped=not event.mapped,
+            quarantined=item.quarantined,
+            data=_encode(event.data).decode() if item.quarantined is None else f'{{"event":{event.body.decode()}}}',
+        )
+
+    def _skew(self, item: _Item) -> list[Problem]:
+        if item.event.occurred_at - self.now <= CLOCK_SKEW:
+            return []
+        detail = "The event is dated in the future; it is ordered by the time of receipt."
+        if item.quarantined:
+            detail = "The event is dated more than 24 hours ahead; it is kept and not acted on."
+        return [Problem(item.event.at + "/occurred_at", detail, "Set the clock of the sending system.")]
+
+
+def _named(item: _Item) -> bool:
+    return not item.person.nameless
+
+
+def _owner(item: _Item) -> int:
+    """Whom an event belongs to that names nobody: whose booking it is about."""
+    if item.row is None:
+        return 0
+    return item.row.folded["contact_id"] if item.row.folded else item.row.contact_id
