@@ -11,10 +11,9 @@ from jinja2 import Template, nodes
 from jinja2.exceptions import TemplateSyntaxError
 from jinja2.visitor import NodeTransformer
 
-from app.content.environment import FILTERS, HTML, LOOP_CALLS, PLAIN, Sandbox, dotted
+from app.content.environment import FILTERS, FUNCTIONS, HTML, LOOP_CALLS, PLAIN, Sandbox, dotted
 
-FUNCTIONS: Final = frozenset({"link", "allows", "asset", "range"})
-URLS: Final = frozenset({"unsubscribe_url", "preferences_url", "view_url", "notice_url"})
+URLS: Final = frozenset({"unsubscribe_url", "preferences_url", "view_url", "notice_url", "confirm_url"})
 """Names that hold a link of ours, made for each message."""
 BARE_TYPES: Final = {"date": "date_long", "datetime": "datetime", "money": "money(currency)"}
 """Types that must pass a filter to be shown, with one that fits."""
@@ -319,4 +318,4 @@ def load(
     for node in tree.find_all(nodes.Node):
         if node.environment is None:
             node.set_environment(sandbox)
-    return Template.from_code(sandbox, sandbox.compile(tree), {"range": sandbox.globals["range"]})
+    return Template.from_code(sandbox, sandbox.compile(tree), {})

@@ -77,5 +77,6 @@ URLS: Final[Mapping[str, str]] = {
     "preferences_url": "https://hotel.example/preferences",
     "view_url": "https://hotel.example/view",
     "notice_url": "https://hotel.example/privacy",
+    "confirm_url": "https://hotel.example/confirm",
 }
 """Addresses for previews."""
