@@ -31,6 +31,7 @@ from app.journey.program import (
     Sentence,
     SetOp,
     TaskOp,
+    Until,
     WaitForOp,
     WaitOp,
 )
@@ -139,20 +140,24 @@ def rebind(program: Program, state: State, facts: Facts, now: datetime) -> Advan
     state is due at once. Steps already taken are never taken again.
     """
     op = _waiting_at(program, state)
-    if not isinstance(op, WaitOp) or not isinstance(op.until, Dated):
+    date = _date_of(op)
+    if date is None:
         return None
     walk = _Walk(program, state, facts, now)
-    due = resolve(op.until, state.moment, walk.facts())
+    due = resolve(date, state.moment, walk.facts())
     if due == state.until:
         return None
-    walk.moved(op, due)
+    if isinstance(op, WaitOp):
+        walk.moved(op, due)
+    else:
+        walk.moved_deadline(date, due)
     return walk.done()
 
 
 def binds_to(program: Program, state: State) -> str | None:
     """The path of the date that the pending wait hangs on (`booking.arrival`), or None: what `rebind` would re-read."""
-    op = _waiting_at(program, state)
-    return op.until.ref if isinstance(op, WaitOp) and isinstance(op.until, Dated) else None
+    date = _date_of(_waiting_at(program, state))
+    return None if date is None else date.ref
 
 
 def leave(state: State, reason: str, outcome: str | None, sentence: Sentence, now: datetime) -> Advanced:
@@ -179,6 +184,12 @@ def _waiting_at(program: Program, state: State) -> Op | None:
         return None
     place = program.places.get(state.step_id)
     return None if place is None else program.ops[place]
+
+
+def _date_of(op: Op | None) -> Dated | None:
+    """The date that a wait hangs on, or the date up to which something is awaited."""
+    until = op.until if isinstance(op, WaitOp) else op.up_to if isinstance(op, WaitForOp) else None
+    return until if isinstance(until, Dated) else None
 
 
 class _Walk:
@@ -267,8 +278,18 @@ class _Walk:
             self._late(op, due)
         else:
             self.wake_at = self.until = due
-            english, italian = (f"{verb} {self._clock(due, op)}" for verb in ("moved to", "spostato al"))
-            self._note("moved", both(english, italian), before=before, due=due.isoformat())
+            self._note_moved(before, due, op.until)
+
+    def moved_deadline(self, date: Dated, due: datetime | None) -> None:
+        """The date up to which something is awaited moved; past or unknown, the time-out comes at once."""
+        before = self.until.isoformat() if self.until else None
+        self.until = max(due or self.moment, self.moment)
+        self.wake_at = max(self.until, self.now)
+        self._note_moved(before, self.until, date)
+
+    def _note_moved(self, before: str | None, due: datetime, until: Until) -> None:
+        english, italian = (f"{verb} {self._clock(due, until)}" for verb in ("moved to", "spostato al"))
+        self._note("moved", both(english, italian), before=before, due=due.isoformat())
 
     # --- one step ---
 
@@ -360,7 +381,7 @@ class _Walk:
         self._end("exited", "date_missing", None)
 
     def _late(self, op: WaitOp, due: datetime) -> None:
-        was = both(f"{self._clock(due, op)} was already past", f"{self._clock(due, op)} era già passato")
+        was = both(f"{self._clock(due, op.until)} was already past", f"{self._clock(due, op.until)} era già passato")
         rule = late(op) or was
         text = both(f"{was['en']}: {_tail(rule['en'])}", f"{was['it']}: {_tail(rule['it'])}")
         self._note("late", text, due=due.isoformat(), late=op.late)
@@ -381,7 +402,10 @@ class _Walk:
                     return True
             if not op.on and self._condition_met(op):
                 return True
-            deadline = resolve(For(op.up_to, op.zone), self.moment, facts) if op.up_to else None
+            deadline = None
+            if op.up_to is not None:
+                # A date that is past when the person comes here ends the wait at once, never before they came.
+                deadline = max(resolve(op.up_to, self.moment, facts) or self.moment, self.moment)
             self.inside, self.until = True, deadline
             self.waits_for = op.on or (ANYTHING,)
             if deadline is None or deadline > self.now:
@@ -475,11 +499,11 @@ class _Walk:
         facts = self.facts()
         return both(explain(condition, facts, self.now, "en"), explain(condition, facts, self.now, "it"))
 
-    def _clock(self, instant: datetime, op: WaitOp) -> str:
-        return moment_text(instant, zone(self.given, op.until.zone))
+    def _clock(self, instant: datetime, until: Until) -> str:
+        return moment_text(instant, zone(self.given, until.zone))
 
     def _until(self, instant: datetime, op: WaitOp) -> Sentence:
-        clock = self._clock(instant, op)
+        clock = self._clock(instant, op.until)
         return both(f"waits until {clock}", f"attende fino al {clock}")
 
 

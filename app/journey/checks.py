@@ -298,8 +298,8 @@ class _Checker:
             self._add(here, "empty-wait", "it is not said what to wait for", "add on: <event> or if: <condition>")
         if awaited.up_to is None:
             self._add(here, "endless", "this wait might never end", "add up_to: 2 days")
-        elif awaited.up_to.negative or awaited.up_to.zero:
-            self._add((*here, "up_to"), "wait", "a wait goes forward", "write a time such as 2 days")
+        else:
+            self._moment((*here, "up_to"), awaited.up_to)
         self._unknown(here, condition, step.unknown is not None, f"unknown: to {step.id}")
         for name, steps in (("then", step.then), ("timeout", step.timeout), ("unknown", step.unknown or [])):
             self._steps((*path, name), steps, (*above, condition))

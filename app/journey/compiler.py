@@ -209,10 +209,9 @@ class _Writer:
             unknown=goto["unknown"] if step.unknown is not None else goto["timeout"],
             on=tuple(awaited.on or ()),
             condition=read_condition(awaited.if_),
-            up_to=awaited.up_to,
+            up_to=self._moment(awaited.up_to) if awaited.up_to else None,
             since=awaited.since,
             scope=awaited.of,
-            zone=self.zone,
         )
         return Node(place, tuple(lanes))
 

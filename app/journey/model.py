@@ -159,7 +159,7 @@ class Awaited(Block):
 
     on: Names | None = None
     if_: ConditionSource = Field(None, alias="if")
-    up_to: Length | None = None
+    up_to: Annotated[Moment, _named("for")] | None = None
     since: Literal["entry", "step"] = "entry"
     of: Scope = "key"
 
@@ -315,6 +315,7 @@ BLOCKS: Mapping[str, type[Block]] = {
     "exit": ExitRule,
     "goal": Goal,
     "latest": Moment,
+    "up_to": Moment,
     "wait": Waiting,
     "wait_for": Awaited,
     "branch": BranchCase,

@@ -109,7 +109,10 @@ class WaitOp:
 
 @dataclass(frozen=True, slots=True)
 class WaitForOp:
-    """Stay until an event of the same key (or contact) is heard or a condition holds, at most `up_to`."""
+    """Stay until an event of the same key (or contact) is heard or a condition holds, at most `up_to`.
+
+    `up_to` is a length of time or a date; a date that is not known, or past, is the time-out at once.
+    """
 
     id: str
     then: int
@@ -117,10 +120,9 @@ class WaitForOp:
     unknown: int
     on: tuple[str, ...] = ()
     condition: Condition = ALWAYS
-    up_to: Duration | None = None
+    up_to: Latest | None = None
     since: Literal["entry", "step"] = "entry"
     scope: Scope = "key"
-    zone: str = "property"
     op: Literal["wait_for"] = "wait_for"
 
 

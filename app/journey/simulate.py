@@ -145,6 +145,10 @@ _STATUS = {
 }
 
 
+_TO_CONFIRM = ("web", "desk_tablet", "staff", "phone")
+"""Ways of saying yes that wait for a confirmation from the mailbox (R6)."""
+
+
 def overwrite(before: Mapping[str, Any] | None, happening: Happening) -> Mapping[str, Any]:
     """The simple projection: what happened later overwrites; an event that arrives late only fills what is missing.
 
@@ -270,7 +274,8 @@ class _Stage:
             self.contact = {**self.contact, **happening.contact}
         topic = happening.data.get("topic") or happening.data.get("purpose") or "marketing"
         if happening.type == "consent.granted":
-            self.consents[topic] = "granted"
+            waits = happening.data.get("method") in _TO_CONFIRM and not happening.data.get("confirmed_at")
+            self.consents[topic] = "pending" if waits else "granted"
         elif happening.type == "consent.withdrawn":
             self.consents[topic] = "withdrawn"
         elif happening.type == "message.clicked" and self.scene.tracked:
