@@ -10,14 +10,13 @@ by then is held back by each send's `latest`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from app.journey.condition_tree import Condition
 from app.journey.conditions import evaluate, explain
 from app.journey.entry import Event, concerns, exit_by_state, happened_since, hearing
-from app.journey.facts import Facts, lookup, temporal, zone
+from app.journey.facts import Facts, zone
 from app.journey.program import (
     BranchOp,
     Case,
@@ -46,6 +45,8 @@ from app.journey.state import (
     State,
     Task,
     from_json,
+    leave,
+    start,
     to_json,
     written,
 )
@@ -86,13 +87,6 @@ RECHECK = timedelta(hours=1)
 
 class EndlessError(RuntimeError):
     """More steps in one call than the program has: a defect of the compiler, never of a person's data."""
-
-
-def start(program: Program, key: str, facts: Facts, now: datetime) -> State:
-    """A new passage before its first step, due at once. Its moment is the entry event's `occurred_at` if past (X17)."""
-    happened = temporal(lookup(facts, "event.occurred_at"))
-    moment = min(happened, now) if isinstance(happened, datetime) else now
-    return State("active", key, entered_at=moment, moment=moment, step_id=program.ops[0].id, wake_at=now)
 
 
 def advance(program: Program, state: State, facts: Facts, now: datetime) -> Advanced:
@@ -158,25 +152,6 @@ def binds_to(program: Program, state: State) -> str | None:
     """The path of the date that the pending wait hangs on (`booking.arrival`), or None: what `rebind` would re-read."""
     date = _date_of(_waiting_at(program, state))
     return None if date is None else date.ref
-
-
-def leave(state: State, reason: str, outcome: str | None, sentence: Sentence, now: datetime) -> Advanced:
-    """End a passage from outside (an exit rule, a restart, a person's hand)."""
-    if state.status != "active":
-        return Advanced(state, (), ())
-    ended = replace(
-        state,
-        status="exited",
-        step_id=None,
-        wake_at=None,
-        waits_for=(),
-        until=None,
-        inside=False,
-        reason=reason,
-        outcome=outcome,
-    )
-    decision = Decision(state.step_id or "", "exited", sentence, now, {"reason": reason})
-    return Advanced(ended, (Left("exited", reason, outcome),), (decision,))
 
 
 def _waiting_at(program: Program, state: State) -> Op | None:
@@ -360,11 +335,15 @@ class _Walk:
                 return True
             self.inside, self.wake_at, self.until, self.waits_for = True, due, due, ()
             if due > self.now:
-                self._note("waiting", self._until(due, op), due=due.isoformat())
+                clock = self._clock(due, op.until)
+                text = both(f"waits until {clock}", f"attende fino al {clock}")
+                self._note("waiting", text, due=due.isoformat())
         if self.until is not None and self.until > self.now:
             return False
         self.moment = max(self.moment, self.until or self.moment)
-        self._note("waited", self._until(self.moment, op), due=self.moment.isoformat())
+        clock = self._clock(self.moment, op.until)
+        text = both(f"waited until {clock}", f"ha atteso fino al {clock}")
+        self._note("waited", text, due=self.moment.isoformat())
         self.waited = True
         self._go(op.next)
         return True
@@ -501,10 +480,6 @@ class _Walk:
 
     def _clock(self, instant: datetime, until: Until) -> str:
         return moment_text(instant, zone(self.given, until.zone))
-
-    def _until(self, instant: datetime, op: WaitOp) -> Sentence:
-        clock = self._clock(instant, op.until)
-        return both(f"waits until {clock}", f"attende fino al {clock}")
 
 
 _OWN = "enrollment.fields."

@@ -177,7 +177,7 @@ _EXAMPLE_OF: Mapping[FieldType, str] = {
 
 
 def _unknown_field(path: str, known: Known, events: list[EventShape]) -> ConditionProblem:
-    root = path.split(".")[0]
+    root = path.split(".", maxsplit=1)[0]
     candidates = names(known, events)
     if root == "event":
         candidates = [name for name in candidates if name.startswith("event.")] or candidates

@@ -238,7 +238,7 @@ def _single(text: str, column: int) -> Single:
         except DurationError as error:
             raise ConditionError(str(error), column + moved.start(3), "for example: now + 3 days") from None
         return Ref(moved[1], offset)
-    if text == "now" or ("." in text and text.split(".")[0] in ROOTS and _FIELD.fullmatch(text)):
+    if text == "now" or ("." in text and text.split(".", maxsplit=1)[0] in ROOTS and _FIELD.fullmatch(text)):
         return Ref(text, NO_TIME)
     stray = re.search(r"[\[\]<>=!\"]", text)
     if stray or re.search(r"\s(and|or|e|o)\s", text):

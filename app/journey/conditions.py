@@ -15,6 +15,7 @@ false as soon as one is false, and else what cannot be known stays unknown.
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -179,7 +180,7 @@ def _sign(left: Any, right: Any) -> int:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
 
 
 def _currency(field: str, facts: Facts) -> Any:

@@ -35,7 +35,7 @@ _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)$")
 def read_duration(value: Any) -> Duration:
     """A duration out of a document; raises ValueError with what to write."""
     if not isinstance(value, str):
-        raise ValueError("a length of time is a text such as 3 days")
+        raise ValueError("a length of time is a text such as 3 days")  # noqa: TRY004 - pydantic takes ValueError only
     return parse_duration(value)
 
 

@@ -90,8 +90,8 @@ def sentence(op: Op) -> Sentence:
         case WaitForOp():
             english, italian = f"Wait until {_heard(op, 'en')}", f"Attendi fino a quando {_heard(op, 'it')}"
             if op.up_to:
-                english += f", at most {_up_to(op.up_to, 'en')}"
-                italian += f", al massimo {_up_to(op.up_to, 'it')}"
+                english += f", {_up_to(op.up_to, 'en')}"
+                italian += f", {_up_to(op.up_to, 'it')}"
             return both(english, italian)
         case BranchOp():
             return both("Choose a way by what is true", "Scegli la strada in base a ciò che è vero")
@@ -233,7 +233,7 @@ def _latest(latest: Latest, language: Language) -> str:
 
 def _up_to(up_to: Latest, language: Language) -> str:
     if isinstance(up_to, For):
-        return say(up_to.duration, language)
+        return ("al massimo " if language == "it" else "at most ") + say(up_to.duration, language)
     return ("fino " if language == "it" else "until ") + dated(up_to, language)
 
 

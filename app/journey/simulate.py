@@ -126,7 +126,7 @@ class EndlessStoryError(RuntimeError):
     """A story that does not come to rest within MOST_TURNS turns of the clock."""
 
 
-def allow_all(send: Send, facts: Facts, now: datetime) -> Judgement:
+def allow_all(send: Send, _facts: Facts, now: datetime) -> Judgement:
     """The gate that lets everything through that is not too late (R59)."""
     if send.latest is not None and now > send.latest:
         return Judgement("refused", "too_late", "R59")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 from app.journey.durations import Duration
+from app.journey.facts import Facts, lookup, temporal
 from app.journey.known import MessageClass
-from app.journey.program import Channel, Sentence
+from app.journey.program import Channel, Program, Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,32 @@ class Advanced:
     state: State
     effects: tuple[Effect, ...]
     trace: tuple[Decision, ...]
+
+
+def start(program: Program, key: str, facts: Facts, now: datetime) -> State:
+    """A new passage before its first step, due at once. Its moment is the entry event's `occurred_at` if past (X17)."""
+    happened = temporal(lookup(facts, "event.occurred_at"))
+    moment = min(happened, now) if isinstance(happened, datetime) else now
+    return State("active", key, entered_at=moment, moment=moment, step_id=program.ops[0].id, wake_at=now)
+
+
+def leave(state: State, reason: str, outcome: str | None, sentence: Sentence, now: datetime) -> Advanced:
+    """End a passage from outside (an exit rule, a restart, a person's hand)."""
+    if state.status != "active":
+        return Advanced(state, (), ())
+    ended = replace(
+        state,
+        status="exited",
+        step_id=None,
+        wake_at=None,
+        waits_for=(),
+        until=None,
+        inside=False,
+        reason=reason,
+        outcome=outcome,
+    )
+    decision = Decision(state.step_id or "", "exited", sentence, now, {"reason": reason})
+    return Advanced(ended, (Left("exited", reason, outcome),), (decision,))
 
 
 def written(
