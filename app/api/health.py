@@ -6,15 +6,12 @@ shared memory, and whichever is asked gives the same answer.
 
 from __future__ import annotations
 
-import functools
 import hmac
 import ipaddress
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from pathlib import Path
 
 import structlog
-from alembic.script import ScriptDirectory
 from apiflask import APIBlueprint
 from flask import Response, abort, jsonify, request
 from prometheus_client import CollectorRegistry, generate_latest
@@ -28,12 +25,12 @@ from sqlalchemy.orm import Session
 from app.doors import anyone, house, opened_by
 from app.due import oldest
 from app.house import House
+from app.revisions import at_head
 
 log = structlog.get_logger()
 
 blueprint = APIBlueprint("health", __name__, enable_openapi=False)
 
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 _NEWEST_MESSAGES = 1000
 
 
@@ -89,15 +86,8 @@ def _redis(parts: House) -> bool:
     return bool(parts.redis.ping())
 
 
-@functools.cache
-def heads() -> frozenset[str]:
-    """The newest migrations that this copy of the program carries."""
-    return frozenset(ScriptDirectory(str(MIGRATIONS)).get_heads())
-
-
 def _migrations(parts: House) -> bool:
-    with parts.database.engine.connect() as connection:
-        return {row[0] for row in connection.execute(text("SELECT version_num FROM alembic_version"))} == heads()
+    return at_head(parts.database.engine)
 
 
 _CHECKS: dict[str, Callable[[House], bool]] = {"database": _database, "redis": _redis, "migrations": _migrations}

@@ -89,7 +89,20 @@ class Message(Owned, Base):
             "due_at",
             postgresql_where=text("state IN ('planned', 'deferred')"),
         ),
-        Index("ix_messages_to_send", "workspace_id", "due_at", postgresql_where=text("state = 'ready'")),
+        # What somebody waits for goes first: service mail and confirmations, then marketing and feedback.
+        Index(
+            "ix_messages_to_send",
+            "workspace_id",
+            text("(class = ANY (ARRAY['marketing'::text, 'feedback'::text]))"),
+            "due_at",
+            postgresql_where=text("state = 'ready'"),
+        ),
+        Index(
+            "ix_messages_message_id",
+            "workspace_id",
+            "message_id",
+            postgresql_where=text("message_id IS NOT NULL"),
+        ),
         Index(
             "ix_messages_leased",
             "workspace_id",

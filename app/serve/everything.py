@@ -12,7 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from sqlalchemy import NullPool, create_engine
+from sqlalchemy.exc import OperationalError
+
 from app.config import Settings
+from app.revisions import at_head
 from app.serve.home import Home
 from app.serve.postgres import CarriedPostgres
 from app.serve.process import Launch, ServeError, wait_for, write_private
@@ -47,7 +51,9 @@ def serve(env: Mapping[str, str], output: IO[str]) -> int:
             if supervisor.stopping:
                 return 0
             _write_down(home, given)
-            _run(supervisor, given, "migrate", "alembic", "upgrade", "head")
+            settings = Settings.from_env(given)
+            _migrate(supervisor, given, settings)
+            supervisor.add(Part("web", lambda: _child(given, "app.serve.web"), ENGINE, patience=4.5))
             sign_in = _seed(supervisor, given) if settings.demo else {}
             _start_engine(supervisor, given, settings)
             if not supervisor.until(lambda: _answers(settings.port), 60):
@@ -58,6 +64,7 @@ def serve(env: Mapping[str, str], output: IO[str]) -> int:
             supervisor.forever()
         finally:
             supervisor.say("supervisor", "stopping")
+            home.take_leave()
             supervisor.shut_down()
             supervisor.say("supervisor", "stopped")
     return 0
@@ -65,6 +72,19 @@ def serve(env: Mapping[str, str], output: IO[str]) -> int:
 
 _PLACES = {"DATABASE_URL": "postgresql://to-be-carried/", "REDIS_URL": "redis://to-be-carried/"}
 """Stand in while the other settings are checked, before any server is started."""
+
+_WRITTEN_DOWN = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "SMTP_URL",
+    "DEMO",
+    "PERCORSO_SECRET",
+    "PERCORSO_PREVIOUS_SECRETS",
+    "PERCORSO_PORT",
+    "PERCORSO_BASE_URL",
+    "PERCORSO_DATA",
+)
+"""What `flask ...` in another terminal must know to reach this copy (`app.config.of_instance`)."""
 
 
 def _environment(env: Mapping[str, str], home: Home) -> dict[str, str]:
@@ -108,7 +128,7 @@ def _carried(env: Mapping[str, str], home: Home, supervisor: Supervisor) -> dict
     if not env.get("REDIS_URL", "").strip():
         store = CarriedValkey(home.path / "valkey")
         part = supervisor.add(Part("valkey", store.launch, SIGNALS, patience=1.5))
-        store.ready(part.alive, part.tail)
+        store.ready(part.alive)
         given["REDIS_URL"] = store.url
     if not env.get("DATABASE_URL", "").strip():
         server = CarriedPostgres(home.path / "postgres", say=lambda line: supervisor.say("supervisor", line))
@@ -131,6 +151,19 @@ def _run(supervisor: Supervisor, env: Mapping[str, str], name: str, *arguments: 
     return part
 
 
+def _migrate(supervisor: Supervisor, env: Mapping[str, str], settings: Settings) -> None:
+    """Bring the database to where we need it; where it is there already, ask no more than that."""
+    engine = create_engine(settings.database_url, poolclass=NullPool)
+    try:
+        if at_head(engine):
+            return
+    except OperationalError as error:
+        raise ServeError(f"The database does not answer: {str(error.orig).strip()}") from error
+    finally:
+        engine.dispose()
+    _run(supervisor, env, "migrate", "alembic", "upgrade", "head")
+
+
 def _seed(supervisor: Supervisor, env: Mapping[str, str]) -> Mapping[str, str]:
     """Load the demo where it is not loaded yet; its last line is how to sign in, as JSON."""
     said = _run(supervisor, env, "demo", "app.demo.seed").last_lines
@@ -142,7 +175,6 @@ def _seed(supervisor: Supervisor, env: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _start_engine(supervisor: Supervisor, env: Mapping[str, str], settings: Settings) -> None:
-    supervisor.add(Part("web", lambda: _child(env, "app.serve.web"), ENGINE, patience=4.5))
     for number in range(1, settings.work_processes + 1):
         supervisor.add(Part(f"worker-{number}", lambda: _child(env, "app.worker", "work"), ENGINE, patience=4.5))
     supervisor.add(Part("timer", lambda: _child(env, "app.worker", "timer"), ENGINE, patience=4.5))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -55,3 +57,11 @@ class Home:
         if not path.exists():
             write_private(path, secrets.token_hex(32))
         return path.read_text(encoding="utf-8").strip()
+
+    def introduce(self, settings: Mapping[str, str]) -> None:
+        """Write down how this copy is reached, where only we may read it: other commands of ours find it there."""
+        write_private(self.path / "instance.json", json.dumps(dict(settings), indent=1))
+
+    def take_leave(self) -> None:
+        """Nothing is to be reached here any more."""
+        (self.path / "instance.json").unlink(missing_ok=True)

@@ -29,6 +29,9 @@ from app.serve.process import Launch, ServeError, end, spawn, wait_for, wait_unt
 SYSTEM_HOME = Path("/var/lib/percorso")
 """Where root keeps the database (and a copy of the binaries) when the unprivileged account cannot reach them."""
 
+PREDECESSOR_SECONDS = 20.0
+"""How long a start waits for a killed copy's server to finish writing."""
+
 _LONGEST_SOCKET = 100
 _START_SECONDS = 60.0
 
@@ -67,6 +70,13 @@ def carried_binaries() -> Path:
         if (programs / "postgres").exists():
             return programs
     raise ServeError("The carried PostgreSQL is not installed here: set DATABASE_URL, or run bin/run to install it.")
+
+
+def _open_folder(path: Path) -> None:
+    """Make a folder that others may enter, whatever the umask; one that is there already is left as it is."""
+    if not path.exists():
+        path.mkdir(parents=True)
+        path.chmod(0o755)
 
 
 class CarriedPostgres:
@@ -140,7 +150,7 @@ class CarriedPostgres:
     def launch(self) -> Launch:
         """Make the cluster if there is none, clear away what a crash left, and say how the server is started."""
         self._settle()
-        if not wait_until_left(self._data, 20):
+        if not wait_until_left(self._data, PREDECESSOR_SECONDS):
             raise ServeError(f"Another PostgreSQL server still works in {self._data}: stop it first.")
         # Nothing works there any more, so the file is a dead server's. Its number may since belong to another process
         # (in containers it usually does), and PostgreSQL would then refuse to start.
@@ -233,7 +243,7 @@ class CarriedPostgres:
 
     def _settle(self) -> None:
         """Choose account, folder and binaries such that the account reaches both; loosen nothing to get there."""
-        self._asked.mkdir(parents=True, exist_ok=True, mode=0o755)
+        _open_folder(self._asked)
         elsewhere = SYSTEM_HOME / hashlib.sha256(str(self._asked).encode()).hexdigest()[:12]
         self.account = unprivileged(self._asked / "data")
         self.home = self._asked
@@ -245,31 +255,39 @@ class CarriedPostgres:
                 f"{self.account.name if self.account else ''} may not enter {self._asked}, and PostgreSQL does "
                 f"not run as root: its data is kept in {elsewhere}."
             )
-            elsewhere.mkdir(parents=True, exist_ok=True, mode=0o755)
+            _open_folder(SYSTEM_HOME)
+            _open_folder(elsewhere)
         if self.account is not None and not may_enter(self.account, binaries / "postgres"):
             binaries = self._copied(binaries)
         self.binaries = binaries
 
     def _copied(self, binaries: Path) -> Path:
         """A copy of the wheel's PostgreSQL where the unprivileged account may read it, made once per version."""
-        install = binaries.parent
+        package = binaries.parents[1]
+        # The programs find their libraries beside the package, by a path relative to their own.
+        parts = [(binaries.parent, Path(package.name) / binaries.parent.name)]
+        parts += [(folder, Path(folder.name)) for folder in package.parent.glob(f"{package.name}.libs")]
         mark = f"{(binaries / 'postgres').stat().st_size}-{(binaries / 'postgres').stat().st_mtime_ns}"
         target = SYSTEM_HOME / f"postgresql-{hashlib.sha256(mark.encode()).hexdigest()[:12]}"
         if not target.exists():
             self._say(
-                f"{self.account.name if self.account else ''} may not enter {install}: "
+                f"{self.account.name if self.account else ''} may not enter {package}: "
                 f"PostgreSQL is copied to {target}."
             )
             fresh = target.with_name(f"{target.name}.{os.getpid()}")
-            SYSTEM_HOME.mkdir(parents=True, exist_ok=True, mode=0o755)
-            shutil.copytree(install, fresh, symlinks=True, ignore=shutil.ignore_patterns("include"))
-            fresh.chmod(0o755)
+            _open_folder(SYSTEM_HOME)
+            _open_folder(fresh)
+            for source, place in parts:
+                shutil.copytree(source, fresh / place, symlinks=True, ignore=shutil.ignore_patterns("include"))
+            for path in fresh.rglob("*"):
+                if not path.is_symlink():
+                    path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or path.stat().st_mode & 0o100 else 0o444))
             try:
                 fresh.rename(target)
             except OSError:
                 # Another copy of us was quicker.
                 shutil.rmtree(fresh)
-        return target / "bin"
+        return target / parts[0][1] / "bin"
 
     def _own(self, path: Path, mode: int) -> None:
         path.mkdir(exist_ok=True, mode=mode)

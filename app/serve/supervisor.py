@@ -81,7 +81,7 @@ class Supervisor:
 
     def say(self, name: str, line: str) -> None:
         """Show one line under a name."""
-        label = f"{name:<10}"
+        label = f"{name:<11}"
         if self._colour:
             names = [part.name for part in self._parts]
             number = _COLOURS[names.index(name) % len(_COLOURS)] if name in names else 90

@@ -17,7 +17,9 @@ from typing import Self
 from urllib.parse import quote
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
+from redis.retry import Retry
 
 from app.serve.process import Launch, ServeError, end, spawn, wait_for, wait_until_left, write_private
 
@@ -61,9 +63,14 @@ class CarriedValkey:
         """`unix://…` or `redis://…`, with the password; known once `launch` was called, and kept for good."""
         return self._url
 
+    @property
+    def _log(self) -> Path:
+        return self.home / "valkey.log"
+
     def launch(self) -> Launch:
         """Write the configuration and say how the server is started."""
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._log.write_bytes(b"")
         if not wait_until_left(self.home, 10):
             raise ServeError(f"Another Valkey or Redis server still works in {self.home}: stop it first.")
         secret = self.home / "password"
@@ -85,7 +92,8 @@ class CarriedValkey:
         write_private(
             self.home / "valkey.conf",
             f"{where}requirepass {password}\ndir {json.dumps(str(self.home))}\nappendonly yes\nappendfsync everysec\n"
-            'maxmemory-policy noeviction\nsave ""\ndaemonize no\nloglevel warning\n',
+            'maxmemory-policy noeviction\nsave ""\ndaemonize no\nloglevel warning\n'
+            f"logfile {json.dumps(str(self._log))}\n",
         )
         return Launch(
             argv=(str(self._binary or server_binary()), str(self.home / "valkey.conf")),
@@ -95,13 +103,15 @@ class CarriedValkey:
             orphaned=signal.SIGTERM,
         )
 
-    def ready(self, alive: Callable[[], bool], output: Callable[[], str] = lambda: "") -> None:
+    def ready(self, alive: Callable[[], bool]) -> None:
         """Wait until the server answers; raises ServeError when it ended or took longer than 20 s."""
-        client = Redis.from_url(self._url, socket_timeout=2)
+        client = Redis.from_url(self._url, socket_timeout=2, retry=Retry(NoBackoff(), 0))
 
         def answers() -> bool:
             if not alive():
-                raise ServeError(f"The carried Valkey ended while starting. {output()}".strip())
+                raise ServeError(
+                    f"The carried Valkey ended while starting. {self._log.read_text(errors='replace')[-2000:]}"
+                )
             try:
                 return bool(client.ping())
             except AuthenticationError as error:
@@ -118,12 +128,9 @@ class CarriedValkey:
     def start(self) -> Self:
         """Start it as a child of this process and wait until it answers."""
         launch = self.launch()
-        log = self.home / "server.log"
-        with log.open("wb") as output:
-            self._child = spawn(launch, output)
-        child = self._child
+        child = self._child = spawn(launch, subprocess.DEVNULL)
         try:
-            self.ready(lambda: child.poll() is None, lambda: log.read_text(errors="replace")[-2000:])
+            self.ready(lambda: child.poll() is None)
         except ServeError:
             self.stop()
             raise

@@ -33,13 +33,16 @@ def main(arguments: list[str]) -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    # Loaded once here, shared by the processes that are forked from this one. Connections are made only by them.
+    importlib.import_module("app.web")
     Granian(
         "wsgi:app",
         address=host,
         port=settings.port,
         interface=Interfaces.WSGI,
         workers=settings.web_processes,
-        blocking_threads=8,
+        # As many as granian finds fit for the cores: requests wait for the database more than they compute.
+        blocking_threads=2 * (os.cpu_count() or 1) + 1,
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         respawn_interval=0.5,
