@@ -14,12 +14,13 @@ from typing import Final
 
 from app.content import marks
 from app.content.compiled import Compiled, CompiledLanguage, Link, Variable
+from app.content.environment import FUNCTIONS
 from app.content.lint import lint
 from app.content.manifest import Manifest, Text, languages_of, read_manifest, read_texts
 from app.content.mjml import Drawn, draw
 from app.content.policy import Message, judge
 from app.content.problems import ContentError, Problem
-from app.content.program import BARE_TYPES, FUNCTIONS, URLS, Finding, Use, forbidden, parse, uses
+from app.content.program import BARE_TYPES, URLS, Finding, Use, forbidden, parse, uses
 from app.content.sheet import Builder, Sheet
 from app.content.source import Block, Resolved, gate_of, put_texts, resolve
 

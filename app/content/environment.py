@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn
 
 from jinja2 import Undefined, filters, nodes, pass_context
 from jinja2.compiler import CodeGenerator, Frame
@@ -20,8 +20,6 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from app.content import formats
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 MAX_OUTPUT: Final = 1_000_000
 """Characters of one rendered part."""
@@ -91,6 +89,8 @@ _LOOP_PARTS: Final = frozenset(
     ["index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem", "nextitem", "cycle", "changed"]
 )
 _DATE_PARTS: Final = frozenset(["year", "month", "day", "hour", "minute"])
+FUNCTIONS: Final = frozenset({"link", "allows", "asset", "range"})
+"""What templates may call; each message brings its own."""
 LOOP_CALLS: Final = frozenset({"cycle", "changed"})
 
 
@@ -130,6 +130,17 @@ class _Generator(CodeGenerator):
             self.visit(node.arg, frame)
         self.write(f", {dotted(node)!r})")
 
+    def visit_Call(self, node: nodes.Call, frame: Frame, forward_caller: bool = False) -> None:  # noqa: N802 - Jinja's
+        """Our own functions are called straight: they are known to be safe, and links are most of a mail's marks."""
+        if not isinstance(node.node, nodes.Name) or node.node.name not in FUNCTIONS:
+            super().visit_Call(node, frame, forward_caller)
+            return
+        self.write(f"context.parent[{node.node.name!r}](")
+        for part in node.args:
+            self.visit(part, frame)
+            self.write(", ")
+        self.write(")")
+
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - named by Jinja
         self.write("environment.tie((")
         for part in node.nodes:
@@ -151,7 +162,6 @@ class Sandbox(ImmutableSandboxedEnvironment):
         )  # fmt: skip
         self.escaping = escaping
         self.globals.clear()
-        self.globals["range"] = _limited_range
         builtin = dict(self.filters)
         self.filters.clear()
         self.filters.update({name: builtin[name] for name in _BUILTIN_FILTERS})
@@ -163,7 +173,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def reach(self, obj: Any, name: str, path: str) -> Any:
         """`obj.name`. Facts are plain dicts; of other things only what is listed can be seen."""
-        if isinstance(obj, dict):
+        if obj.__class__ is dict:
             value = obj.get(name)
             return Absent(name=path) if value is None else value
         if isinstance(obj, Undefined) or obj is None:
@@ -228,9 +238,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return result
 
     def is_safe_callable(self, obj: Any) -> bool:
-        """Only functions handed in by us, and the loop's own."""
-        if getattr(obj, "for_templates", False):
-            return True
+        """The loop's own functions; ours are called straight."""
         return isinstance(getattr(obj, "__self__", None), LoopContext) and obj.__name__ in LOOP_CALLS
 
     @staticmethod
@@ -242,14 +250,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return "".join(pieces)
 
 
-def for_templates(function: _F) -> _F:
-    """Mark a function as one that templates may call."""
-    function.for_templates = True  # type: ignore[attr-defined]
-    return function
-
-
 def _shown(value: Any) -> Any:
     """What is about to be shown: never a container, which could be endless once written out."""
+    if value.__class__ in _PLAINLY_SHOWN:
+        return value
     if value is None:
         raise MissingField("a value")
     if isinstance(value, dict | list | tuple | set | frozenset) or not isinstance(value, _SHOWABLE):
@@ -259,11 +263,12 @@ def _shown(value: Any) -> Any:
     return value
 
 
+_PLAINLY_SHOWN: Final = frozenset({str, int, float, Markup})
 _SHOWABLE: Final = (str, int, float, date, datetime)
 
 
-@for_templates
-def _limited_range(*args: int) -> range:
+def limited_range(*args: int) -> range:
+    """`range`, of ordinary length."""
     numbers = range(*args)
     if len(numbers) > MAX_LOOP:
         raise LimitExceeded("the range is too long")

@@ -177,7 +177,8 @@ class _Reader(HTMLParser):
             return
         parent = self._stack[-1].tag if self._stack else None
         self._nesting(tag, parent, offset)
-        self._roots.append(tag)
+        if parent in {None, "mjml"}:
+            self._roots.append(tag)
         if tag in table.UNSUPPORTED:
             self._say(offset, "unsupported", "error", f"The compiler does not take <{tag}>.", table.UNSUPPORTED[tag])
         elif tag not in table.KNOWN:

@@ -15,8 +15,8 @@ from app.content.compiled import Link
 from app.content.links import number_links
 from app.content.lint import lint
 from app.content.problems import Problem
-from app.content.sheet import Piece, Sheet
-from app.content.source import START_TAG
+from app.content.sheet import Sheet
+from app.content.source import START_TAG, expand
 from app.content.text_part import text_template
 
 SOCIAL_ICONS: Final = "{{ asset('social/') }}"
@@ -65,10 +65,11 @@ def draw(sheet: Sheet, problems: list[Problem]) -> Drawn | None:
     return Drawn(html, text_template(hidden, tokens, by_token), links, linked)
 
 
-def draw_text(text: str, file: str = "template.mjml") -> tuple[Drawn | None, list[Problem]]:
-    """`draw` for a text by itself, without includes."""
+def draw_document(file: str, files: Mapping[str, str]) -> tuple[Drawn | None, list[Problem]]:
+    """`draw` for one whole MJML document of a mapping of files, with what it includes."""
     problems: list[Problem] = []
-    drawn = draw(Sheet(text, (Piece(0, file, 0, False),), {file: text}), problems)
+    sheet = expand(file, files, problems)
+    drawn = None if problems else draw(sheet, problems)
     return drawn, sorted(set(problems))
 
 

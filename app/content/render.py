@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from jinja2 import Template
 from jinja2.exceptions import TemplateError
+from markupsafe import Markup, escape
 
 from app.content.compiled import CompiledLanguage
-from app.content.environment import MAX_STEPS, LimitExceeded, MissingField, RenderError, for_templates
+from app.content.environment import MAX_STEPS, LimitExceeded, MissingField, RenderError, limited_range
 from app.content.formats import one_line, reader_of
 from app.content.program import load
 
@@ -24,7 +25,7 @@ CACHE_SIZE: Final = 256
 _SCHEMES: Final = re.compile(r"(https?://|mailto:|tel:|sms:)", re.IGNORECASE)
 _BREAK: Final = "".join(chr(0xF0000 + random.SystemRandom().randrange(0xFFFD)) for _ in range(3))
 """Marks a line break of the template, so that those in people's own words are never touched; new in each process."""
-_BREAKS: Final = re.compile(rf"(?:[ \t]*{_BREAK}\n+[ \t]*)+")
+_BREAKS: Final = re.compile(rf"{_BREAK}\n+(?:[ \t]*{_BREAK}\n+)*")
 _SPACED: Final = re.compile(r"[ \t]*(\n+)[ \t]*")
 
 
@@ -80,38 +81,39 @@ def render(
     if compiled.gates and not any(allows(class_) for class_ in compiled.gates):
         return Rendered("", "", "", "", (), empty=True)
     ready = _ready(compiled)
-    used: dict[tuple[int, str], str] = {}
+    used: dict[tuple[int, str], tuple[str, Markup]] = {}
     shown: set[str] = set()
 
-    @for_templates
-    def link_of(number: int, address: Any) -> str:
+    def made(number: int, address: Any) -> tuple[str, Markup]:
         key = (number, str(address))
-        if key not in used:
+        pair = used.get(key)
+        if pair is None:
             if not _SCHEMES.match(key[1]):
                 raise RenderError("unsafe_link", f"link {number} leads to {key[1]!r:.60}")
-            used[key] = link(number, key[1])
-        return used[key]
+            plain = link(number, key[1])
+            pair = used[key] = plain, escape(plain)
+        return pair
 
-    @for_templates
     def allows_class(class_: str) -> bool:
         allowed = bool(allows(class_))
         if allowed:
             shown.add(class_)
         return allowed
 
-    @for_templates
     def asset(name: str) -> str:
         return f"{urls['assets'].rstrip('/')}/{name}"
 
     try:
         context = {
-            **facts, **urls, "link": link_of, "allows": allows_class, "asset": asset,
+            **facts, **urls, "allows": allows_class, "asset": asset, "range": limited_range,
+            "link": lambda number, address: made(number, address)[0],
             "_reader": reader_of(locale, zone), "_budget": [MAX_STEPS],
         }  # fmt: skip
+        escaped = {**context, "link": lambda number, address: made(number, address)[1]}
         return Rendered(
             subject=one_line(_run(ready.subject, context)),
             preheader=one_line(_run(ready.preheader, context)),
-            html=_run(ready.html, context),
+            html=_run(ready.html, escaped),
             text=_BREAKS.sub(_gap, _run(ready.text, context)).strip() + "\n",
             links_used=tuple(used),
             shown=frozenset(shown),

@@ -88,6 +88,15 @@ def resolve(
     return resolved
 
 
+def expand(file: str, files: Mapping[str, str], problems: list[Problem]) -> Sheet:
+    """A whole document by itself, with its includes settled: no template, no languages, no texts."""
+    alone = Manifest(posixpath.dirname(file) or ".", {}, {}, "retention", "transactional", None, None, {})
+    reader = _Includes(alone, files, file, problems)
+    builder = Builder(files)
+    reader.expand(file, builder, (), in_body=True)
+    return _head(builder.sheet(), reader, "", {})
+
+
 def body_classes(folder: str, files: Mapping[str, str]) -> frozenset[str]:
     """The classes of the blocks that a template's body uses, whatever the language."""
     classes: set[str] = set()
@@ -227,12 +236,13 @@ def _head(sheet: Sheet, reader: _Includes, language: str, texts: Mapping[str, Te
     out = Builder(sheet.files)
     position = root.start() + len("<mjml")
     out.copy(sheet, 0, position)
-    if not re.search(r"\slang\s*=", root[0]):
+    if language and not re.search(r"\slang\s*=", root[0]):
         out.insert(f' lang="{language}"', sheet, position)
     head = re.search(r"<mj-head\s*>", masked)
+    inserted = bool(reader.styles or reader.heads or texts.keys() & {"subject", "preheader"})
     stop = head.end() if head else root.end()
     out.copy(sheet, position, stop)
-    if head is None:
+    if head is None and inserted:
         out.insert("<mj-head>", sheet, stop)
     for key, tag in (("subject", "mj-title"), ("preheader", "mj-preview")):
         if key in texts and not re.search(rf"<{tag}\b", masked):
@@ -243,7 +253,7 @@ def _head(sheet: Sheet, reader: _Includes, language: str, texts: Mapping[str, Te
         out.write("</mj-style>", file, 0)
     for file, start, end in reader.heads:
         out.write(reader.files[file][start:end], file, start, fixed=False)
-    if head is None:
+    if head is None and inserted:
         out.insert("</mj-head>", sheet, stop)
     out.copy(sheet, stop, len(sheet.text))
     return out.sheet()
