@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.consent import ledger
+from app.consent.fold import words
 from app.contacts.models import Booking, Contact, Property
 
 QUERIES = 4
@@ -52,13 +53,13 @@ def load(session: Session, wanted: Iterable[Who], now: datetime) -> dict[Who, Fa
     }
     bookings: dict[int, tuple[Facts, int | None]] = {}
     booking_ids = sorted({who.booking_id for who in people if who.booking_id})
-    for row in session.execute(_BOOKINGS.where(Booking.id.in_(booking_ids))).all():
-        bookings[row.id] = (booking_facts(row), row.property_id)
+    for stay in session.execute(_BOOKINGS.where(Booking.id.in_(booking_ids))).all():
+        bookings[stay.id] = (booking_facts(stay), stay.property_id)
     properties: dict[int | None, Facts] = {}
-    for row in session.execute(_PROPERTIES.order_by(Property.id)).all():
-        properties[row.id] = property_facts(row)
-        if row.is_default or None not in properties:
-            properties[None] = properties[row.id]
+    for place in session.execute(_PROPERTIES.order_by(Property.id)).all():
+        properties[place.id] = property_facts(place)
+        if place.is_default or None not in properties:
+            properties[None] = properties[place.id]
     consents = _consents(session, contact_ids, {key: value.get("email") for key, value in contacts.items()})
     found: dict[Who, Facts] = {}
     for who in people:
@@ -216,15 +217,7 @@ def _consents(
     session: Session, contact_ids: Sequence[int], addresses: Mapping[int, str | None]
 ) -> dict[int, dict[str, str]]:
     """contact → {topic or purpose: state} for its present e-mail address; the ledger's fold decides what is current."""
-    current = ledger.current(session, contact_ids)
-    found: dict[int, dict[str, str]] = {}
-    for contact_id, states in current.items():
-        address = ledger.address_key(addresses.get(contact_id) or "")
-        words: dict[str, str] = {}
-        for (of_address, channel, purpose, topic), state in sorted(
-            states.items(), key=lambda item: (item[0][3] or "", item[1].line)
-        ):
-            if channel == "email" and of_address == address:
-                words[topic or purpose] = state.state
-        found[contact_id] = words
-    return found
+    return {
+        contact_id: words(states, ledger.address_key(addresses.get(contact_id) or ""))
+        for contact_id, states in ledger.current(session, contact_ids).items()
+    }

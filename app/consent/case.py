@@ -93,6 +93,8 @@ class ConsentFacts:
     """Why its passage is over, where an exit condition has been met meanwhile (R60)."""
     holdout: str | None = None
     """The experiment that keeps this person out (R62)."""
+    paused: str | None = None
+    """The paused workflow it belongs to (R63)."""
 
 
 class Check(NamedTuple):
@@ -134,7 +136,8 @@ class Decision:
         return failed or next((check.rule for check in self.checks if check.check == "basis"), None)
 
     def as_json(self, at: datetime, moment: str) -> dict[str, Any]:
-        """One entry of `messages.verdict`."""
+        """One entry of `messages.verdict`; a second yes, at the lease, keeps only its basis."""
+        brief = moment == "lease" and self.allowed
         entry: dict[str, Any] = {
             "at": at.isoformat(),
             "moment": moment,
@@ -143,6 +146,7 @@ class Decision:
             "checks": [
                 {"check": one.check, "allowed": one.ok, "code": one.code, "rule": one.rule, "inputs": dict(one.inputs)}
                 for one in self.checks
+                if not brief or one.check == "basis"
             ],
         }
         if self.until is not None:

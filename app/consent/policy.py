@@ -47,8 +47,8 @@ class Policy:
     """The same in 30 local calendar days."""
     defer_for: timedelta = timedelta(days=3)
     """How long after its first judgement a message without `latest` may be put off."""
-    pause_retry: timedelta = timedelta(hours=1)
-    """How soon a message of a paused stream is judged again (R38, R63)."""
+    pause_retry: timedelta = timedelta(minutes=10)
+    """How soon a message of a paused stream or workflow is judged again (R38, R63)."""
     email_quiet: Quiet = _EMAIL_QUIET
     """Quiet hours of e-mail: 21:00 to 08:00 (R47)."""
     other_quiet: Quiet = _OTHER_QUIET

@@ -179,7 +179,10 @@ def _latest(case: Case) -> Check:
 
 
 def _paused(case: Case) -> tuple[Check, datetime]:
+    again = case.now + case.policy.pause_retry
+    if case.facts.paused is not None:
+        return Check("stream", False, "paused", "R63", {"workflow": case.facts.paused}), again
     why = case.policy.paused.get(case.request.class_)
     if why is not None:
-        return Check("stream", False, "paused", "R38", {"why": why}), case.now + case.policy.pause_retry
-    return Check("stream", True, "stream_open", "R38", {}), case.now
+        return Check("stream", False, "paused", "R38", {"why": why}), again
+    return Check("stream", True, "stream_open", "R63", {}), case.now

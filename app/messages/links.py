@@ -154,6 +154,16 @@ def read_bounce_address(settings: Settings, address: str) -> Ref:
 
 
 @lru_cache(maxsize=4096)
+def host(target: str) -> str:
+    """The host of a web address, lower case; empty for what is none."""
+    try:
+        parts = urlsplit(target)
+        return (parts.hostname or "") if parts.scheme in {"http", "https"} else ""
+    except ValueError:
+        return ""
+
+
+@lru_cache(maxsize=4096)
 def campaign_url(target: str, source: str, campaign: str) -> str:
     """A web address with parameters that name the campaign and nobody in person (R15).
 
@@ -193,7 +203,7 @@ def list_headers(
         class_: the message's class.
         with_marketing: whether a marketing block is shown in it; such a service mail carries one-click headers (R21).
         unsubscribe: the one-click address (RFC 8058), https in production.
-        mailto: an address that also takes unsubscribe mails, or None.
+        mailto: what follows `mailto:` where an inbox also takes unsubscribe mails, or None.
         list_name, list_key: label and stable key of the list, such as "Hotel Miralago, offers" and "offers".
         account: the property's code.
         campaign: what is counted together: the workflow, or the template.
@@ -201,7 +211,7 @@ def list_headers(
     """
     headers: list[tuple[str, str]] = []
     if class_ in LIST_CLASSES or with_marketing:
-        ways = f"<{unsubscribe}>" + (f", <mailto:{mailto}?subject=unsubscribe>" if mailto else "")
+        ways = f"<{unsubscribe}>" + (f", <mailto:{mailto}>" if mailto else "")
         headers.append(("List-Unsubscribe", ways))
         headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
         label = "".join(letter for letter in list_name if letter not in '<>"\r\n')

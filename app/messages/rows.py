@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, DateTime, cast, select
 from sqlalchemy.orm import Session
 
 from app.messages.models import Message
@@ -57,15 +57,16 @@ class MessageRow(Protocol):
     def facts(self) -> dict[str, Any] | None: ...
 
 
-MESSAGE_COLUMNS: tuple[ColumnElement[Any], ...] = tuple(
-    getattr(Message, name).label(name)
-    for name in (
-        *("id", "contact_id", "enrollment_id", "workflow_id", "version_id", "step_id", "visit", "property_id"),
-        *("booking_id", "channel", "template", "class_", "topic", "priority", "state", "planned_at", "due_at"),
-        *("latest", "attempts", "facts"),
-    )
+_PLAIN = (
+    *("id", "contact_id", "enrollment_id", "workflow_id", "version_id", "step_id", "visit", "property_id"),
+    *("booking_id", "channel", "template", "class_", "topic", "priority", "state", "planned_at", "due_at"),
+    *("latest", "attempts", "facts"),
 )
-"""Select these to get MessageRow-like rows."""
+MESSAGE_COLUMNS: tuple[ColumnElement[Any], ...] = (
+    *(getattr(Message, name).label(name) for name in _PLAIN),
+    cast(Message.verdict[0]["at"].astext, DateTime(timezone=True)).label("first_judged"),
+)
+"""Select these to get MessageRow-like rows; with them comes `first_judged`, the instant of the first verdict."""
 
 
 def load_rows(session: Session, message_ids: Sequence[int]) -> list[Any]:

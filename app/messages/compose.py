@@ -1,0 +1,286 @@
+"""Template version + language + the person's facts → subject, HTML, text and headers.
+
+`load` brings what a batch needs in a fixed number of queries; `compose` is then a plain function. What a mail was made
+from is kept on its row, so that `again` makes the very mail once more, for a preview, a proof or a followed link.
+MIME and signatures are delivery's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy.orm import Session
+
+from app.config import Settings
+from app.consent.rules import block_classes, may_track
+from app.content import catalogue
+from app.content.compiled import Compiled, CompiledLanguage
+from app.content.languages import choose
+from app.content.render import Rendered, RenderError, render
+from app.db import settings_of, workspace_of
+from app.messages import grounds as grounds_of
+from app.messages import links
+from app.messages.grounds import Grounds, request_of
+from app.messages.links import Ref
+from app.messages.rows import MessageRow
+from app.messages.snapshot import freeze, thaw
+
+QUERIES = 1 + grounds_of.QUERIES
+"""The live versions of the templates, and the grounds (none of those where the caller has them)."""
+
+TEST_MARK = {"it": "[Prova] ", "en": "[Test] "}
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A message in words. `facts` is plain JSON: what `again` needs to make the same mail."""
+
+    id: int
+    contact_id: int
+    envelope_from: str
+    envelope_to: str
+    sender_name: str
+    sender_email: str
+    recipient_name: str
+    reply_to: str | None
+    subject: str
+    html: str
+    text: str
+    headers: list[tuple[str, str]]
+    """Further headers in order, worded; From, To, Reply-To, Subject, Date and Message-ID are written by delivery."""
+    message_id: str
+    facts: dict[str, Any]
+    language: str
+    template_version_id: int
+    links_used: tuple[tuple[int, str], ...] = ()
+    """(number, address) as the template gave them, before anything was counted or added."""
+
+    @property
+    def address(self) -> str:
+        """Who it goes to, as `messages.address` keeps it."""
+        return self.envelope_to
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why a message cannot be made. `refused`: nothing is broken, there was only nothing this person may be shown."""
+
+    id: int
+    contact_id: int
+    reason: str
+    """no_template, missing_field, template, limit, unsafe_link, no_sender, no_address; only_marketing_blocks."""
+    detail: str
+    refused: bool = False
+    rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """Everything `compose` reads for one batch."""
+
+    settings: Settings
+    grounds: Grounds
+    templates: Mapping[str, catalogue.Published]
+
+
+def load(session: Session, rows: Sequence[MessageRow], now: datetime, grounds: Grounds | None = None) -> Materials:
+    """What composing these messages needs: `QUERIES` queries, one where `grounds` are given."""
+    known = grounds if grounds is not None else grounds_of.load(session, rows, now)
+    return Materials(settings_of(session), known, catalogue.published(session, {row.template for row in rows}))
+
+
+def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
+    """Make one mail. Never raises for what is wrong with one message: that message fails, with a reason."""
+    grounds = materials.grounds
+    facts = grounds.told.get(row.id)
+    template = materials.templates.get(row.template)
+    if facts is None or not facts["contact"].get("email"):
+        return Failed(row.id, row.contact_id, "no_address", "The contact has no e-mail address.")
+    if template is None:
+        return Failed(row.id, row.contact_id, "no_template", f"{row.template} has no published version.")
+    if not (facts.get("property") or {}).get("sender_email"):
+        return Failed(row.id, row.contact_id, "no_sender", "No property says who the mail is from.")
+    about, request = grounds.facts[row.id], request_of(row)
+    choice = choose(facts, template.compiled.languages)
+    ref = Ref(grounds.workspace_id, row.contact_id, row.id)
+    recipe = {
+        "blocks": sorted(block_classes(request, about, grounds.now, grounds.policy)),
+        "track": row.class_ in links.LIST_CLASSES and may_track(about, row.channel),
+        "urls": _urls(materials, row, ref),
+        "bounce_inbox": grounds.workspace.get("bounce_inbox"),
+        "unsubscribe_inbox": grounds.workspace.get("unsubscribe_inbox"),
+        "message_id": links.message_id(materials.settings, ref, _domain(facts)),
+        "test": bool((row.facts or {}).get("test")),
+        "language_why": choice.why,
+        "language_wanted": choice.wanted,
+    }
+    return _make(
+        materials.settings, row, ref, template.version_id, template.compiled, choice.language, {**facts, "mail": recipe}
+    )
+
+
+class Kept(MessageRow, Protocol):
+    """A message that has been composed: a Message row of the ORM fits."""
+
+    @property
+    def language(self) -> str | None: ...
+    @property
+    def template_version_id(self) -> int | None: ...
+
+
+def again(session: Session, message: Kept) -> Composed:
+    """The very mail that was composed for a message, from its own snapshot. One query at most.
+
+    Raises LookupError where it has not been composed, or its snapshot has been erased.
+    """
+    facts = thaw(message.facts or {})
+    if message.template_version_id is None or message.language is None or "mail" not in facts:
+        raise LookupError(f"Message {message.id} has not been composed, or what it was made from has been erased.")
+    compiled = catalogue.versions(session, [message.template_version_id])[message.template_version_id]
+    ref = Ref(workspace_of(session), message.contact_id, message.id)
+    made = _make(settings_of(session), message, ref, message.template_version_id, compiled, message.language, facts)
+    if isinstance(made, Composed):
+        return made
+    raise LookupError(f"Message {message.id} can no longer be made: {made.detail}")
+
+
+def _make(
+    settings: Settings,
+    row: MessageRow,
+    ref: Ref,
+    version_id: int,
+    compiled: Compiled,
+    language: str,
+    facts: dict[str, Any],
+) -> Composed | Failed:
+    """The mail from a version and a snapshot: everything that varies is in `facts`."""
+    recipe, place, contact = facts["mail"], facts["property"], facts["contact"]
+    in_language = compiled.languages[language]
+    try:
+        rendered = render(
+            in_language,
+            facts,
+            link=_linker(settings, row, ref, in_language, recipe, place),
+            urls=recipe["urls"],
+            allows=frozenset(recipe["blocks"]).__contains__,
+            locale=language,
+            zone=place["zone"],
+        )
+    except RenderError as error:
+        return Failed(row.id, row.contact_id, error.code, str(error))
+    if rendered.empty:
+        detail = "Only marketing blocks were left, and this person may not be shown any."
+        return Failed(row.id, row.contact_id, "only_marketing_blocks", detail, refused=True, rule="R21")
+    sender = place["sender_email"]
+    inbox = recipe["bounce_inbox"]
+    return Composed(
+        id=row.id,
+        contact_id=row.contact_id,
+        envelope_from=links.bounce_address(settings, ref, inbox) if inbox else sender,
+        envelope_to=contact["email"],
+        sender_name=place["sender_name"],
+        sender_email=sender,
+        recipient_name=" ".join(part for part in (contact["first_name"], contact["last_name"]) if part),
+        reply_to=place.get("reply_to"),
+        subject=(TEST_MARK.get(language, TEST_MARK["en"]) if recipe["test"] else "") + rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
+        headers=_headers(row, recipe, place, rendered, language),
+        message_id=recipe["message_id"],
+        facts=freeze(facts),
+        language=language,
+        template_version_id=version_id,
+        links_used=rendered.links_used,
+    )
+
+
+def _domain(facts: Mapping[str, Any]) -> str:
+    return str(facts["property"]["sender_email"]).rpartition("@")[2]
+
+
+def _urls(materials: Materials, row: MessageRow, ref: Ref) -> dict[str, str]:
+    settings, facts = materials.settings, materials.grounds.told[row.id]
+    urls = {
+        "assets": f"{settings.base_url}/assets/mail",
+        "unsubscribe_url": links.url(settings, "unsubscribe", ref),
+        "preferences_url": links.url(settings, "preferences", ref),
+        "view_url": links.url(settings, "view", ref),
+    }
+    notice = (facts["property"].get("links") or {}).get("notice")
+    if notice:
+        urls["notice_url"] = notice
+    if row.class_ == "consent_request":
+        line = _pending_line(materials.grounds, row)
+        if line is not None:
+            urls["confirm_url"] = links.confirm_url(settings, ref.workspace_id, ref.contact_id, line)
+    return urls
+
+
+def _pending_line(grounds: Grounds, row: MessageRow) -> int | None:
+    facts = grounds.facts[row.id]
+    pending = [
+        state.line
+        for (address, channel, purpose, topic), state in facts.states.items()
+        if (address, channel, purpose) == (facts.address, row.channel, "marketing")
+        and topic in {row.topic, None}
+        and state.state == "pending"
+    ]
+    return max(pending, default=None)
+
+
+def _linker(
+    settings: Settings,
+    row: MessageRow,
+    ref: Ref,
+    compiled: CompiledLanguage,
+    recipe: Mapping[str, Any],
+    place: Mapping[str, Any],
+) -> Callable[[int, str], str]:
+    """What stands in the mail for a link (R15): counted only for who has granted it, else as it is; in marketing, and
+    only towards the property's own site, with the campaign's name and nobody's."""
+    kinds = {one.number: one.kind for one in compiled.links}
+    own = {links.host(str(one)) for one in (place.get("links") or {}).values()} - {""}
+
+    def link(number: int, address: str) -> str:
+        if kinds.get(number) != "content":
+            return address
+        if recipe["track"]:
+            return links.click_url(settings, ref, number)
+        if row.class_ == "marketing" and links.host(address) in own:
+            return links.campaign_url(address, place["code"], row.template)
+        return address
+
+    return link
+
+
+def _headers(
+    row: MessageRow,
+    recipe: Mapping[str, Any],
+    place: Mapping[str, Any],
+    rendered: Rendered,
+    language: str,
+) -> list[tuple[str, str]]:
+    inbox, unsubscribe = recipe["unsubscribe_inbox"], recipe["urls"]["unsubscribe_url"]
+    token = unsubscribe.rpartition("/")[2]
+    return [
+        *links.list_headers(
+            class_=row.class_,
+            with_marketing="marketing" in rendered.shown,
+            unsubscribe=unsubscribe,
+            mailto=f"{inbox}?subject=unsubscribe%20{token}" if inbox else None,
+            list_name=f"{place['name']}, {row.topic or row.class_}",
+            list_key=row.topic or row.class_,
+            account=place["code"],
+            campaign=row.template,
+            domain=str(place["sender_email"]).rpartition("@")[2],
+        ),
+        ("Content-Language", language),
+    ]
+
+
+def preview(session: Session, row: MessageRow, now: datetime) -> Composed | Failed:
+    """What a message would be if it were made now; nothing is kept. `QUERIES` queries."""
+    return compose(load(session, [row], now), row)

@@ -1,0 +1,181 @@
+"""The gate: may this person get this message, on this channel, now? Asked before anything is rendered.
+
+`consent/rules.py` decides; this module claims what is due, brings the rules what they need, and keeps the verdict. The
+same judgement is asked for once more by delivery, in the transaction that takes the lease (`judge`), since consent may
+be withdrawn and a cap filled while a message waits.
+
+Why the frequency cap holds with several workers. At the gate, batches of one workspace take turns (an advisory lock),
+and a message that has passed counts from that moment as if sent. At the lease two workers may judge two messages of one
+person at once; neither sees the other's uncommitted lease, but each sees the other's message at least as `ready`. A
+ready message counts against every one that ranks below it, and rank (priority, then age) is the same to both: so of
+those waiting together only as many pass as the cap has room for, whoever is first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import exists, select, text
+from sqlalchemy.orm import Session
+
+from app.consent.case import ConsentFacts, Contacted, Decision, Request
+from app.consent.rules import decide
+from app.db import Ran, workspace_of
+from app.events.models import EventWork
+from app.messages import grounds as grounds_of
+from app.messages.grounds import Grounds, Moment, Other, request_of
+from app.messages.models import Message
+from app.messages.rows import MESSAGE_COLUMNS, MessageRow
+from app.messages.states import move
+from app.queues import signal
+
+Left = Callable[[Session, Sequence[Any], Mapping[int, Mapping[str, Any]], datetime], Mapping[int, str]]
+"""Message id → why its passage is over; see `enrollments.exits.left`, which stands above and is handed in."""
+
+QUERIES = 3 + grounds_of.QUERIES
+"""The lock, the claim, the grounds and the verdicts; and what `left` asks (one at most)."""
+
+_LOCK = 0x67617465 << 32
+_GONE = frozenset({"leased", "handed_over", "unknown", "accepted"})
+
+
+def run(session: Session, now: datetime, limit: int, left: Left) -> Ran:
+    """Judge up to `limit` due messages of one workspace; `QUERIES` queries and what `left` asks.
+
+    A contact with events that the entry rules have not looked at yet is passed over: a cancellation that is recorded
+    is acted on before any message is judged.
+    """
+    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK | workspace_of(session)})
+    rows = list(session.execute(_claim(now, limit)).all())
+    if not rows:
+        return Ran(0, False)
+    decisions = judge(session, rows, now, "gate", left)
+    record(session, rows, decisions, now, "gate")
+    if any(decision.allowed for decision in decisions.values()):
+        signal(session, "deliver")
+    return Ran(len(rows), len(rows) == limit)
+
+
+def judge(
+    session: Session,
+    rows: Sequence[MessageRow],
+    now: datetime,
+    moment: Moment,
+    left: Left,
+    grounds: Grounds | None = None,
+) -> dict[int, Decision]:
+    """Message id → decision, for a batch in which one person may stand several times.
+
+    Args:
+        session: the unit of work; at the lease, the one that takes it.
+        rows: the messages; those of one person are judged by rank, and what passes counts for those after it.
+        now: the instant of judgement.
+        moment: `gate` or `lease`.
+        left: whose passage is over.
+        grounds: from `grounds.load` for these rows and this instant, where the caller has them already.
+    """
+    known = grounds if grounds is not None else grounds_of.load(session, rows, now)
+    gone = left(session, rows, known.told, now)
+    of_contact: dict[int, list[MessageRow]] = {}
+    for row in rows:
+        of_contact.setdefault(row.contact_id, []).append(row)
+    decisions: dict[int, Decision] = {}
+    for contact_id, theirs in of_contact.items():
+        contacted, rivals = _sides(known.others.get(contact_id, ()), moment)
+        waiting = sorted((request_of(row) for row in theirs), key=lambda request: request.rank)
+        for request in waiting:  # those after it rank below it and cannot stand in its way
+            facts = _completed(known.facts[request.message_id], contacted, rivals)
+            facts = replace(facts, left=gone[request.message_id]) if request.message_id in gone else facts
+            decision = decide(request, facts, now, known.policy)
+            decisions[request.message_id] = decision
+            if decision.allowed:
+                contacted.append(Contacted(request.message_id, request.class_, now, request.booking_id))
+            elif decision.until is not None:
+                rivals.append(replace(request, due_at=decision.until))
+    return decisions
+
+
+def _completed(facts: ConsentFacts, contacted: Sequence[Contacted], rivals: Sequence[Request]) -> ConsentFacts:
+    if not contacted and not rivals:
+        return facts
+    return replace(facts, contacted=tuple(contacted), rivals=tuple(rivals))
+
+
+def _sides(others: Sequence[Other], moment: Moment) -> tuple[list[Contacted], list[Request]]:
+    """Other messages as taken slots and as rivals. At the gate what has passed it counts as sent; at the lease what is
+    ready is a rival (see above), and what is still to be judged no longer matters."""
+    taken = _GONE | {"ready"} if moment == "gate" else _GONE
+    waiting = frozenset({"planned", "deferred"}) if moment == "gate" else frozenset({"ready"})
+    return (
+        [other.contacted() for other in others if other.state in taken],
+        [other.request for other in others if other.state in waiting],
+    )
+
+
+def record(
+    session: Session, rows: Sequence[MessageRow], decisions: Mapping[int, Decision], now: datetime, moment: Moment
+) -> None:
+    """Keep the verdicts, one query: the reason, rule, basis and line of each, and the state it leads to.
+
+    At the lease a message that may go keeps its state: whoever takes the lease writes that. One whose passage is over
+    is cancelled, any other refusal is `refused`, and one put off is judged again at `due_at`.
+    """
+    values: dict[str, list[Any]] = {name: [] for name in _VERDICT_FIELDS}
+    for row in rows:
+        decision = decisions[row.id]
+        state = row.state if moment == "lease" and decision.allowed else move(row.state, _event(decision)).to
+        values["id"].append(row.id)
+        values["contact_id"].append(row.contact_id)
+        values["state"].append(state)
+        values["reason"].append(None if decision.allowed else decision.code)
+        values["rule"].append(decision.rule)
+        values["verdict"].append(msgspec.json.encode([decision.as_json(now, moment)]).decode())
+        values["basis"].append(decision.basis)
+        values["ledger_line"].append(decision.ledger_line)
+        values["due_at"].append(decision.until)
+        values["ended_at"].append(now if state in {"refused", "cancelled"} else None)
+    session.execute(_VERDICTS, {"ws": workspace_of(session), **values})
+
+
+def _event(decision: Decision) -> str:
+    if decision.allowed:
+        return "allow"
+    if decision.outcome == "deferred":
+        return "defer"
+    return "leave" if decision.code == "exited" else "refuse"
+
+
+def _claim(now: datetime, limit: int) -> Any:
+    unseen = exists().where(
+        EventWork.workspace_id == Message.workspace_id,
+        EventWork.contact_id == Message.contact_id,
+        EventWork.attempts == 0,
+    )
+    return (
+        select(*MESSAGE_COLUMNS)
+        .where(Message.state.in_(("planned", "deferred")), Message.due_at <= now, ~unseen)
+        .order_by(Message.due_at, Message.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=Message)
+    )
+
+
+_VERDICT_FIELDS = (
+    *("id", "contact_id", "state", "reason", "rule", "verdict", "basis", "ledger_line", "due_at", "ended_at"),
+)
+_VERDICTS = text(
+    """
+    UPDATE messages m
+    SET state = v.state, reason = v.reason, rule = v.rule, verdict = m.verdict || v.verdict, basis = v.basis,
+        ledger_line = v.ledger_line, due_at = coalesce(v.due_at, m.due_at), ended_at = v.ended_at
+    FROM unnest(CAST(:id AS bigint[]), CAST(:contact_id AS bigint[]), CAST(:state AS text[]), CAST(:reason AS text[]),
+                CAST(:rule AS text[]), CAST(:verdict AS jsonb[]), CAST(:basis AS text[]),
+                CAST(:ledger_line AS bigint[]), CAST(:due_at AS timestamptz[]), CAST(:ended_at AS timestamptz[]))
+         AS v (id, contact_id, state, reason, rule, verdict, basis, ledger_line, due_at, ended_at)
+    WHERE m.workspace_id = :ws AND m.contact_id = v.contact_id AND m.id = v.id
+    """
+)
