@@ -647,6 +647,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_messages_list", "messages", ["workspace_id", "id"], unique=False)
     op.create_index(
+        "ix_messages_message_id",
+        "messages",
+        ["workspace_id", "message_id"],
+        unique=False,
+        postgresql_where=sa.text("message_id IS NOT NULL"),
+    )
+    op.create_index(
         "ix_messages_to_judge",
         "messages",
         ["workspace_id", "due_at"],
@@ -656,7 +663,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_messages_to_send",
         "messages",
-        ["workspace_id", "due_at"],
+        ["workspace_id", sa.literal_column("(class = ANY (ARRAY['marketing'::text, 'feedback'::text]))"), "due_at"],
         unique=False,
         postgresql_where=sa.text("state = 'ready'"),
     )
@@ -715,6 +722,7 @@ def downgrade() -> None:
     op.drop_index(
         "ix_messages_to_judge", table_name="messages", postgresql_where=sa.text("state IN ('planned', 'deferred')")
     )
+    op.drop_index("ix_messages_message_id", table_name="messages", postgresql_where=sa.text("message_id IS NOT NULL"))
     op.drop_index("ix_messages_list", table_name="messages")
     op.drop_index(
         "ix_messages_leased", table_name="messages", postgresql_where=sa.text("state IN ('leased', 'handed_over')")
