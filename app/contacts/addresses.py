@@ -1,7 +1,7 @@
-"""E-mail addresses and telephone numbers in one form each, so that the same address is always found again (X45).
+"""E-mail addresses and telephone numbers in one form each, so that the same one is always found again (X45).
 
-Pure, no DNS. The local part of an address is kept as given for sending and case-folded for matching; a plus-tag is kept,
-so that consent given for `me+shop@…` is not consent for `me@…`.
+Pure, no DNS. The local part of an address is kept as given for sending and case-folded for matching; a plus-tag is
+kept, so that consent given for `me+shop@…` is not consent for `me@…`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import phonenumbers
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 RELAY_DOMAINS = frozenset(
     {
@@ -28,8 +28,11 @@ RELAY_DOMAINS = frozenset(
 """Domains of alias addresses that travel agencies hand out for one booking (R34). Checked 22 November 2026."""
 
 # What nearly every address looks like. Anything else takes the long, exact way.
-_PLAIN = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}")
-_SPECIAL = frozenset({"test", "local", "localhost", "invalid", "onion", "arpa", "example", "internal"})
+_PLAIN = re.compile(
+    r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*"
+    r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}"
+)
+_SPECIAL = frozenset(SPECIAL_USE_DOMAIN_NAMES)
 
 
 @dataclass(frozen=True, slots=True)

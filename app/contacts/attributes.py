@@ -21,7 +21,7 @@ _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,9})?")
 
 
-class WrongType(ValueError):
+class WrongTypeError(ValueError):
     """The value cannot be made to fit; the message says what would."""
 
 
@@ -43,7 +43,7 @@ def inferred(value: Any) -> str | None:
 def _fits(value: str, type_: str) -> bool:
     try:
         coerced(value, type_)
-    except WrongType:
+    except WrongTypeError:
         return False
     return True
 
@@ -52,7 +52,7 @@ def coerced(value: Any, type_: str) -> Any:
     """`value` as JSON of type `type_` (dates `2026-05-01`, instants in UTC, money whole minor units).
 
     Raises:
-        WrongType: it does not fit.
+        WrongTypeError: it does not fit.
     """
     if type_ == "text":
         return _text(value)
@@ -69,10 +69,10 @@ def coerced(value: Any, type_: str) -> Any:
 
 def _text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise WrongType("a text is needed")
+        raise WrongTypeError("a text is needed")
     text = str(value)
     if len(text) > LONGEST_TEXT:
-        raise WrongType(f"a text of at most {LONGEST_TEXT} characters is needed")
+        raise WrongTypeError(f"a text of at most {LONGEST_TEXT} characters is needed")
     return text
 
 
@@ -80,14 +80,15 @@ def _number(value: Any, *, whole: bool) -> int | float:
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         value = float(value) if "." in value else int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise WrongType("a number is needed")
+        raise WrongTypeError("a number is needed")
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)
-    if whole and not isinstance(value, int):
-        raise WrongType("a whole number of minor units (cents) is needed")
-    if abs(value) >= 2**63:
-        raise WrongType("a smaller number is needed")
-    return value
+    number: int | float = value
+    if whole and not isinstance(number, int):
+        raise WrongTypeError("a whole number of minor units (cents) is needed")
+    if abs(number) >= 2**63:
+        raise WrongTypeError("a smaller number is needed")
+    return number
 
 
 def _bool(value: Any) -> bool:
@@ -96,7 +97,7 @@ def _bool(value: Any) -> bool:
         return value
     if isinstance(value, str) and value.strip().lower() in words:
         return words[value.strip().lower()]
-    raise WrongType("true or false is needed")
+    raise WrongTypeError("true or false is needed")
 
 
 def _day(value: Any) -> str:
@@ -105,7 +106,7 @@ def _day(value: Any) -> str:
             return date.fromisoformat(value[:10]).isoformat()
     except ValueError:
         pass
-    raise WrongType("a date such as 2026-05-01 is needed")
+    raise WrongTypeError("a date such as 2026-05-01 is needed")
 
 
 def _instant(value: Any) -> str:
@@ -116,10 +117,10 @@ def _instant(value: Any) -> str:
                 return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
     except (ValueError, OverflowError):
         pass
-    raise WrongType("an instant with its offset, such as 2026-05-01T10:00:00+02:00, is needed")
+    raise WrongTypeError("an instant with its offset, such as 2026-05-01T10:00:00+02:00, is needed")
 
 
 def _list(value: Any) -> list[str]:
     if not isinstance(value, list) or len(value) > LONGEST_LIST:
-        raise WrongType(f"a list of at most {LONGEST_LIST} texts is needed")
+        raise WrongTypeError(f"a list of at most {LONGEST_LIST} texts is needed")
     return [_text(item) for item in value]

@@ -152,8 +152,7 @@ class Booking(Owned, Base):
     reference: Mapped[str]
     property_id: Mapped[int | None] = mapped_column(BigInteger)
     status: Mapped[str]
-    """enquired, abandoned, pending, confirmed, checked_in, checked_out, cancelled, no_show; for orders abandoned, placed,
-    paid, shipped, delivered, cancelled, refunded."""
+    """See `projection.BOOKING_STATUSES` and `ORDER_STATUSES`."""
     arrival: Mapped[date | None]
     departure: Mapped[date | None]
     nights: Mapped[int | None]
@@ -190,7 +189,7 @@ class Booking(Owned, Base):
 class IdentityLock(Owned, Base):
     """Rows that exist only to be locked: 64-bit hashes of what names a person or booking nobody knows yet.
 
-    Two requests that bring the same new person at the same instant meet here, so that one creates and the other finds.
+    Two requests that bring the same new person at once meet here, so that one creates and the other finds.
     Unlogged, no key to anybody, and free to be emptied at any time.
     """
 

@@ -16,7 +16,7 @@ from zoneinfo import available_timezones
 from babel import Locale
 
 from app.contacts.addresses import Email, normal_email, normal_phone
-from app.contacts.attributes import KEY, MOST_DEFINITIONS, WrongType, coerced, inferred
+from app.contacts.attributes import KEY, MOST_DEFINITIONS, WrongTypeError, coerced, inferred
 
 NAMES = ("first_name", "last_name")
 PLAIN = (*NAMES, "language", "zone", "country")
@@ -33,7 +33,7 @@ def _zones() -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def _countries() -> frozenset[str]:
-    return frozenset(code for code in Locale("en").territories if len(code) == 2 and code.isalpha())
+    return frozenset(code for code in map(str, Locale("en").territories) if len(code) == 2 and code.isalpha())
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ def typed_attributes(given: Mapping[str, Any], types: Mapping[str, str]) -> tupl
         else:
             try:
                 kept[key] = coerced(value, types[key])
-            except WrongType as error:
+            except WrongTypeError as error:
                 detail = f"The attribute is of type {types[key]}; this value was left out."
                 wrong.append(Wrong(where, detail, f"Send what fits: {error}."))
     return kept, wrong

@@ -19,7 +19,7 @@ REPLACED_WITHIN = timedelta(minutes=10)
 
 
 class Claim(TypedDict, total=False):
-    """What one event said of a booking, as JSON. `at` is the instant it is ordered by, fixed width, so it sorts as text."""
+    """What one event said of a booking, as JSON. `at`, what it is ordered by, has fixed width and sorts as text."""
 
     id: str
     """Source and event id: the claim's name."""
@@ -40,7 +40,10 @@ class Claim(TypedDict, total=False):
 
 
 class Folded(TypedDict):
-    """The state of a booking; `contact_id` is whom its newest claim names. Days are ISO text, instants ISO text in UTC, money minor units."""
+    """The state of a booking; `contact_id` is whom its newest claim names.
+
+    Days are ISO text, instants ISO text in UTC, money minor units.
+    """
 
     contact_id: int
     property_id: int | None
@@ -193,12 +196,9 @@ def fold(claims: Sequence[Claim]) -> Folded:
             fields.update(_left_early(fields, claim))
         elif status == "no_show":
             cancelled_at, no_show_at = None, claim["occurred_at"]
-    if status == "checked_out" and no_show_at and checked_out_at:
-        if abs(_instant(checked_out_at) - _instant(no_show_at)) <= NO_SHOW_WINS:
-            status, checked_out_at = "no_show", None
-    elif status == "no_show" and checked_out_at and no_show_at:
-        if abs(_instant(checked_out_at) - _instant(no_show_at)) <= NO_SHOW_WINS:
-            checked_out_at = None
+    if status in {"checked_out", "no_show"} and no_show_at and checked_out_at:
+        near = abs(_instant(checked_out_at) - _instant(no_show_at)) <= NO_SHOW_WINS
+        status, checked_out_at = ("no_show", None) if near else (status, checked_out_at)
     fields.pop("status", None)
     fields.pop("reference", None)
     booked = fields.pop("booked_at", None) or booked_at

@@ -133,7 +133,7 @@ _MESSAGE = (
     Field("step", "text"),
     Field("template", "text"),
 )
-_MESSAGE_EXAMPLE = {"message_id": 4711, "workflow": "pre-arrival", "step": "confirm", "template": "booking-confirmation"}
+_MESSAGE_EXAMPLE = {"message_id": 4711, "workflow": "pre-arrival", "step": "eve", "template": "pre-arrival-direct"}
 
 KINDS: tuple[EventKind, ...] = (
     _booking("enquired", "Booking enquired", "Richiesta di preventivo", "Status enquired, unless already sold."),
@@ -173,9 +173,7 @@ KINDS: tuple[EventKind, ...] = (
         (Field("url", "text"), Field("title", "text"), Field("referrer", "text")),
         {"url": "https://www.example.com/camere", "title": "Camere"},
     ),
-    _other(
-        "contact.updated", "Contact updated", "Contatto aggiornato", "The contact's fields, newest wins.", (), {}
-    ),
+    _other("contact.updated", "Contact updated", "Contatto aggiornato", "The contact's fields, newest wins.", (), {}),
     _other(
         "upsell.purchased",
         "Extra purchased",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.contacts.attributes import WrongType, coerced
+from app.contacts.attributes import WrongTypeError, coerced
 from app.contacts.bookings import Ref
 from app.contacts.projection import BOOKING_STATUSES, ORDER_STATUSES, Claim, instant_text
 from app.events.catalogue import BY_NAME, FIELD_TYPES, About
@@ -54,14 +54,13 @@ def _typed(event: Incoming, about: About, given: dict[str, Any]) -> dict[str, An
     types = FIELD_TYPES[about]
     fields: dict[str, Any] = {}
     for name, value in given.items():
-        type_ = types.get(name)
-        if value is None or type_ is None or type_ == "any":
-            if name not in _COUNTS or value is None:
-                fields[name] = value
-                continue
+        type_ = types.get(name) or ("number" if name in _COUNTS else "any")
+        if value is None or type_ == "any":
+            fields[name] = value
+            continue
         try:
-            fields[name] = _one(name, value, type_ or "number", about)
-        except WrongType as error:
+            fields[name] = _one(name, value, type_, about)
+        except WrongTypeError as error:
             where = f"/data/{about}/{escaped(name)}"
             event.warn(where, f"The value of {name} does not fit; it was left out.", f"Send what fits: {error}.")
     arrival, departure = fields.get("arrival"), fields.get("departure")
@@ -74,13 +73,13 @@ def _typed(event: Incoming, about: About, given: dict[str, Any]) -> dict[str, An
 def _one(name: str, value: Any, type_: str, about: About) -> Any:
     value = coerced(value, type_)
     if name in _COUNTS and not (isinstance(value, int) and 0 <= value <= 10_000):
-        raise WrongType("a whole number from 0 to 10000 is needed")
+        raise WrongTypeError("a whole number from 0 to 10000 is needed")
     if name == "currency":
         value = value.upper()
         if not _CURRENCY.fullmatch(value):
-            raise WrongType("an ISO 4217 code such as EUR is needed")
+            raise WrongTypeError("an ISO 4217 code such as EUR is needed")
     if name == "status" and value not in _STATUSES[about]:
-        raise WrongType("one of " + ", ".join(sorted(_STATUSES[about])) + " is needed")
+        raise WrongTypeError("one of " + ", ".join(sorted(_STATUSES[about])) + " is needed")
     return value
 
 

@@ -24,37 +24,31 @@ LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 Key = Annotated[str, Meta(min_length=1, max_length=200)]
 Short = Annotated[str, Meta(max_length=200)]
+Unset = UnsetType | None
+
+_ATTRIBUTES = "Typed by their definitions; a new key gets one from its first value."
+_SEQUENCE = "Your revision number of the booking or order, where you count them."
 
 
 class ContactIn(Struct, omit_defaults=True):
-    """Whom an event is about: at least one of external_id, email, phone. A field left out stays as it is; null clears it."""
+    """Whom an event is about: external_id, email or phone at least. A field left out stays as it is; null clears it."""
 
-    external_id: Annotated[Key, Meta(description="Your own id of the person.", examples=["guest-1093"])] | None | UnsetType = UNSET
-    email: Annotated[Short, Meta(description="E-mail address.", examples=["giulia.bianchi@example.com"])] | None | UnsetType = UNSET
-    phone: (
-        Annotated[Short, Meta(description="With country code, or as dialled at the property.", examples=["+39 0323 30416"])]
-        | None
-        | UnsetType
-    ) = UNSET
-    first_name: Annotated[Short, Meta(examples=["Giulia"])] | None | UnsetType = UNSET
-    last_name: Annotated[Short, Meta(examples=["Bianchi"])] | None | UnsetType = UNSET
-    language: Annotated[Short, Meta(description="BCP 47, such as it or en-GB.", examples=["it"])] | None | UnsetType = UNSET
-    zone: Annotated[Short, Meta(description="IANA time zone.", examples=["Europe/Rome"])] | None | UnsetType = UNSET
-    country: Annotated[Short, Meta(description="ISO 3166-1 alpha-2.", examples=["IT"])] | None | UnsetType = UNSET
+    external_id: Annotated[Key, Meta(description="Your id of the person.", examples=["guest-1093"])] | Unset = UNSET
+    email: Annotated[Short, Meta(description="E-mail address.", examples=["giulia@example.com"])] | Unset = UNSET
+    phone: Annotated[Short, Meta(description="E.164, or as dialled at the property.")] | Unset = UNSET
+    first_name: Annotated[Short, Meta(examples=["Giulia"])] | Unset = UNSET
+    last_name: Annotated[Short, Meta(examples=["Bianchi"])] | Unset = UNSET
+    language: Annotated[Short, Meta(description="BCP 47: it, en-GB ...", examples=["it"])] | Unset = UNSET
+    zone: Annotated[Short, Meta(description="IANA time zone.", examples=["Europe/Rome"])] | Unset = UNSET
+    country: Annotated[Short, Meta(description="ISO 3166-1 alpha-2.", examples=["IT"])] | Unset = UNSET
     tags: Annotated[list[Key], Meta(max_length=100, description="Added to those the person has.")] | UnsetType = UNSET
-    attributes: (
-        Annotated[
-            dict[str, Any],
-            Meta(description="Typed by their definitions; a new key gets one from its first value."),
-        ]
-        | UnsetType
-    ) = UNSET
+    attributes: Annotated[dict[str, Any], Meta(description=_ATTRIBUTES)] | UnsetType = UNSET
 
 
 class EventIn(Struct, omit_defaults=True):
     """One event as a sender reports it."""
 
-    id: Annotated[Key, Meta(description="Your id of the event, for ever unique in your system.", examples=["evt_20931"])]
+    id: Annotated[Key, Meta(description="Your id of it, unique for ever in your system.", examples=["evt_20931"])]
     type: Annotated[
         str,
         Meta(
@@ -64,23 +58,10 @@ class EventIn(Struct, omit_defaults=True):
             examples=["booking.confirmed"],
         ),
     ]
-    occurred_at: Annotated[
-        datetime,
-        Meta(
-            tz=True,
-            description="When it happened, with offset.",
-            examples=["2026-11-22T10:15:00+01:00"],
-        ),
-    ]
+    occurred_at: Annotated[datetime, Meta(tz=True, description="With offset.", examples=["2026-11-22T10:15:00+01:00"])]
     contact: ContactIn | UnsetType = UNSET
     data: Annotated[dict[str, Any], Meta(description="A booking, an order, or anything.")] | UnsetType = UNSET
-    sequence: (
-        Annotated[
-            int,
-            Meta(ge=0, le=2**53, description="Your revision number of the booking or order, where you count them."),
-        ]
-        | UnsetType
-    ) = UNSET
+    sequence: Annotated[int, Meta(ge=0, le=2**53, description=_SEQUENCE)] | UnsetType = UNSET
     property: Annotated[Key, Meta(description="Code of the property.", examples=["lago"])] | UnsetType = UNSET
 
 
@@ -126,7 +107,7 @@ class Incoming:
     contact: ContactIn | None
     data: dict[str, Any]
     sequence: int | None
-    property: str | None
+    property_code: str | None
     body: bytes
     body_hash: bytes
     warnings: list[Problem] = field(default_factory=list)
@@ -190,7 +171,7 @@ def read(raw: Any, at: str = "") -> Incoming | Verdict:
         contact=event.contact or None,
         data=event.data or {},
         sequence=None if event.sequence is UNSET else event.sequence,
-        property=event.property or None,
+        property_code=event.property or None,
         body=body,
         body_hash=hashlib.sha256(body).digest(),
     )

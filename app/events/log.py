@@ -66,7 +66,8 @@ _APPEND = text(
               booking_reference, unmapped, quarantined, data)
     ), kept AS (
         INSERT INTO events (workspace_id, id, contact_id, received_at, source_id, event_id, type, occurred_at,
-                            ordered_at, sequence, property_id, booking_id, booking_reference, unmapped, quarantined, data)
+                            ordered_at, sequence, property_id, booking_id, booking_reference, unmapped, quarantined,
+                            data)
         SELECT :workspace, id, contact_id, :now, CAST(:source AS bigint), event_id, type, occurred_at, ordered_at,
                sequence, property_id, booking_id, booking_reference, unmapped, quarantined, CAST(data AS jsonb)
           FROM x
@@ -162,7 +163,9 @@ def define(connection: Connection, workspace_id: int, types: dict[str, str], now
     return {row.key: row.type for row in connection.execute(_DEFINE, wanted)}
 
 
-def numbers(connection: Connection, contacts: int, bookings: int, events: int) -> tuple[list[int], list[int], list[int]]:
+def numbers(
+    connection: Connection, contacts: int, bookings: int, events: int
+) -> tuple[list[int], list[int], list[int]]:
     """Fresh row numbers for so many contacts, bookings and events. One query."""
     row = connection.execute(_NUMBERS, {"contacts": contacts, "bookings": bookings, "events": events}).one()
     return row.contacts, row.bookings, row.events

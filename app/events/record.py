@@ -1,7 +1,7 @@
 """Record: each event is stored once, and contact and booking are brought up to date, whatever order they come in.
 
-`record` takes up to 1,000 events of one source in a fixed number of queries: 9 where everybody is known, at most 19 with
-new people, new bookings, new attributes, doubles and conflicts among them. Locks are taken in one order everywhere
+`record` takes up to 1,000 events of one source in a fixed number of queries: 9 where everybody is known, at most 19
+with new people, new bookings, new attributes, doubles and conflicts among them. Locks are taken in one order everywhere
 (event ids, attribute definitions, identity locks, contact rows, booking rows, each sorted), so two requests that bring
 the same event, person or booking at the same instant wait for each other and never deadlock.
 
@@ -24,7 +24,7 @@ from app.contacts import bookings, identity
 from app.contacts.bookings import BookingRow, Ref
 from app.contacts.identity import Directory
 from app.contacts.profiles import Person, Profile, new_definitions, person_of, typed_attributes
-from app.contacts.projection import REPLACED_WITHIN, instant_text
+from app.contacts.projection import REPLACED_WITHIN, Claim, instant_text
 from app.db import workspace_of
 from app.events import claims, log
 from app.events.incoming import CONTACT_FIELDS, MOST, Incoming, Problem, Verdict
@@ -36,7 +36,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 QUARANTINE = timedelta(hours=24)
 """One dated further ahead than this is kept and not acted on (X15)."""
 
-Moved = Callable[[Session, Sequence[int], datetime], None]
+Moved = Callable[[Session, Sequence[int], datetime], object]
 """Called in the same unit of work with the ids of bookings whose state really changed, so that waits move with them."""
 
 _encode = msgspec.json.Encoder().encode
@@ -189,9 +189,9 @@ class _Recording:
         )
 
     def _named(self, event: Incoming) -> Place | None:
-        if event.property is None:
+        if event.property_code is None:
             return None
-        wanted = event.property.casefold()
+        wanted = event.property_code.casefold()
         named = next((one for one in self.world.places if one.code.casefold() == wanted), None)
         if named is None:
             event.warn("/property", "No property has this code; it was left out.", "Send a code from the settings.")
@@ -305,9 +305,7 @@ class _Recording:
         new_rows = [row for row in rows.values() if row.is_new]
         if not items and not rows:
             return
-        contact_ids, booking_ids, event_ids = log.numbers(
-            self.connection, len(new_profiles), len(new_rows), len(items)
-        )
+        contact_ids, booking_ids, event_ids = log.numbers(self.connection, len(new_profiles), len(new_rows), len(items))
         for profile, number in zip(new_profiles, contact_ids, strict=True):
             profile.id = number
         for row, number in zip(new_rows, booking_ids, strict=True):
@@ -361,7 +359,7 @@ class _Recording:
                     claim["contact"] = first["contact"]
                 item.row.new_claims.append(claim)
 
-    def _claim_of(self, item: _Item, fields: dict[str, Any], profile: Profile | None) -> claims.Claim:
+    def _claim_of(self, item: _Item, fields: dict[str, Any], profile: Profile | None) -> Claim:
         return claims.claim(
             item.event,
             fields,

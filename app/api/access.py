@@ -1,0 +1,126 @@
+"""Who may pass the API's door: by bearer key or Standard Webhooks signature, within the source's rate and scopes."""
+
+from __future__ import annotations
+
+import functools
+
+import structlog
+from flask import g, request
+from redis import Redis
+from redis.exceptions import RedisError
+
+from app.api.problems import ProblemError
+from app.doors import Guard, house
+from app.events.sources import (
+    SCOPES,
+    Caller,
+    SignatureRefusedError,
+    Signed,
+    add_webhook_secret,
+    holder_of_key,
+    new_key,
+    new_webhook_secret,
+    revoke_key,
+    signer,
+)
+
+log = structlog.get_logger()
+
+WINDOW_SECONDS = 60
+
+
+def may(scope: str, *, signed: bool = False) -> Guard:
+    """A guard that lets pass a source whose key has `scope`; with `signed` also one that signed the request."""
+    if scope not in SCOPES:
+        raise ValueError(f"No such scope: {scope}.")
+    return functools.partial(_pass, scope, signed)
+
+
+def caller() -> Caller:
+    """The source whose request this is; only behind `may`."""
+    found: Caller = g.percorso_caller
+    return found
+
+
+def _pass(scope: str, signed: bool) -> None:
+    found = _identified(signed)
+    limit(house().redis, f"percorso:rate:{found.workspace_id}:{found.source_id}", house().settings.event_rate)
+    if scope not in found.scopes:
+        raise ProblemError("forbidden", f"This key lacks the scope {scope} ({SCOPES[scope]}).")
+    g.percorso_caller = found
+
+
+def _identified(signed: bool) -> Caller:
+    given = request.headers.get("Authorization", "")
+    if given:
+        scheme, _, key = given.partition(" ")
+        if scheme.lower() == "bearer" and (found := _holder(key.strip())):
+            return found
+        raise _unknown("The key is not known, or was revoked.")
+    if signed and any(name in request.headers for name in ("webhook-id", "webhook-timestamp", "webhook-signature")):
+        return _signer()
+    raise _unknown("The request carries no key" + (" and no signature." if signed else "."))
+
+
+def _holder(key: str) -> Caller | None:
+    if not key.isascii() or "\x00" in key:
+        return None
+    parts = house()
+    with parts.database.system() as session:
+        return holder_of_key(session, key, parts.clock.now())
+
+
+def _signer() -> Caller:
+    parts = house()
+    name = request.headers.get("X-Percorso-Source") or request.args.get("source") or ""
+    if not name or "\x00" in name:
+        raise _unknown("A signed request names its source in X-Percorso-Source or ?source=.")
+    proof = Signed(
+        id=request.headers.get("webhook-id", ""),
+        timestamp=request.headers.get("webhook-timestamp", ""),
+        signature=request.headers.get("webhook-signature", ""),
+        body=request.get_data(),
+    )
+    try:
+        with parts.database.system() as session:
+            return signer(session, parts.settings, name, proof, parts.clock.now())
+    except SignatureRefusedError as error:
+        raise _unknown(f"The signature was refused: {error}.") from error
+
+
+def _unknown(detail: str) -> ProblemError:
+    return ProblemError("unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer realm="percorso"'})
+
+
+def limit(redis: Redis, key: str, most: int) -> None:
+    """Count this request; refuse it where `key` has made more than `most` within a minute of Redis's own time.
+
+    Redis counts, not our clock: a demo's clock may stand still or leap. A lost Redis lets everybody pass, for nothing
+    is worse off without the limit than without the events.
+    """
+    try:
+        with redis.pipeline(transaction=True) as pipeline:
+            pipeline.set(key, 0, ex=WINDOW_SECONDS, nx=True)
+            pipeline.incr(key)
+            pipeline.ttl(key)
+            _, count, left = pipeline.execute()
+    except RedisError as error:
+        log.warning("rate_not_counted", error=str(error))
+        return
+    if count > most:
+        wait = max(int(left), 1)
+        detail = f"This source may make {most} requests a minute; wait {wait} s."
+        raise ProblemError("rate-limited", detail, headers={"Retry-After": str(wait)})
+
+
+__all__ = [
+    "SCOPES",
+    "Caller",
+    "add_webhook_secret",
+    "caller",
+    "limit",
+    "may",
+    "new_key",
+    "new_webhook_secret",
+    "revoke_key",
+]

@@ -1,0 +1,99 @@
+"""The routes of /api/v1: each parses, makes one call, answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+from apiflask import APIBlueprint
+from flask import Response, request
+
+from app.api import pages, problems, putting, reading, receiving
+from app.api.access import caller, may
+from app.api.problems import ProblemError
+from app.doors import house, opened_by
+from app.messages.models import STATES
+
+blueprint = APIBlueprint("api", __name__, url_prefix="/api/v1", enable_openapi=False)
+problems.install(blueprint)
+
+
+def json(body: Any, status: int = 200) -> Response:
+    """An answer in JSON; days and instants as ISO text."""
+    return Response(msgspec.json.encode(body), status, content_type="application/json")
+
+
+def body_of_request() -> bytes:
+    """The bytes sent, if they claim to be JSON."""
+    sent = request.mimetype
+    if sent and sent != "application/json" and not sent.endswith("+json"):
+        raise ProblemError("unsupported-media-type", f"The body is {sent}.")
+    return request.get_data()
+
+
+@blueprint.post("/events")
+@opened_by(may("events:write", signed=True))
+def post_events() -> Response:
+    """Report one event or up to 1,000."""
+    batch = receiving.read_batch(body_of_request())
+    verdicts = receiving.take(house(), caller(), batch)
+    counts = Counter(verdict.status for verdict in verdicts)
+    return json({"counts": counts, "events": [receiving.shown(verdict) for verdict in verdicts]}, 202)
+
+
+@blueprint.put("/contacts/<path:external_id>")
+@opened_by(may("contacts:write"))
+def put_contact(external_id: str) -> Response:
+    """Create or change a contact."""
+    given = receiving.read_json(body_of_request())
+    event = putting.event_of(external_id, given, house().clock.now())
+    return json(putting.put(house(), caller(), event))
+
+
+@blueprint.get("/contacts/<path:external_id>")
+@opened_by(may("contacts:read"))
+def get_contact(external_id: str) -> Response:
+    """One contact."""
+    with house().database.work(caller().workspace_id) as session:
+        found = reading.contact(session, external_id)
+    if found is None:
+        raise ProblemError("not-found", "No contact has this external id.")
+    return json(reading.shown_contact(found))
+
+
+@blueprint.get("/contacts/<path:external_id>/timeline")
+@opened_by(may("contacts:read"))
+def get_timeline(external_id: str) -> Response:
+    """What happened to a contact, newest first."""
+    asked = pages.wanted(reading.TimeKey)
+    with house().database.work(caller().workspace_id) as session:
+        found = reading.contact(session, external_id)
+        if found is None:
+            raise ProblemError("not-found", "No contact has this external id.")
+        rows = reading.timeline(session, found.id, asked)
+    return json(pages.page(rows, asked, reading.shown_moment, reading.moment_key))
+
+
+@blueprint.get("/bookings/<path:reference>")
+@opened_by(may("contacts:read"))
+def get_booking(reference: str) -> Response:
+    """One booking, or with `kind=order` one order."""
+    kind = pages.one_of("kind", ("booking", "order")) or "booking"
+    with house().database.work(caller().workspace_id) as session:
+        found = reading.booking(session, reference, kind)
+    if found is None:
+        raise ProblemError("not-found", f"No {kind} has this reference.")
+    return json(found)
+
+
+@blueprint.get("/messages")
+@opened_by(may("messages:read"))
+def get_messages() -> Response:
+    """Messages, newest first, with the verdicts on them."""
+    asked = pages.wanted(int)
+    state = pages.one_of("state", STATES)
+    contact, workflow, reason = (pages.plain(name) for name in ("contact", "workflow", "reason"))
+    with house().database.work(caller().workspace_id) as session:
+        rows = reading.messages(session, asked, contact=contact, workflow=workflow, state=state, reason=reason)
+    return json(pages.page(rows, asked, reading.shown_message, reading.message_key))
