@@ -99,7 +99,7 @@ def append(session: Session, acts: Sequence[Act], now: datetime) -> list[int]:
     ).first()
     number, previous_hash = (last.line, last.hash) if last else (0, _genesis(workspace_id))
     states = {key: dict(value) for key, value in current(session, {act.contact_id for act in acts}).items()}
-    lines: list[dict[str, Any]] = []
+    written: list[dict[str, Any]] = []
     for act in acts:
         number += 1
         proof = _canonical_value(act.proof)
@@ -124,21 +124,26 @@ def append(session: Session, acts: Sequence[Act], now: datetime) -> list[int]:
         }
         digest = _digest(previous_hash, record)
         held[key] = apply(before, _line(number, act.confirmed_at, act.requested_at, record, proof))
-        lines.append({**record, "proof": _json(proof), "previous_hash": previous_hash, "hash": digest})
+        written.append({**record, "proof": _json(proof), "previous_hash": previous_hash, "hash": digest})
         previous_hash = digest
-    session.execute(_INSERT, {name: [line[name] for line in lines] for name in _COLUMNS} | {"ws": workspace_id})
-    return [line["line"] for line in lines]
+    session.execute(_INSERT, {name: [line[name] for line in written] for name in _COLUMNS} | {"ws": workspace_id})
+    return [line["line"] for line in written]
+
+
+def lines(session: Session, contact_ids: Iterable[int]) -> dict[int, list[Line]]:
+    """What the fold reads, by contact, oldest first; one query. Contacts without a line are left out."""
+    wanted = sorted(set(contact_ids))
+    if not wanted:
+        return {}
+    found: dict[int, list[Line]] = {}
+    for row in session.execute(_CURRENT, {"ws": workspace_of(session), "contacts": wanted}):
+        found.setdefault(row.contact_id, []).append(_read(row))
+    return found
 
 
 def current(session: Session, contact_ids: Iterable[int]) -> dict[int, dict[Key, State]]:
     """What holds now for these contacts, in one query; contacts without a line are left out."""
-    wanted = sorted(set(contact_ids))
-    if not wanted:
-        return {}
-    lines: dict[int, list[Line]] = {}
-    for row in session.execute(_CURRENT, {"ws": workspace_of(session), "contacts": wanted}):
-        lines.setdefault(row.contact_id, []).append(_read(row))
-    return {contact_id: fold(of_contact) for contact_id, of_contact in lines.items()}
+    return {contact_id: fold(of_contact) for contact_id, of_contact in lines(session, contact_ids).items()}
 
 
 def history(session: Session, contact_id: int) -> list[ConsentRecord]:
@@ -389,6 +394,7 @@ __all__ = [
     "fold",
     "history",
     "lift",
+    "lines",
     "suppress",
     "suppressed",
     "verify",

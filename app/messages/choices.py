@@ -1,0 +1,414 @@
+"""What a person chooses about being written to, from a link in a mail: leave, switch on or off, undo, confirm.
+
+Every choice is a line of the ledger first. A withdrawal then takes back what is already queued, at once (R7, X13): the
+message that waits is cancelled with the line as its reason. What has been handed over cannot be called back (X14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from app.consent import ledger
+from app.consent.fold import REFUSALS, Key, State, fold, grant, standing
+from app.consent.ledger import Act, address_key
+from app.consent.policy import Policy
+from app.consent.wordings import VERSION, wording
+from app.db import workspace_of
+from app.events.record import OwnEvent, record_own
+from app.messages.plan import Planned, plan
+from app.messages.states import states_for
+
+UNDO_WITHIN = timedelta(hours=24)
+"""How long a choice can be taken back by its own link; later the preference centre does the same."""
+
+MARKETING_SCOPE = ("unsubscribe", "complaint")
+"""Suppressions that only a fresh double opt-in of the person lifts (R37)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How a person spoke: what the ledger keeps beside every act (R5)."""
+
+    method: str
+    """one_click, unsubscribe_page, preference_centre, undo or confirm_page."""
+    language: str
+    page: str
+    ip: str | None = None
+    user_agent: str | None = None
+    message_pk: int | None = None
+    controller: str | None = None
+
+    def proof(self, **more: Any) -> dict[str, Any]:
+        """The record's proof, without what is not known."""
+        known = {
+            "language": self.language,
+            "page": self.page,
+            "ip": self.ip,
+            "user_agent": (self.user_agent or "")[:300] or None,
+            "message_pk": self.message_pk,
+            "controller": self.controller,
+            **more,
+        }
+        return {name: value for name, value in known.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whose link it is, and what the link's message was."""
+
+    contact_id: int
+    addresses: tuple[str, ...]
+    """The address the mail went to, and the present one where it is another."""
+    channel: str = "email"
+    message_id: int = 0
+    class_: str = "marketing"
+    topic: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a choice did."""
+
+    lines: tuple[int, ...] = ()
+    """New lines of the ledger; none: everything was as chosen already."""
+    cancelled: int = 0
+    """Queued messages taken back."""
+    confirmation: tuple[str, ...] = ()
+    """Topics that need the person's confirmation from the mailbox first; a mail is on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One switch: a purpose (and topic), on or off."""
+
+    purpose: str
+    topic: str | None
+    on: bool
+    title: str = ""
+    """What the person read beside it."""
+    state: str = field(default="withdrawn")
+    """What off means in the ledger: withdrawn, objected (all marketing) or denied."""
+
+
+def wish_of(person: Person, policy: Policy) -> Wish:
+    """What leaving by the link of one message means: its topic; the opinion requests; or, in a service mail, the topic
+    of the marketing block that was shown in it (R21)."""
+    if person.class_ == "feedback":
+        return Wish("feedback", None, False)
+    state = "denied" if person.class_ == "consent_request" else "withdrawn"
+    return Wish("marketing", person.topic or policy.block_topic, False, state=state)
+
+
+def everything() -> tuple[Wish, ...]:
+    """All marketing (an objection, R10) and all requests for an opinion."""
+    return (Wish("marketing", None, False, state="objected"), Wish("feedback", None, False))
+
+
+def choose(session: Session, person: Person, wishes: Sequence[Wish], voice: Voice, now: datetime) -> Chosen:
+    """Set switches; one that stands as wished already changes nothing.
+
+    Off works at once, on the address the mail went to and on the present one. On counts as a full consent, since the
+    link came out of the mailbox; but where the address was once suppressed by its owner or by a complaint, only a fresh
+    double opt-in lifts that (R37): the wish is then pending and a confirmation mail goes out.
+    """
+    states = ledger.current(session, [person.contact_id]).get(person.contact_id, {})
+    barred = ledger.suppressed(session, [(person.channel, address) for address in person.addresses])
+    locked = any(one.reason in MARKETING_SCOPE for found in barred.values() for one in found)
+    acts: list[Act] = []
+    confirm: list[Wish] = []
+    for wish in wishes:
+        if not wish.on:
+            acts += [
+                _off(person, address, wish, voice, now)
+                for address in person.addresses
+                if not _is_off(states, address, person.channel, wish)
+            ]
+        elif not _is_on(states, person.addresses[0], person.channel, wish):
+            if locked and wish.purpose == "feedback":
+                continue  # follows once a topic has been confirmed: the page says so
+            needs_mail = locked and wish.purpose == "marketing"
+            acts.append(_on(person, wish, voice, now, pending=needs_mail))
+            if needs_mail:
+                confirm.append(wish)
+    numbers = ledger.append(session, acts, now)
+    if any(wish.state == "objected" for wish in wishes if not wish.on):
+        detail = {"message_pk": person.message_id}
+        barred_now = [
+            ledger.Barred(person.channel, address, "unsubscribe", "marketing", detail) for address in person.addresses
+        ]
+        ledger.suppress(session, barred_now, now)
+    cancelled = sum(
+        cancel_queued(session, person.contact_id, wish, number, now)
+        for wish, number in _off_lines(wishes, acts, numbers)
+    )
+    _tell(session, person.contact_id, acts, numbers, now)
+    _ask_to_confirm(session, person, confirm, now)
+    return Chosen(tuple(numbers), cancelled, tuple(wish.topic or "" for wish in confirm))
+
+
+def undo(
+    session: Session, person: Person, numbers: Collection[int], titles: Mapping[str, str], voice: Voice, now: datetime
+) -> Chosen | None:
+    """Take a choice back: what held before its lines holds again, by new lines.
+
+    None where it is too late, or something newer has been said since: the person then looks at the preferences.
+    What was cancelled stays cancelled (X13).
+    """
+    known = ledger.lines(session, [person.contact_id]).get(person.contact_id, [])
+    taken = [line for line in known if line.line in numbers]
+    if not taken or len(taken) != len(numbers) or known[-1].line not in numbers:
+        return None
+    first = min(line.line for line in taken)
+    if now > max(line.at for line in taken) + UNDO_WITHIN:
+        return None
+    before, after = fold(line for line in known if line.line < first), fold(known)
+    address = person.addresses[0]
+    wishes: list[Wish] = []
+    for purpose, topic in sorted({(key[2], key[3]) for key in after}, key=str):
+        was, is_now = (_on_at(states, address, person.channel, purpose, topic) for states in (before, after))
+        if was != is_now:
+            wishes.append(Wish(purpose, topic, was, titles.get(topic or purpose, topic or purpose)))
+    # Who had only the customer's exception (R8) comes back by an explicit yes to the topic they had left.
+    restored = {(wish.purpose, wish.topic) for wish in wishes}
+    for line in taken:
+        if line.state in REFUSALS and line.topic is not None and (line.purpose, line.topic) not in restored:
+            restored.add((line.purpose, line.topic))
+            wishes.append(Wish(line.purpose, line.topic, True, titles.get(line.topic, line.topic)))
+    for where in person.addresses:
+        ledger.lift(session, person.channel, where, ("unsubscribe",), "taken back by the person at once", now)
+    return choose(session, person, wishes, voice, now)
+
+
+def confirm(session: Session, contact_id: int, number: int, voice: Voice, now: datetime) -> str:
+    """Confirm a pending consent from its mailbox: the second half of a double opt-in (R6).
+
+    Returns:
+        `confirmed`, `already` (a second press), `expired` (after 7 days), or `refused` (a no came since, or no such
+        request): a new sign-up is then needed.
+    """
+    known = ledger.lines(session, [contact_id]).get(contact_id, [])
+    asked = next((line for line in known if line.line == number and line.state == "pending"), None)
+    if asked is None:
+        return "refused"
+    states = fold(known)
+    held = states[asked.key]
+    if held.granted and held.at >= asked.at:
+        return "already"
+    if held.refused_at is not None and held.refused_at >= asked.at:
+        return "refused"
+    if held.state != "pending" or now > asked.at + Policy().pending_for:
+        return "expired"
+    record = next(line for line in ledger.history(session, contact_id) if line.line == number)
+    act = Act(
+        contact_id=contact_id,
+        address=asked.address,
+        channel=asked.channel,
+        purpose=asked.purpose,
+        topic=asked.topic,
+        state="granted",
+        method=asked.method,
+        requested_at=asked.at,
+        confirmed_at=now,
+        proof={
+            **record.proof,
+            "confirmed": voice.proof(),
+            "token_id": f"line {number}",
+            "wording_version": record.proof.get("wording_version") or VERSION,
+        },
+    )
+    numbers = ledger.append(session, [act], now)
+    ledger.lift(session, asked.channel, asked.address, MARKETING_SCOPE, f"double opt-in, line {numbers[0]}", now)
+    _tell(session, contact_id, [act], numbers, now)
+    return "confirmed"
+
+
+def set_language(session: Session, contact_id: int, language: str, now: datetime) -> None:
+    """The language the person wants to be written to in; newer than whatever a system has said of it. One query."""
+    stamp = f"{now:%Y-%m-%dT%H:%M:%S.%fZ}|preference centre"
+    session.execute(
+        _LANGUAGE,
+        {"ws": workspace_of(session), "contact": contact_id, "language": language, "stamp": stamp, "now": now},
+    )
+
+
+def person_of_message(session: Session, message_id: int) -> Person | None:
+    """Whose message it is, following merges; None where there is no such message. One query."""
+    row = session.execute(_PERSON, {"ws": workspace_of(session), "message": message_id}).first()
+    return _person(row) if row is not None else None
+
+
+def _person(row: Row[Any]) -> Person:
+    found = [address_key(address) for address in (row.address, row.email_key) if address]
+    return Person(row.contact_id, tuple(dict.fromkeys(found)), row.channel, row.id, row.class_, row.topic)
+
+
+def cancel_queued(session: Session, contact_id: int, wish: Wish, line: int, now: datetime) -> int:
+    """Take back what waits for a person and stood on what has just been withdrawn; one query. How many."""
+    check = {"check": "basis", "allowed": False, "code": "withdrawn", "rule": "R7", "inputs": {"line": line}}
+    entry = {
+        "at": now.isoformat(),
+        "moment": "withdrawal",
+        "outcome": "refused",
+        "allowed": False,
+        "checks": [check],
+    }
+    rows = session.execute(
+        _CANCEL,
+        {
+            "ws": workspace_of(session),
+            "contact": contact_id,
+            "class": wish.purpose,
+            "topic": wish.topic,
+            "states": list(states_for("withdraw")),
+            "verdict": msgspec.json.encode([entry]).decode(),
+            "line": line,
+            "now": now,
+        },
+    )
+    return len(rows.all())
+
+
+def _off(person: Person, address: str, wish: Wish, voice: Voice, now: datetime) -> Act:
+    return Act(
+        person.contact_id,
+        address,
+        person.channel,
+        wish.purpose,
+        wish.topic,
+        wish.state,
+        voice.method,
+        now,
+        proof=voice.proof(),
+    )
+
+
+def _on(person: Person, wish: Wish, voice: Voice, now: datetime, *, pending: bool) -> Act:
+    words = wording(wish.purpose, wish.title or wish.topic or "", voice.language)
+    return Act(
+        person.contact_id,
+        person.addresses[0],
+        person.channel,
+        wish.purpose,
+        wish.topic,
+        "pending" if pending else "granted",
+        voice.method,
+        now,
+        None if pending else now,
+        voice.proof(wording=words, wording_version=f"{VERSION}-{voice.language}"),
+    )
+
+
+def _is_off(states: Mapping[Key, State], address: str, channel: str, wish: Wish) -> bool:
+    held = states.get((address, channel, wish.purpose, wish.topic))
+    if wish.purpose == "marketing" and wish.topic is not None:
+        word, _ = standing(states, address, channel, wish.topic)
+        return word in REFUSALS
+    # An objection says more than a withdrawal: where only the latter stands, the former is still written.
+    return held is not None and held.state in REFUSALS and (wish.state != "objected" or held.state == "objected")
+
+
+def _is_on(states: Mapping[Key, State], address: str, channel: str, wish: Wish) -> bool:
+    return _on_at(states, address, channel, wish.purpose, wish.topic)
+
+
+def _on_at(states: Mapping[Key, State], address: str, channel: str, purpose: str, topic: str | None) -> bool:
+    if purpose == "marketing":
+        return grant(states, address, channel, topic) is not None
+    held = states.get((address, channel, purpose, None))
+    return held is not None and held.granted
+
+
+def _off_lines(wishes: Sequence[Wish], acts: Sequence[Act], numbers: Sequence[int]) -> list[tuple[Wish, int]]:
+    """Each wish to stop, with the line that now says so."""
+    said = {
+        (act.purpose, act.topic): number for act, number in zip(acts, numbers, strict=True) if act.state in REFUSALS
+    }
+    return [
+        (wish, said[wish.purpose, wish.topic])
+        for wish in wishes
+        if not wish.on and (wish.purpose, wish.topic) in said and wish.purpose in {"marketing", "feedback"}
+    ]
+
+
+def _tell(session: Session, contact_id: int, acts: Sequence[Act], numbers: Sequence[int], now: datetime) -> None:
+    """Our own events, so that workflows hear of it; once for each purpose, not for each address."""
+    told: dict[tuple[str, str | None], OwnEvent] = {}
+    for act, number in zip(acts, numbers, strict=True):
+        if act.state == "pending":
+            continue
+        type_ = "consent.granted" if act.state == "granted" else "consent.withdrawn"
+        data = {
+            "purpose": act.purpose,
+            "topic": act.topic,
+            "channel": act.channel,
+            "method": act.method,
+            "state": act.state,
+            "line": number,
+        }
+        told[act.purpose, act.topic] = OwnEvent(contact_id, type_, now, data)
+    record_own(session, list(told.values()), now)
+
+
+def _ask_to_confirm(session: Session, person: Person, wishes: Sequence[Wish], now: datetime) -> None:
+    """Confirmation mails (R6), by the workspace's own template."""
+    template = session.scalar(_CONFIRM_TEMPLATE, {"ws": workspace_of(session)}) if wishes else None
+    planned = [
+        Planned(
+            contact_id=person.contact_id,
+            enrollment_id=None,
+            workflow_id=None,
+            version_id=None,
+            step_id=None,
+            visit=1,
+            property_id=None,
+            booking_id=None,
+            channel=person.channel,
+            template=template or "confirm-subscription",
+            class_="consent_request",
+            topic=wish.topic,
+            priority=90,
+            due_at=now,
+            latest=now + Policy().pending_for,
+        )
+        for wish in wishes
+    ]
+    plan(session, planned, now)
+
+
+_PERSON = text(
+    """
+    SELECT m.id, coalesce(c.merged_into, m.contact_id) AS contact_id, m.channel, m.address, m.class AS class_, m.topic,
+           CASE WHEN m.channel = 'email' THEN coalesce(w.email_key, c.email_key) ELSE coalesce(w.phone, c.phone) END
+               AS email_key
+    FROM messages m
+    JOIN contacts c ON c.workspace_id = m.workspace_id AND c.id = m.contact_id
+    LEFT JOIN contacts w ON w.workspace_id = m.workspace_id AND w.id = c.merged_into
+    WHERE m.workspace_id = :ws AND m.id = :message
+    """
+)
+_CANCEL = text(
+    """
+    UPDATE messages
+    SET state = 'cancelled', reason = 'withdrawn', rule = 'R7', ledger_line = :line, ended_at = :now,
+        verdict = verdict || CAST(:verdict AS jsonb)
+    WHERE workspace_id = :ws AND contact_id = :contact AND class = :class AND state = ANY(:states)
+      AND (CAST(:topic AS text) IS NULL OR topic = :topic)
+    RETURNING id
+    """
+)
+_LANGUAGE = text(
+    """
+    UPDATE contacts
+    SET language = :language, updated_at = :now,
+        field_versions = field_versions || jsonb_build_object('language', CAST(:stamp AS text))
+    WHERE workspace_id = :ws AND id = :contact
+    """
+)
+_CONFIRM_TEMPLATE = text("SELECT settings ->> 'confirm_template' FROM workspaces WHERE id = :ws")
