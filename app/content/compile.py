@@ -159,8 +159,8 @@ class _Language:
         if drawn is None:
             return None
         for sheet in [drawn.linked, *lines.values(), *([written] if written else [])]:
-            self._facts(sheet)
-        self._link_facts(drawn)
+            self._facts(sheet, drawn.links)
+        self._addresses(drawn)
         text = written.text if written else drawn.text
         self._judge(drawn, lines, text)
         if any(p.severity == "error" for p in self._problems):
@@ -199,33 +199,24 @@ class _Language:
 
     # facts
 
-    def _facts(self, sheet: Sheet) -> None:
+    def _facts(self, sheet: Sheet, links: tuple[Link, ...]) -> None:
         tree = parse(sheet.text)
         if isinstance(tree, Finding):
             self._say(sheet, tree)
             return
         for finding in forbidden(tree):
             self._say(sheet, finding)
-        for use in uses(tree):
-            self._fact(use, sheet, _mark_at(sheet, use.line, use.path))
+        for use in uses(tree, {one.number: one.url for one in links}):
+            sought = f"link({use.link})" if use.link else re.split(r"[.\[\]]+", use.path.rstrip("[]"))[-1]
+            self._fact(use, sheet, _mark_at(sheet, use.line, sought))
 
-    def _link_facts(self, drawn: Drawn) -> None:
+    def _addresses(self, drawn: Drawn) -> None:
+        """The marks in links' addresses: readable, and nothing forbidden in them."""
         for one in drawn.links:
-            at = max(drawn.linked.text.find(f"{{{{ link({one.number}) }}}}"), 0)
             tree = parse(one.url)
-            if isinstance(tree, Finding):
-                self._problems.append(drawn.linked.problem(at, tree.code, "error", tree.message, tree.cure))
-                continue
-            for finding in forbidden(tree):
-                self._problems.append(drawn.linked.problem(at, finding.code, "error", finding.message, finding.cure))
-            for use in uses(tree):
-                if use.path.split(".")[0].split("[")[0] in self._roots():
-                    self._fact(Use(use.path, use.line, bare=False), drawn.linked, at)
-
-    def _roots(self) -> set[str]:
-        """First names that are facts; others in a link's address belong to a loop around it."""
-        declared = {path.split(".")[0] for path in self._manifest.fields} | GIVEN
-        return declared | {path.split(".")[0] for path in self._known or {}}
+            found = [tree] if isinstance(tree, Finding) else list(forbidden(tree))
+            at = max(drawn.linked.text.find(f"{{{{ link({one.number}) }}}}"), 0)
+            self._problems.extend(drawn.linked.problem(at, f.code, "error", f.message, f.cure) for f in found)
 
     def _say(self, sheet: Sheet, finding: Finding) -> None:
         at = _mark_at(sheet, finding.line, "")
@@ -301,16 +292,15 @@ def _is_known(path: str, known: Mapping[str, str]) -> bool:
     return any(known.get(parent) in OPEN for parent in _ancestors(path)[1:])
 
 
-def _mark_at(sheet: Sheet, line: int, path: str) -> int:
-    """The offset of the mark that uses a path, on a line of the sheet; a mark may have begun on a line before."""
+def _mark_at(sheet: Sheet, line: int, sought: str) -> int:
+    """The offset of the mark that holds a word, on a line of the sheet; a mark may have begun on a line before."""
     start = 0
     for _ in range(line - 1):
         start = sheet.text.find("\n", start) + 1
     end = sheet.text.find("\n", start)
     end = len(sheet.text) if end < 0 else end
-    last = re.split(r"[.\[\]]+", path.rstrip("[]"))[-1]
     near = [m for m in marks.find(sheet.text) if m.end > start and m.start < end and m.kind != "comment"]
     for mark in near:
-        if re.search(rf"\b{re.escape(last)}\b", mark.text):
+        if re.search(rf"(?<!\w){re.escape(sought)}(?!\w)", mark.text):
             return mark.start
     return near[0].start if near else start

@@ -119,7 +119,8 @@ def _money(value: int, currency: str, locale: str) -> str:
     exponent = babel_numbers.get_currency_precision(currency)
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise ValueError(currency)
-    return babel_numbers.format_currency(Decimal(value).scaleb(-exponent), currency, locale=locale)
+    written = babel_numbers.format_currency(Decimal(value).scaleb(-exponent), currency, locale=locale)
+    return re.sub(r"(?<=[A-Za-z])(?=\d)", "\xa0", written)  # CLDR asks for the space, Babel forgets it
 
 
 @lru_cache(maxsize=8192)

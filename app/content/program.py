@@ -35,11 +35,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A fact a text uses: its path (`activities[].title` inside a loop), the line, and whether it is shown bare."""
+    """A fact a text uses: its path (`activities[].title` inside a loop), the line, and whether it is shown bare.
+
+    `link` is the number of the link in whose address it stands, 0 for none.
+    """
 
     path: str
     line: int
     bare: bool
+    link: int = 0
 
 
 def parse(source: str, sandbox: Sandbox = HTML) -> nodes.Template | Finding:
@@ -108,18 +112,19 @@ def _hoards(node: nodes.Node) -> bool:
     return False
 
 
-def uses(tree: nodes.Template) -> list[Use]:
-    """Every fact a text uses, each place once, in order of place."""
+def uses(tree: nodes.Template, links: Mapping[int, str]) -> list[Use]:
+    """Every fact a text uses, its links' addresses included, each place once, in order of place."""
     found: list[Use] = []
-    _Uses(found).walk(tree, {}, bare=False)
+    _Uses(found, links).walk(tree, {}, bare=False)
     return list(dict.fromkeys(found))
 
 
 class _Uses:
     """Follows names through loops: in `for a in activities`, `a.title` is `activities[].title`."""
 
-    def __init__(self, found: list[Use]) -> None:
-        self._found = found
+    def __init__(self, found: list[Use], links: Mapping[int, str]) -> None:
+        self._found, self._links = found, links
+        self._link, self._line = 0, 0
 
     def walk(self, node: nodes.Node, scope: Mapping[str, str | None], *, bare: bool) -> None:
         if isinstance(node, nodes.Name | nodes.Getattr | nodes.Getitem):
@@ -130,6 +135,7 @@ class _Uses:
             for child in node.nodes:
                 self.walk(child, scope, bare=True)
         elif isinstance(node, nodes.Call):
+            self._address(node, scope)
             for part in [*node.args, *(k.value for k in node.kwargs)]:
                 self.walk(part, scope, bare=False)
         elif isinstance(node, nodes.CondExpr):
@@ -146,6 +152,19 @@ class _Uses:
                 self.walk(part, scope, bare=False)
         else:
             self._children(node, scope)
+
+    def _address(self, node: nodes.Call, scope: Mapping[str, str | None]) -> None:
+        """The address of `link(n)`, seen from where the link stands: a loop's names mean what they mean there."""
+        number = node.args[0] if node.args and dotted(node.node) == "link" else None
+        if not isinstance(number, nodes.Const) or number.value not in self._links:
+            return
+        try:
+            address = url_tree(self._links[number.value])
+        except BadUrlError:
+            return
+        self._link, self._line = number.value, node.lineno or 1
+        self.walk(address, scope, bare=False)
+        self._link, self._line = 0, 0
 
     def _children(self, node: nodes.Node, scope: Mapping[str, str | None]) -> None:
         local = scope if isinstance(node, nodes.Expr) else dict(scope)
@@ -197,7 +216,7 @@ class _Uses:
             return
         path = self._path(node, scope)
         if path is not None:
-            self._found.append(Use(path, node.lineno or 1, bare))
+            self._found.append(Use(path, self._line or node.lineno or 1, bare, self._link))
         elif isinstance(node, nodes.Getattr):
             self.walk(node.node, scope, bare=False)
         if isinstance(node, nodes.Getitem):

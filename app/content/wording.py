@@ -52,7 +52,7 @@ NOT_NEUTRAL: Final = (
             r"if you (?:were|are|have been|had been) (?:happy|satisfied|pleased)", r"if you (?:enjoyed|liked|loved)",
             r"if you had a (?:good|great|lovely|wonderful)", r"happy with (?:us|your stay)\?",
             r"se (?:\w+ ){0,3}(?:content[oai]|felic[ei]|soddisfatt[oaei])",
-            r"se (?:\w+ ){0,3}(?:piaciut[oa]|trovat[oaie] bene)",
+            r"se (?:\w+ ){0,5}(?:piaciut[oa]|trovat[oaie] bene)",
             r"wenn (?:\w+ ){0,3}(?:zufrieden|gefallen)",
             r"si (?:\w+ ){0,4}(?:satisfait\w*|plu)", r"si (?:\w+ ){0,3}(?:gust\w+|satisfech\w+)",
         ),

@@ -1,0 +1,140 @@
+"""What a message must say by the rules of consent and fairness, and must not."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.content.contrast import ratio
+from tests.content.library import codes, files, plain, problems
+
+LETTER = "<mj-section><mj-column><mj-text>{{ t.lead }}</mj-text><mj-button href='https://x.example'>{{ t.cta }}</mj-button></mj-column></mj-section>"
+
+
+def letter(
+    class_: str, lead: str = "Words.", cta: str = "Go on", without: str = "", body: str = LETTER
+) -> dict[str, str]:
+    given = plain(body, class_=class_, words=f'lead: "{lead}"\ncta: "{cta}"\n')
+    given["_blocks/footer.mjml"] = given["_blocks/footer.mjml"].replace(without, "" if without else without)
+    return given
+
+
+@pytest.mark.parametrize("class_", ["transactional", "feedback", "marketing", "consent_request"])
+def test_a_good_letter_of_every_class_passes(class_: str) -> None:
+    assert problems(letter(class_)) == []
+
+
+@pytest.mark.parametrize("class_", ["feedback", "marketing"])
+def test_marketing_and_feedback_need_a_way_out(class_: str) -> None:
+    assert "unsubscribe-missing" in codes(letter(class_, without="{{ unsubscribe_url }}"))
+
+
+def test_a_transactional_message_with_a_marketing_block_needs_a_way_out() -> None:
+    body = LETTER + '<mj-include path="_blocks/upsell.mjml" />'
+    assert "unsubscribe-missing" in codes(letter("transactional", without="{{ unsubscribe_url }}", body=body))
+    assert codes(letter("transactional", body=body)) == set()
+
+
+@pytest.mark.parametrize("class_", ["transactional", "consent_request"])
+def test_a_purely_transactional_message_has_no_unsubscribe_link(class_: str) -> None:
+    body = (
+        LETTER
+        + "<mj-section><mj-column><mj-text><a href='{{ unsubscribe_url }}'>x</a></mj-text></mj-column></mj-section>"
+    )
+    assert codes(letter(class_, body=body)) == {"unsubscribe-forbidden"}
+
+
+def test_advertising_shows_the_cin() -> None:
+    assert codes(letter("marketing", without="{{ property.cin }}")) == {"cin-missing"}
+
+
+@pytest.mark.parametrize(
+    "part", ["{{ property.name }}", "{{ property.address.street }}", "{{ property.vat }}", "{{ notice_url }}"]
+)
+def test_marketing_says_who_sends_it(part: str) -> None:
+    assert "controller-missing" in codes(letter("marketing", without=part))
+
+
+def test_a_request_for_consent_holds_no_promotion() -> None:
+    assert "class-mix" in codes(letter("consent_request", body=LETTER + '<mj-include path="_blocks/upsell.mjml" />'))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Would you give us 5 stars?", "A five-star review helps us.", "If you enjoyed your stay, write a review.",
+        "If you were happy with us, leave a review.", "Something wrong? Contact us first.", "⭐⭐⭐⭐⭐",
+        "Lascia una recensione a cinque stelle.", "Se sei rimasto soddisfatto, scrivi una recensione.",
+        "Se il soggiorno le è piaciuto, lasci una recensione.", "Prima di recensirci, ci chiami.",
+    ],
+)  # fmt: skip
+def test_an_invitation_to_review_leans_nowhere(words: str) -> None:
+    assert "review-not-neutral" in codes(letter("feedback", lead=words, cta="Leave a review"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Tell other guests how it was, in your own words.", "Your opinion, whatever it is, helps those who come next.",
+        "Racconti agli altri ospiti com'è andata, con parole sue.", "Qualunque sia la sua opinione, è utile a chi verrà.",
+    ],
+)  # fmt: skip
+def test_a_neutral_invitation_passes(words: str) -> None:
+    assert codes(letter("feedback", lead=words, cta="Lascia una recensione")) == set()
+    assert codes(letter("feedback", lead=words, cta="Write a review")) == set()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "You get a 10% discount.",
+        "We give 200 points.",
+        "Take part in our prize draw.",
+        "Uno sconto per lei.",
+        "Un omaggio la aspetta.",
+        "We donate one euro.",
+    ],
+)
+@pytest.mark.parametrize("class_", ["feedback", "marketing", "transactional"])
+def test_no_reward_stands_beside_a_request_for_a_review(words: str, class_: str) -> None:
+    assert "review-reward" in codes(letter(class_, lead=words, cta="Write a review"))
+    assert "review-reward" not in codes(letter(class_, lead=words))
+
+
+def test_one_button_is_the_main_one() -> None:
+    two = LETTER.replace("</mj-column>", "<mj-button href='https://x.example'>More</mj-button></mj-column>")
+    assert codes(letter("marketing", body=two)) == {"primary-button"}
+    assert codes(letter("marketing", body=two.replace("<mj-button", "<mj-button css-class='primary'", 1))) == set()
+    none = "<mj-section><mj-column><mj-text>{{ t.lead }}{{ t.cta }}</mj-text></mj-column></mj-section>"
+    assert codes(letter("marketing", body=none)) == {"primary-button"}
+    assert codes(letter("transactional", body=none)) == set()
+
+
+def test_a_mail_that_gmail_would_cut_is_warned_of() -> None:
+    assert "too-large" in codes(letter("transactional", body=LETTER * 60))
+
+
+def test_contrast_is_that_of_wcag() -> None:
+    assert ratio("#000", "#ffffff") == pytest.approx(21)
+    assert ratio("#767676", "#fff") == pytest.approx(4.54, abs=0.01)
+    assert ratio("red", "#fff") is None
+
+
+@pytest.mark.parametrize(
+    ("section", "faint"),
+    [
+        ('<mj-section background-color="#333333"><mj-column><mj-text color="#000000">x</mj-text></mj-column></mj-section>', True),
+        ('<mj-section background-color="#333333"><mj-column><mj-text color="#ffffff">x</mj-text></mj-column></mj-section>', False),
+        ('<mj-section><mj-column><mj-button background-color="#ffcc00" color="#ffffff" href="https://x.example">x</mj-button></mj-column></mj-section>', True),
+        ('<mj-section><mj-column><mj-text color="#888888">x</mj-text></mj-column></mj-section>', True),
+        ('<mj-section><mj-column><mj-text font-size="24px" color="#888888">x</mj-text></mj-column></mj-section>', False),
+        ('<mj-section background-url="https://x.example/a.png"><mj-column><mj-text color="#ffffff">x</mj-text></mj-column></mj-section>', False),
+    ],
+)  # fmt: skip
+def test_faint_letters_are_found(section: str, faint: bool) -> None:
+    assert ("low-contrast" in codes(plain(section))) == faint
+
+
+def test_unknown_class_of_a_block_is_told() -> None:
+    given = files({"_blocks/upsell.mjml": "<!-- block: upsell; class: promo -->\n<mj-section></mj-section>"})
+    given["eve/body.mjml"] += '<mj-include path="_blocks/upsell.mjml" />'
+    assert "class-mix" in codes(given)
