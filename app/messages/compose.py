@@ -112,7 +112,7 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
         "urls": _urls(materials, row, ref),
         "bounce_inbox": grounds.workspace.get("bounce_inbox"),
         "unsubscribe_inbox": grounds.workspace.get("unsubscribe_inbox"),
-        "message_id": links.message_id(materials.settings, ref, _domain(facts)),
+        "message_id": _first_id(row) or links.message_id(materials.settings, ref, _domain(facts)),
         "test": bool((row.facts or {}).get("test")),
         "language_why": choice.why,
         "language_wanted": choice.wanted,
@@ -195,6 +195,12 @@ def _make(
         template_version_id=version_id,
         links_used=rendered.links_used,
     )
+
+
+def _first_id(row: MessageRow) -> str | None:
+    """The Message-ID of an earlier try: it stays, whatever has changed since (R39)."""
+    kept: str | None = ((row.facts or {}).get("mail") or {}).get("message_id")
+    return kept
 
 
 def _domain(facts: Mapping[str, Any]) -> str:
