@@ -10,6 +10,7 @@ import click
 
 from app.content.catalogue import Library, read_library, sample_facts
 from app.content.compile import check_part, compile_template, examine
+from app.content.known import KNOWN_FACTS
 from app.content.languages import FALLBACK
 from app.content.problems import ContentError, Problem
 from app.content.render import Rendered, RenderError, render
@@ -42,7 +43,7 @@ def check(files: tuple[Path, ...], root: Path, as_json: bool, strict: bool) -> N
     problems: set[Problem] = set()
     names, parts = _chosen(files, root, library)
     for name in names:
-        problems.update(examine(name, library.files).problems)
+        problems.update(examine(name, library.files, KNOWN_FACTS).problems)
     for part in parts:
         problems.update(check_part(part, library.files[part]))
     ordered = sorted(problems)

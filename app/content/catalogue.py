@@ -19,12 +19,13 @@ from typing import Any, Final
 from sqlalchemy import case, func, insert, null, select, update
 from sqlalchemy.orm import Session
 
-from app.content.compile import Compiled, Examined, Variable, examine
+from app.content.compile import Compiled, Examined, examine
 from app.content.manifest import Manifest, read_manifest
 from app.content.models import Template, TemplateVersion
 from app.content.problems import ContentError, Problem
 from app.content.samples import BASE
 from app.db import workspace_of
+from app.journey.known import TemplateInfo
 
 TEXT_ENDINGS: Final = frozenset({".mjml", ".yaml", ".txt", ".css", ".html"})
 MAX_FILE: Final = 300_000
@@ -45,17 +46,6 @@ class Library:
         return tuple(
             sorted({p.split("/")[0] for p in self.files if p.endswith("/template.yaml") and not p.startswith("_")})
         )
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateInfo:
-    """A template as the workflow checker sees it."""
-
-    name: str
-    class_: str
-    topic: str | None
-    languages: tuple[str, ...]
-    variables: tuple[Variable, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +82,12 @@ def read_library(root: Path) -> Library:
 def info(compiled: Compiled) -> TemplateInfo:
     """The workflow checker's view of a compiled template."""
     return TemplateInfo(
-        compiled.template, compiled.class_, compiled.topic, tuple(sorted(compiled.languages)), compiled.variables
+        name=compiled.template,
+        class_=compiled.class_,
+        topic=compiled.topic,
+        languages=tuple(sorted(compiled.languages)),
+        required=tuple(sorted({one.path for one in compiled.variables if one.required})),
+        review_request=compiled.review_request,
     )
 
 
@@ -162,7 +157,7 @@ def push(
                 TemplateVersion.template_id.in_([i for i, _ in have.values()]),
             )
             .group_by(TemplateVersion.template_id)
-        ).tuples()
+        ).all()
     )
     changes = []
     for name in wanted:

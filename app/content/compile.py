@@ -18,7 +18,7 @@ from app.content.environment import FUNCTIONS
 from app.content.lint import lint
 from app.content.manifest import Manifest, Text, languages_of, read_manifest, read_texts
 from app.content.mjml import Drawn, draw
-from app.content.policy import Message, judge
+from app.content.policy import Message, invites_to_review, judge
 from app.content.problems import ContentError, Problem
 from app.content.program import BARE_TYPES, URLS, Finding, Use, forbidden, parse, uses
 from app.content.sheet import Builder, Sheet
@@ -95,6 +95,7 @@ def examine(folder: str, files: Mapping[str, str], known: Mapping[str, str] | No
         languages=done, variables=tuple(variables[p] for p in sorted(variables)),
         blocks=tuple(dict.fromkeys(b.name for b in blocks if b.name)),
         block_classes=tuple(sorted({c for b in blocks if b.in_body for c in b.classes})),
+        review_request=any(invites_to_review(one.text, blocks) for one in done.values()),
     )  # fmt: skip
     return Examined(compiled_all, unique, frozenset(used_files), frozenset(used_texts))
 

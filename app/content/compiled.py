@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
+from app.journey.known import MessageClass
+
 FORMAT: Final = 1
 """Raised when old rows can no longer be read as they are."""
 
@@ -78,7 +80,7 @@ class Compiled:
     """A template as published: every language, and what the rest of the house needs to know of it."""
 
     template: str
-    class_: str
+    class_: MessageClass
     phase: str
     topic: str | None
     name: Mapping[str, str]
@@ -86,6 +88,8 @@ class Compiled:
     variables: tuple[Variable, ...]
     blocks: tuple[str, ...]
     block_classes: tuple[str, ...]
+    review_request: bool
+    """Whether it invites to review (R40-R44)."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; `from_json` gives the same back."""
@@ -106,6 +110,7 @@ class Compiled:
             variables=tuple(Variable(**one) for one in data["variables"]),
             blocks=tuple(data["blocks"]),
             block_classes=tuple(data["block_classes"]),
+            review_request=bool(data.get("review_request")),
         )
 
 

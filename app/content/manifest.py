@@ -14,6 +14,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from app.content.problems import Problem
+from app.journey.known import MessageClass
 
 CLASSES: Final = ("transactional", "feedback", "marketing", "consent_request")
 PHASES: Final = ("awareness", "reviews", "consideration", "retention", "advocacy")
@@ -48,7 +49,7 @@ class Manifest:
     name: Mapping[str, str]
     description: Mapping[str, str]
     phase: str
-    class_: str
+    class_: MessageClass
     topic: str | None
     layout: str | None
     fields: Mapping[str, Field]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -93,11 +93,16 @@ def _controller(message: Message) -> Iterator[Problem]:
         yield _problem(message, "controller-missing", "error", f"Missing: {', '.join(missing)} (R22).", cure)
 
 
+def invites_to_review(text: str, blocks: Iterable[Block]) -> bool:
+    """Whether a message asks for a review: by its words, or by holding the block that links to the platforms."""
+    words = marks.mask(text).replace(marks.FILLER, "")
+    return wording.INVITES.search(words) is not None or any(block.name == "review_links" for block in blocks)
+
+
 def _reviews(message: Message) -> Iterator[Problem]:
-    words = marks.mask(message.words).replace(marks.FILLER, "")
-    invites = wording.INVITES.search(words)
-    if invites is None and not any(b.name == "review_links" for b in message.blocks):
+    if not invites_to_review(message.words, message.blocks):
         return
+    words = marks.mask(message.words).replace(marks.FILLER, "")
     if reward := wording.REWARDS.search(words):
         text = f"“{reward[0]}” beside an invitation to review (R41)."
         yield _problem(
