@@ -7,25 +7,12 @@ kept, so that consent given for `me+shop@…` is not consent for `me@…`.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
 import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
-
-RELAY_DOMAINS = frozenset(
-    {
-        "guest.booking.com",
-        "m.expediapartnercentral.com",
-        "guest.airbnb.com",
-        "reply.airbnb.com",
-        "messages.homeaway.com",
-        "guest.vrbo.com",
-        "agoda-messaging.com",
-        "guest.agoda.com",
-    }
-)
-"""Domains of alias addresses that travel agencies hand out for one booking (R34). Checked 22 November 2026."""
 
 # What nearly every address looks like. Anything else takes the long, exact way.
 _PLAIN = re.compile(
@@ -42,11 +29,10 @@ class Email:
     address: str
     key: str
 
-    @property
-    def is_relay(self) -> bool:
-        """Whether it is an agency's alias, which stands for one booking and proves no person (R34)."""
+    def is_at(self, suffixes: Collection[str]) -> bool:
+        """Whether its domain is one of `suffixes` or below one."""
         domain = self.key.rpartition("@")[2]
-        return domain in RELAY_DOMAINS or any(domain.endswith("." + relay) for relay in RELAY_DOMAINS)
+        return any(domain == suffix or domain.endswith("." + suffix) for suffix in suffixes)
 
 
 @lru_cache(maxsize=16_384)

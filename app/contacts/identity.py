@@ -144,13 +144,13 @@ class Directory:
             profile = self._by_id.get(person.external_id)
             if profile is not None:
                 return profile
-            if person.email is None or person.email.is_relay:
+            if person.email is None or person.is_relay:
                 return None
             waiting = [one for one in self._by_email[person.email.key] if one.values["external_id"] is None]
             return _first(one for one in waiting if _may_be(one, person))
         if person.email:
             same = [one for one in self._by_email[person.email.key] if _may_be(one, person)]
-            if person.email.is_relay:
+            if person.is_relay:
                 return _first(one for one in same if one.values["external_id"] is None)
             if same:
                 return _best(same, person)

@@ -7,7 +7,7 @@ then source and event id. A fact with a smaller key than the stored one changes 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -52,6 +52,8 @@ class Person:
     external_id: str | None = None
     email: Email | None = None
     phone: str | None = None
+    is_relay: bool = False
+    """The address is an agency's alias, which stands for one booking and proves no person (R34)."""
     fields: dict[str, Any] = field(default_factory=dict)
     tags: frozenset[str] = frozenset()
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -84,7 +86,7 @@ class Profile:
             stamp = version
             if name == "email":
                 # An agency's alias never takes the place of a person's own address (R34).
-                stamp = ("0" if isinstance(value, Email) and value.is_relay else "1") + version
+                stamp = ("0" if person.is_relay else "1") + version
             if not self._newer(name, stamp):
                 continue
             if name == "email":
@@ -111,16 +113,18 @@ class Profile:
         return True
 
 
-def person_of(given: Mapping[str, Any], country: str | None) -> Person:
+def person_of(given: Mapping[str, Any], country: str | None, relays: Collection[str] = ()) -> Person:
     """A person in normal form.
 
     Args:
         given: the fields of `contact` that were sent; None clears a field.
         country: ISO code that telephone numbers without a country code belong to.
+        relays: domains of agencies' alias addresses.
     """
     person = Person(external_id=given.get("external_id") or None)
     if "email" in given:
         _email(person, given["email"])
+        person.is_relay = person.email is not None and person.email.is_at(relays)
     if "phone" in given:
         _phone(person, given["phone"], country)
     for name in PLAIN:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from app.consent.policy import RELAY_SUFFIXES
 from app.contacts.identity import PEOPLE_LOCK
 
 _WORLD = text(
@@ -15,7 +16,8 @@ _WORLD = text(
     SELECT pg_advisory_xact_lock_shared({PEOPLE_LOCK}, CAST(:workspace AS integer)),
            (SELECT jsonb_agg(jsonb_build_array(id, code, zone, country, is_default) ORDER BY id)
               FROM properties WHERE workspace_id = :workspace) AS properties,
-           (SELECT jsonb_object_agg(key, type) FROM attribute_definitions WHERE workspace_id = :workspace) AS types
+           (SELECT jsonb_object_agg(key, type) FROM attribute_definitions WHERE workspace_id = :workspace) AS types,
+           (SELECT settings->'relay_suffixes' FROM workspaces WHERE id = :workspace) AS relays
     """
 )
 _KEYS = text(
@@ -104,6 +106,8 @@ class World:
 
     places: tuple[Place, ...]
     types: dict[str, str]
+    relays: frozenset[str]
+    """Domains of agencies' alias addresses: those known to all, and the workspace's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,8 @@ class Line:
 def world(connection: Connection, workspace_id: int) -> World:
     """Properties and attribute types; from here to the end of the unit of work no two people are merged. One query."""
     row = connection.execute(_WORLD, {"workspace": workspace_id}).one()
-    return World(tuple(Place(*values) for values in row.properties or ()), row.types or {})
+    places = tuple(Place(*values) for values in row.properties or ())
+    return World(places, row.types or {}, frozenset(RELAY_SUFFIXES) | frozenset(row.relays or ()))
 
 
 def let_in(

@@ -20,13 +20,14 @@ from msgspec import UNSET
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
+from app.consent import ledger
 from app.contacts import bookings, identity
 from app.contacts.bookings import BookingRow, Ref
 from app.contacts.identity import Directory
 from app.contacts.profiles import Person, Profile, new_definitions, person_of, typed_attributes
 from app.contacts.projection import REPLACED_WITHIN, Claim, instant_text
 from app.db import workspace_of
-from app.events import claims, log
+from app.events import claims, consents, log
 from app.events.incoming import CONTACT_FIELDS, MOST, Incoming, Problem, Verdict
 from app.events.log import Line, Place
 from app.queues import signal
@@ -168,7 +169,7 @@ class _Recording:
         given = {}
         if event.contact is not None:
             given = {name: value for name in CONTACT_FIELDS if (value := getattr(event.contact, name)) is not UNSET}
-        person = person_of(given, place.country if place else None)
+        person = person_of(given, place.country if place else None, self.world.relays)
         for wrong in person.wrong:
             event.warn("/contact" + wrong.where, wrong.detail, wrong.cure)
         told = claims.told(event)
@@ -317,6 +318,7 @@ class _Recording:
         if changed:
             bookings.write(self.connection, self.workspace_id, changed, self.now)
             self._pair(changed)
+        self._note_consents(kept)
         lines = [self._line(item, number) for item, number in zip(items, event_ids, strict=True)]
         if lines:
             ahead = any(item.event.occurred_at - self.now > CLOCK_SKEW for item in items)
@@ -380,6 +382,25 @@ class _Recording:
         if contacts:
             within = f"{REPLACED_WITHIN.total_seconds()} seconds"
             bookings.pair_replaced(self.connection, self.workspace_id, contacts, within)
+
+    def _note_consents(self, items: Sequence[_Item]) -> None:
+        """Write reported consents into the ledger: no query without any, else the ledger's own four."""
+        acts = []
+        for item in items:
+            if item.event.type not in consents.TYPES or item.profile is None:
+                continue
+            values = item.profile.values
+            act = consents.act_of(
+                item.event,
+                source_id=self.source.id,
+                contact_id=item.profile.id,
+                email=item.person.email.address if item.person.email else values["email"],
+                phone=item.person.phone or values["phone"],
+                upto=item.ordered_at,
+            )
+            if act is not None:
+                acts.append(act)
+        ledger.append(self.session, acts, self.now)
 
     def _line(self, item: _Item, number: int) -> Line:
         event = item.event
