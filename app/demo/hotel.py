@@ -36,7 +36,47 @@ PROPERTY: dict[str, Any] = {
         "review_tripadvisor": "https://rivaserena.example/recensione/tripadvisor",
     },
     "colours": {"accent": "#0f5e63", "accent_dark": "#8fd0d2", "on_accent": "#ffffff"},
-    "data": {},
+    "data": {
+        "tourist_tax": {"amount": 250, "max_nights": 7, "free_under": 12},
+        "upgrade": {"price_night": 4500, "days_before": 2},
+        "extra": {"days": 7},
+        "reviews": {
+            "source": "Google",
+            "score": 4.6,
+            "scale": 5,
+            "count": 312,
+            "as_of": "2025-12-31",
+            "quotes": [
+                {
+                    "text": {
+                        "en": "You open the shutters and the islands are there. We stayed a day longer than planned.",
+                        "it": "Si aprono le persiane e ci sono le isole. Siamo rimasti un giorno più del previsto.",
+                    },
+                    "author": "Marta L.",
+                    "on": "2025-10-04",
+                    "score": 5,
+                },
+                {
+                    "text": {
+                        "en": "Kind people and a very good breakfast. The courtyard is tight for a large car.",
+                        "it": "Persone gentili e ottima colazione. Il cortile è stretto per un'auto grande.",
+                    },
+                    "author": "David H.",
+                    "on": "2025-09-21",
+                    "score": 4,
+                },
+                {
+                    "text": {
+                        "en": "Quiet even in August. The boat in the morning is worth the journey.",
+                        "it": "Silenzio anche in agosto. La barca al mattino vale il viaggio.",
+                    },
+                    "author": "Claire B.",
+                    "on": "2025-08-30",
+                    "score": 5,
+                },
+            ],
+        },
+    },
 }
 
 TOPICS: tuple[dict[str, Any], ...] = (
