@@ -1,0 +1,249 @@
+"""Deliver: lease → judge once more → compose → hand over → write down what came of it.
+
+    transaction 1   lease up to `limit` due messages, judged in this very transaction; load what composing needs
+    no transaction  compose, sign, in groups of 50
+    transaction 2   per group: `handed_over`, for those that may still go
+    no transaction  the transport talks to the provider; nobody holds a database connection meanwhile
+    transaction 3   per group: outcomes and attempts
+
+Groups go out on several threads, one connection each, while the next ones are composed. A crash before transaction 2
+costs nothing: the lease expires and another worker takes over. A crash between 2 and 3 leaves `handed_over`, which
+becomes `unknown`: counted, shown, and never sent again by itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+
+import structlog
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from app.config import Settings
+from app.consent.ledger import suppression_hashes
+from app.db import Ran
+from app.delivery import leases, outcomes
+from app.delivery.dkim import Keyring
+from app.delivery.leases import Lease, Recovered
+from app.delivery.mime import HeaderError, Mail, Mailbox, assemble, wire_address
+from app.delivery.outcomes import Settled
+from app.delivery.providers import Outgoing, Transport
+from app.delivery.providers.capture import Capture
+from app.delivery.providers.smtp import Server, Smtp
+from app.house import House
+from app.messages import compose as composing
+from app.messages import gate
+from app.messages import grounds as grounds_of
+from app.messages.compose import Composed, Failed, Materials
+from app.messages.gate import Left
+from app.messages.rows import MessageRow
+from app.queues import signal
+
+log = structlog.get_logger()
+
+GROUP = 50
+"""Messages handed over between two commits: what a crash can leave in doubt on one connection."""
+
+QUERIES_TO_LEASE = 1 + grounds_of.QUERIES + 1 + 2 + 1
+"""Claim, grounds, verdicts, lease, templates; and what `left` asks (one at most)."""
+
+QUERIES_PER_GROUP = 1 + outcomes.QUERIES
+"""Hand-over, outcomes, attempts. One more where something could not be composed, one where something may no longer go,
+and those of `track.record` where an address was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Leased:
+    """What transaction 1 gives to the rest."""
+
+    lease: Lease
+    rows: Sequence[MessageRow]
+    materials: Materials
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A finished mail, and what is kept of it on its row."""
+
+    row: MessageRow
+    composed: Composed
+    mail: Outgoing
+
+
+def run(house: House, workspace_id: int, limit: int, left: Left) -> Ran:
+    """Deliver up to `limit` due messages of one workspace.
+
+    Args:
+        house: settings, clock and database.
+        workspace_id: whose messages.
+        limit: how many to lease at a time.
+        left: whose passage is over (`enrollments.exits.left`).
+
+    Returns:
+        How many were taken up (sent, put off or refused), and whether more may be waiting.
+    """
+    now = house.clock.now()
+    with house.database.work(workspace_id) as session:
+        rows = leases.due(session, now, limit)
+        if not rows:
+            return Ran(0, False)
+        leased = _lease(session, rows, now, left, house.settings)
+    if leased.rows:
+        with _kept(house, workspace_id, leased.lease), open_transport(house, workspace_id) as transport:
+            _send(house, workspace_id, leased, transport)
+    return Ran(len(rows), len(rows) == limit)
+
+
+def recover(session: Session, now: datetime) -> Recovered:
+    """End the leases of workers that are gone: what had not left is ready again, what may have left is in doubt.
+
+    In all workspaces that the unit of work sees; two queries.
+    """
+    recovered = leases.recover(session, now)
+    if recovered.freed or recovered.unknown:
+        log.warning("leases_recovered", freed=recovered.freed, unknown=recovered.unknown)
+    return recovered
+
+
+@contextmanager
+def open_transport(house: House, workspace_id: int) -> Iterator[Transport]:
+    """The way out that `SMTP_URL` names. SMTP connections are this process's and stay open between batches."""
+    settings = house.settings
+    if settings.smtp_url.startswith("capture:"):
+        yield Capture(house.database, house.clock, workspace_id)
+    else:
+        key = (settings.smtp_url, settings.smtp_connections, settings.smtp_timeout)
+        if key not in _open:
+            _open[key] = Smtp(Server.parse(settings.smtp_url), settings.smtp_connections, settings.smtp_timeout)
+        yield _open[key]
+
+
+_open: dict[tuple[str, int, int], Smtp] = {}
+
+
+def hang_up() -> None:
+    """Close this process's connections to providers."""
+    while _open:
+        _open.popitem()[1].close()
+
+
+@lru_cache(maxsize=8)
+def _keyring(data_dir: Path) -> Keyring:
+    return Keyring(data_dir)
+
+
+def _lease(session: Session, rows: Sequence[MessageRow], now: datetime, left: Left, settings: Settings) -> _Leased:
+    """Transaction 1: judge what was claimed, end or put off what may not go, lease the rest."""
+    grounds = grounds_of.load(session, rows, now)
+    decisions = gate.judge(session, rows, now, "lease", left, grounds)
+    gate.record(session, rows, decisions, now, "lease")
+    allowed = [row for row in rows if decisions[row.id].allowed]
+    lease = leases.take(session, allowed, now, settings.lease_seconds)
+    return _Leased(lease, allowed, composing.load(session, allowed, now, grounds))
+
+
+@contextmanager
+def _kept(house: House, workspace_id: int, lease: Lease) -> Iterator[None]:
+    """Renew the lease every third of its length for as long as the block lasts, however slow a provider is."""
+    done = threading.Event()
+    length = house.settings.lease_seconds
+
+    def renew() -> None:
+        while not done.wait(length / 3):
+            try:
+                with house.database.work(workspace_id) as session:
+                    leases.renew(session, lease, house.clock.now() + timedelta(seconds=length))
+            except OperationalError as error:
+                # Two more tries fit in before the lease ends; and a lost lease costs doubt, not a double mail.
+                log.warning("lease_not_renewed", workspace_id=workspace_id, error=str(error).splitlines()[0])
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _send(house: House, workspace_id: int, leased: _Leased, transport: Transport) -> None:
+    """Compose group after group; each is handed over on a thread of its own while the next is composed."""
+    keys = _keyring(house.settings.data_dir).refresh()
+    now = house.clock.now()
+    with ThreadPoolExecutor(house.settings.smtp_connections, thread_name_prefix="deliver") as threads:
+        running: list[Future[None]] = []
+        for start in range(0, len(leased.rows), GROUP):
+            group = leased.rows[start : start + GROUP]
+            made = [_make(leased.materials, row, keys, now) for row in group]
+            running.append(threads.submit(_hand_over, house, workspace_id, leased.lease, transport, made))
+    for future in running:
+        future.result()
+
+
+def _make(materials: Materials, row: MessageRow, keys: Keyring, now: datetime) -> _Ready | Failed:
+    """One mail as bytes, signed."""
+    composed = composing.compose(materials, row)
+    if isinstance(composed, Failed):
+        return composed
+    try:
+        sender = wire_address(composed.sender_email)
+        raw = assemble(
+            Mail(
+                sender=Mailbox(composed.sender_name, sender),
+                recipient=Mailbox(composed.recipient_name, composed.envelope_to),
+                subject=composed.subject,
+                text=composed.text,
+                html=composed.html,
+                message_id=composed.message_id,
+                date=now,
+                reply_to=Mailbox("", composed.reply_to) if composed.reply_to else None,
+                headers=composed.headers,
+            )
+        )
+        envelope = (wire_address(composed.envelope_from), wire_address(composed.envelope_to))
+    except HeaderError as error:
+        return Failed(row.id, row.contact_id, "bad_header", str(error))
+    signed = keys.sign(raw, sender.rpartition("@")[2], now)
+    return _Ready(row, composed, Outgoing(row.id, row.contact_id, composed.message_id, *envelope, signed))
+
+
+def _hand_over(
+    house: House, workspace_id: int, lease: Lease, transport: Transport, made: Sequence[_Ready | Failed]
+) -> None:
+    """Transactions 2 and 3 of one group, with the transport's work between them."""
+    ready = [one for one in made if isinstance(one, _Ready)]
+    with house.database.work(workspace_id) as session:
+        now = house.clock.now()
+        outcomes.fail(session, lease, [one for one in made if isinstance(one, Failed)], now)
+        going = leases.hand_over(session, lease, [_kept_of(one, house.settings) for one in ready], now) if ready else {}
+        if len(going) < len(ready):
+            signal(session, "deliver")
+    sent = [one for one in ready if one.row.id in going]
+    if not sent:
+        return
+    answers = transport.send([one.mail for one in sent])
+    settled = [Settled(one.row, going[one.row.id], answer) for one, answer in zip(sent, answers, strict=True)]
+    with house.database.work(workspace_id) as session:
+        outcomes.settle(session, lease, transport.name, settled, house.clock.now())
+
+
+def _kept_of(one: _Ready, settings: Settings) -> dict[str, object]:
+    composed = one.composed
+    return {
+        "id": composed.id,
+        "contact_id": composed.contact_id,
+        "address": composed.envelope_to,
+        "address_hash": suppression_hashes(settings, "email", composed.envelope_to)[0].hex(),
+        "subject": composed.subject,
+        "message_id": composed.message_id,
+        "language": composed.language,
+        "template_version_id": composed.template_version_id,
+        "facts": composed.facts,
+    }

@@ -1,0 +1,184 @@
+"""Who may hand which message over: leases with a fencing token.
+
+A worker takes due messages for a while (`take`), keeps them while it works (`renew`), and writes `handed_over` before
+the first byte leaves (`hand_over`). Every write names its token: a worker that was taken for dead and lives finds that
+its rows are no longer its own. `recover` frees what dead workers held. Nothing here waits for another worker.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import exists, select, text
+from sqlalchemy.orm import Session
+
+from app.db import as_rows, workspace_of
+from app.events.models import EventWork
+from app.messages.models import Message
+from app.messages.rows import MESSAGE_COLUMNS, MessageRow
+from app.messages.states import move
+
+_LANE = text("(messages.class = ANY (ARRAY['marketing'::text, 'feedback'::text]))")
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a worker holds: its token, and how far ledger and suppressions had got when it was judged."""
+
+    token: int
+    ledger_line: int
+    suppression: int
+
+
+def due(session: Session, now: datetime, limit: int) -> list[Any]:
+    """Up to `limit` messages that are ready and due, locked: service mail first, then oldest first. One query.
+
+    A contact with events that the entry rules have not looked at yet is passed over: a cancellation that is recorded
+    is acted on before anything is sent. Rows that another worker has locked are skipped.
+    """
+    unseen = exists().where(
+        EventWork.workspace_id == Message.workspace_id,
+        EventWork.contact_id == Message.contact_id,
+        EventWork.attempts == 0,
+    )
+    statement = (
+        select(*MESSAGE_COLUMNS)
+        .where(Message.state == "ready", Message.due_at <= now, ~unseen)
+        .order_by(_LANE, Message.due_at, Message.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=Message)
+    )
+    return list(session.execute(statement).all())
+
+
+def take(session: Session, rows: Sequence[MessageRow], now: datetime, seconds: int) -> Lease:
+    """Lease rows that `due` has locked, for `seconds`. Two queries."""
+    lease = Lease(secrets.randbits(62), *session.execute(_HEADS, {"ws": workspace_of(session)}).one())
+    session.execute(
+        _TAKE,
+        {
+            "ws": workspace_of(session),
+            "contacts": [row.contact_id for row in rows],
+            "ids": [row.id for row in rows],
+            "state": move("ready", "lease").to,
+            "token": lease.token,
+            "until": now + timedelta(seconds=seconds),
+        },
+    )
+    return lease
+
+
+def renew(session: Session, lease: Lease, until: datetime) -> None:
+    """Keep what the lease still holds until later. One query."""
+    session.execute(_RENEW, {"ws": workspace_of(session), "token": lease.token, "until": until})
+
+
+def hand_over(session: Session, lease: Lease, rows: Sequence[Mapping[str, Any]], now: datetime) -> dict[int, datetime]:
+    """Write `handed_over` for those rows that may go: their id → when each was first handed over.
+
+    One query, a second where some may not.
+
+    A row may not go when the lease is no longer ours, or when since it was judged the person's ledger has a new line,
+    the address was suppressed, or an event of the person came in that nobody has looked at: it goes back to `ready` and
+    is judged anew. So what the person said last counts until the very moment of handing over.
+
+    Args:
+        rows: id, contact_id, and what is kept of the mail: address, address_hash, subject, message_id, language,
+            template_version_id, facts.
+    """
+    asked = {"ws": workspace_of(session), "token": lease.token, "now": now}
+    written = session.execute(
+        _HAND_OVER,
+        {**asked, "line": lease.ledger_line, "suppression": lease.suppression, "rows": as_rows(list(rows))},
+    )
+    going: dict[int, datetime] = {row.id: row.handed_over_at for row in written}
+    back = [row for row in rows if row["id"] not in going]
+    if back:
+        session.execute(
+            _GIVE_BACK,
+            {**asked, "contacts": [row["contact_id"] for row in back], "ids": [row["id"] for row in back]},
+        )
+    return going
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What dead workers had held."""
+
+    freed: int
+    """Ready again: nothing had left the house."""
+    unknown: int
+    """May have been sent: shown, counted, and never sent again by itself."""
+
+
+def recover(session: Session, now: datetime) -> Recovered:
+    """End expired leases, in all workspaces that this unit of work sees. Two queries."""
+    freed = session.execute(_FREE, {"now": now, "to": move("leased", "expire").to}).all()
+    unknown = session.execute(_DOUBT, {"now": now, "to": move("handed_over", "expire").to}).all()
+    return Recovered(len(freed), len(unknown))
+
+
+_HEADS = text(
+    """
+    SELECT coalesce((SELECT max(line) FROM consent_records WHERE workspace_id = :ws), 0),
+           coalesce((SELECT max(id) FROM suppressions WHERE workspace_id = :ws), 0)
+    """
+)
+_TAKE = text(
+    """
+    UPDATE messages m SET state = :state, lease_token = :token, lease_until = :until
+    FROM unnest(CAST(:contacts AS bigint[]), CAST(:ids AS bigint[])) AS r(contact_id, id)
+    WHERE m.workspace_id = :ws AND m.contact_id = r.contact_id AND m.id = r.id
+    """
+)
+_RENEW = text(
+    """
+    UPDATE messages SET lease_until = :until
+    WHERE workspace_id = :ws AND lease_token = :token AND state IN ('leased', 'handed_over') AND lease_until IS NOT NULL
+    """
+)
+_HAND_OVER = text(
+    """
+    UPDATE messages m SET
+        state = 'handed_over', handed_over_at = coalesce(m.handed_over_at, :now), address = r.address,
+        subject = r.subject, message_id = coalesce(m.message_id, r.message_id), language = r.language,
+        template_version_id = r.template_version_id, facts = r.facts
+    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, id bigint, address text, address_hash text,
+        subject text, message_id text, language text, template_version_id bigint, facts jsonb)
+    WHERE m.workspace_id = :ws AND m.contact_id = r.contact_id AND m.id = r.id
+      AND m.state = 'leased' AND m.lease_token = :token
+      AND NOT EXISTS (SELECT 1 FROM consent_records c
+                      WHERE c.workspace_id = :ws AND c.contact_id = r.contact_id AND c.line > :line)
+      AND NOT EXISTS (SELECT 1 FROM suppressions s
+                      WHERE s.workspace_id = :ws AND s.channel = m.channel AND s.lifted_at IS NULL
+                        AND s.address_hash = decode(r.address_hash, 'hex') AND s.id > :suppression)
+      AND NOT EXISTS (SELECT 1 FROM event_work w
+                      WHERE w.workspace_id = :ws AND w.contact_id = r.contact_id AND w.attempts = 0)
+    RETURNING m.id, m.handed_over_at
+    """
+)
+_GIVE_BACK = text(
+    """
+    UPDATE messages m SET state = 'ready', lease_token = NULL, lease_until = NULL
+    FROM unnest(CAST(:contacts AS bigint[]), CAST(:ids AS bigint[])) AS r(contact_id, id)
+    WHERE m.workspace_id = :ws AND m.contact_id = r.contact_id AND m.id = r.id
+      AND m.state = 'leased' AND m.lease_token = :token
+    """
+)
+_FREE = text(
+    """
+    UPDATE messages SET state = :to, lease_token = NULL, lease_until = NULL
+    WHERE state = 'leased' AND lease_until < :now RETURNING id
+    """
+)
+# The token stays: should the worker be only slow, its late answer still settles what is in doubt.
+_DOUBT = text(
+    """
+    UPDATE messages SET state = :to, lease_until = NULL, reason = 'worker_lost', rule = 'R39'
+    WHERE state = 'handed_over' AND lease_until < :now RETURNING id
+    """
+)

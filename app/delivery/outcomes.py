@@ -1,0 +1,197 @@
+"""What a transport's outcomes do to messages: accepted, tried again later, given up, or in doubt. Written in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.db import as_rows, workspace_of
+from app.delivery import track
+from app.delivery.leases import Lease
+from app.delivery.providers import Accepted, Outcome, Permanent, Transient, Unknown
+from app.delivery.retry import STANDARD, Schedule
+from app.delivery.status import verdict
+from app.delivery.track import Arrival
+from app.messages.compose import Failed
+from app.messages.rows import MessageRow
+from app.messages.states import can, move
+
+QUERIES = 2
+"""Messages and attempts; where an address was refused for good, those of `track.record` besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One message with what its hand-over came to."""
+
+    row: MessageRow
+    first_at: datetime
+    """When it was first handed over."""
+    outcome: Outcome
+
+
+def settle(
+    session: Session,
+    lease: Lease,
+    transport: str,
+    settled: Sequence[Settled],
+    now: datetime,
+    schedule: Schedule = STANDARD,
+) -> None:
+    """Write the outcomes of one group under its lease; see `QUERIES`.
+
+    A late answer of a worker whose lease had ended still settles what is in doubt, and changes nothing else.
+    A recipient refused for good is recorded as a bounce, with what follows from that (R35).
+    """
+    if not settled:
+        return
+    rows = [_row(one, now, schedule) for one in settled]
+    asked = {"ws": workspace_of(session), "token": lease.token, "now": now}
+    held = set(session.scalars(_MESSAGES, {**asked, "rows": as_rows(rows)}))
+    session.execute(
+        _ATTEMPTS,
+        {
+            "ws": workspace_of(session),
+            "now": now,
+            "transport": transport,
+            "rows": as_rows([_attempt(one) for one in settled]),
+        },
+    )
+    track.record(
+        session,
+        [
+            _bounce(one, one.outcome, transport, now)
+            for one in settled
+            if isinstance(one.outcome, Permanent) and one.row.id in held
+        ],
+        now,
+    )
+
+
+def fail(session: Session, lease: Lease, failures: Sequence[Failed], now: datetime) -> None:
+    """End messages that could not be composed, or were left with nothing that this person may be shown. One query."""
+    rows = []
+    for one in failures:
+        outcome = "refused" if one.refused else "failed"
+        rule = one.rule or "R61"
+        check = {"check": "compose", "allowed": False, "code": one.reason, "rule": rule, "inputs": {"why": one.detail}}
+        entry = {"at": now.isoformat(), "moment": "compose", "outcome": outcome, "allowed": False, "checks": [check]}
+        rows.append(
+            {
+                "contact_id": one.contact_id,
+                "id": one.id,
+                "state": move("leased", "refuse" if one.refused else "fail_compose").to,
+                "reason": one.reason,
+                "rule": rule,
+                "verdict": [entry],
+            }
+        )
+    if rows:
+        asked = {"ws": workspace_of(session), "token": lease.token, "now": now}
+        session.execute(_FAILED, {**asked, "rows": as_rows(rows)})
+
+
+def _row(one: Settled, now: datetime, schedule: Schedule) -> dict[str, Any]:
+    """The message's new state, by the arrows: from `handed_over`, and from `unknown` for a late answer."""
+    row, outcome = one.row, one.outcome
+    due_at = provider_id = reason = rule = None
+    match outcome:
+        case Accepted():
+            event, provider_id = "accept", outcome.provider_id
+        case Transient():
+            due_at = schedule.following(row.id, row.attempts + 1, one.first_at, now, row.latest)
+            event, reason, rule = "transient", "put_off", "R39"
+            if due_at is None:
+                event, reason = "exhaust", "retries_exhausted"
+                if row.latest is not None and now + schedule.delays[0] > row.latest:
+                    reason, rule = "too_late", "R59"
+        case Permanent():
+            event, rule = "permanent", "R35"
+            reason = "blocked" if outcome.scope == "sender" else f"{verdict(_said(outcome))}_bounce"
+        case _:
+            event, reason, rule = "lose", "no_answer", "R39"
+    return {
+        "contact_id": row.contact_id,
+        "id": row.id,
+        "state": move("handed_over", event).to,
+        "late": move("unknown", event).to if can("unknown", event) else "unknown",
+        "reason": reason,
+        "rule": rule,
+        "due_at": due_at,
+        "provider_id": provider_id,
+    }
+
+
+def _attempt(one: Settled) -> dict[str, Any]:
+    outcome = one.outcome
+    return {
+        "contact_id": one.row.contact_id,
+        "message_pk": one.row.id,
+        "number": one.row.attempts + 1,
+        "outcome": type(outcome).__name__.lower(),
+        "code": None if isinstance(outcome, Unknown) else outcome.code,
+        "detail": outcome.text[:500],
+    }
+
+
+def _bounce(one: Settled, outcome: Permanent, transport: str, now: datetime) -> Arrival:
+    meaning = "blocked" if outcome.scope == "sender" else verdict(_said(outcome))
+    return Arrival(
+        kind="rejected" if meaning == "blocked" else "bounced",
+        occurred_at=now,
+        provider=transport,
+        dedupe=f"hand-over:{one.row.attempts + 1}",
+        message_pk=one.row.id,
+        reason=meaning,
+        data={"code": outcome.code, "text": outcome.text[:500], "at": "hand_over"},
+    )
+
+
+def _said(outcome: Permanent) -> str:
+    return f"{outcome.code or ''} {outcome.text}"
+
+
+_MESSAGES = text(
+    """
+    UPDATE messages m SET
+        state = CASE m.state WHEN 'handed_over' THEN r.state WHEN 'unknown' THEN r.late ELSE m.state END,
+        reason = CASE WHEN m.state = 'accepted' OR m.state = 'unknown' AND r.late = 'unknown' THEN m.reason
+                      ELSE r.reason END,
+        rule = CASE WHEN m.state = 'accepted' OR m.state = 'unknown' AND r.late = 'unknown' THEN m.rule
+                    ELSE coalesce(r.rule, m.rule) END,
+        attempts = m.attempts + 1,
+        due_at = coalesce(r.due_at, m.due_at),
+        provider_id = coalesce(r.provider_id, m.provider_id),
+        accepted_at = CASE WHEN r.state = 'accepted' THEN coalesce(m.accepted_at, :now) ELSE m.accepted_at END,
+        ended_at = CASE WHEN r.state IN ('accepted', 'failed') THEN coalesce(m.ended_at, :now) ELSE m.ended_at END,
+        lease_until = NULL
+    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, id bigint, state text, late text, reason text,
+        rule text, due_at timestamptz, provider_id text)
+    WHERE m.workspace_id = :ws AND m.contact_id = r.contact_id AND m.id = r.id
+      AND m.lease_token = :token AND m.state IN ('handed_over', 'unknown', 'accepted')
+    RETURNING m.id
+    """
+)
+_ATTEMPTS = text(
+    """
+    INSERT INTO attempts (workspace_id, contact_id, message_pk, number, transport, outcome, code, detail, at)
+    SELECT :ws, r.contact_id, r.message_pk, r.number, :transport, r.outcome, r.code, r.detail, :now
+    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, message_pk bigint, number integer, outcome text,
+                                                     code text, detail text)
+    """
+)
+_FAILED = text(
+    """
+    UPDATE messages m SET state = r.state, reason = r.reason, rule = r.rule, verdict = m.verdict || r.verdict,
+        ended_at = :now, lease_token = NULL, lease_until = NULL
+    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, id bigint, state text, reason text,
+        rule text, verdict jsonb)
+    WHERE m.workspace_id = :ws AND m.contact_id = r.contact_id AND m.id = r.id
+      AND m.state = 'leased' AND m.lease_token = :token
+    """
+)
