@@ -56,7 +56,7 @@ def test_every_migration_can_be_taken_back_and_run_again(database: Database, con
 
 
 def test_every_table_of_a_workspace_is_guarded_against_its_owner_too(database: Database) -> None:
-    owned = {mapper.class_.__tablename__ for mapper in Base.registry.mappers if issubclass(mapper.class_, Owned)}
+    owned = {str(mapper.local_table) for mapper in Base.registry.mappers if issubclass(mapper.class_, Owned)}
     with database.engine.connect() as connection:
         guarded = connection.execute(text("SELECT relname FROM pg_class WHERE relrowsecurity AND relforcerowsecurity"))
         assert owned - {row[0] for row in guarded} == set()
