@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
+from flask.cli import with_appcontext
+from sqlalchemy import select
 
-from app.content.catalogue import Library, read_library, sample_facts
+from app.accounts.models import Workspace
+from app.audience.facts import Who, load, with_passage
+from app.contacts.models import Booking, Contact
+from app.content.catalogue import Library, push, read_library, sample_facts
 from app.content.compile import check_part, compile_template, examine
 from app.content.known import KNOWN_FACTS
-from app.content.languages import FALLBACK
+from app.content.languages import choose
 from app.content.problems import ContentError, Problem
 from app.content.render import Rendered, RenderError, render
 from app.content.samples import URLS
+from app.doors import house
 
 ROOT = Path("email_templates")
 
@@ -22,6 +29,8 @@ _root = click.option(
     "--root", type=click.Path(exists=True, file_okay=False, path_type=Path), default=ROOT, show_default=True,
     help="The tree of templates.",
 )  # fmt: skip
+
+_workspace = click.option("--workspace", "slug", help="Only this workspace.")
 
 
 @click.group("templates")
@@ -81,36 +90,104 @@ def _chosen(files: tuple[Path, ...], root: Path, library: Library) -> tuple[list
 @group.command("render")
 @click.argument("file", type=click.Path(path_type=Path))
 @_root
-@click.option("--language", help="Which language; the first there is, without it.")
-@click.option("--zone", default="Europe/Rome", show_default=True, help="The reader's time zone.")
+@click.option("--as", "contact", metavar="CONTACT", help="An external id, an address or our number.")
+@click.option("--booking", metavar="REF", help="The booking it is about; needs --as.")
+@_workspace
+@click.option("--language", help="Which language; without it, the person's (R25).")
 @click.option("--without", "withheld", multiple=True, help="A block class that may not be shown, such as marketing.")
 @click.option("--part", type=click.Choice(["all", "html", "text", "subject"]), default="all", show_default=True)
+@with_appcontext
 def render_command(
-    file: Path, root: Path, language: str | None, zone: str, withheld: tuple[str, ...], part: str
+    file: Path,
+    root: Path,
+    contact: str | None,
+    booking: str | None,
+    slug: str | None,
+    language: str | None,
+    withheld: tuple[str, ...],
+    part: str,
 ) -> None:
-    """Render a template with its samples."""
+    """Render the template at FILE with its samples, or as CONTACT would get it. Nothing is sent or kept."""
     library = read_library(root)
     names, _ = _chosen((file,), root, library)
     if not names:
         raise click.BadParameter(f"{file} is no template.", param_hint="FILE")
+    if booking and not contact:
+        raise click.UsageError("--booking needs --as.")
     try:
-        compiled = compile_template(names[0], library.files)
-        chosen = (
-            compiled.languages[language]
-            if language
-            else next(compiled.languages[one] for one in (*FALLBACK, *compiled.languages) if one in compiled.languages)
-        )
+        compiled = compile_template(names[0], library.files, KNOWN_FACTS)
+        facts = _facts_of(contact, booking, slug) if contact else sample_facts(names[0], library)
+        chosen = compiled.languages[language or choose(facts, compiled.languages).language]
+        place = facts.get("property") or {}
         rendered = render(
-            chosen, sample_facts(names[0], library), link=lambda _, address: address, urls=URLS,
-            allows=lambda class_: class_ not in withheld, locale=chosen.language, zone=zone,
+            chosen, facts, link=lambda _, address: address, urls=URLS, allows=lambda class_: class_ not in withheld,
+            locale=chosen.language, zone=str(place.get("zone") or "Europe/Rome"),
         )  # fmt: skip
     except ContentError as error:
-        raise click.ClickException(str(error)) from error
-    except KeyError as error:
-        raise click.ClickException(f"{names[0]} is not written in {language}.") from error
+        raise click.ClickException(str(error)) from None
+    except KeyError:
+        raise click.ClickException(f"{names[0]} is not written in {language}.") from None
     except RenderError as error:
-        raise click.ClickException(f"{error.code}: {error}") from error
+        raise click.ClickException(f"{error.code}: {error}") from None
     click.echo(_shown(rendered, part), nl=False)
+
+
+@group.command("push")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@_root
+@_workspace
+@with_appcontext
+def push_command(files: tuple[Path, ...], root: Path, slug: str | None) -> None:
+    """Publish what changed as new versions, in every workspace or one. Exit code 1 if a template was refused."""
+    library = read_library(root)
+    names = _chosen(files, root, library)[0] if files else None
+    refused = False
+    for name, number in _workspaces(slug):
+        with house().database.work(number) as session:
+            changes = push(session, library, house().clock.now(), by="command line", known=KNOWN_FACTS, names=names)
+        for change in changes:
+            if change.outcome != "unchanged":
+                click.echo(
+                    f"{name}: {change.name} {change.outcome}" + (f" as {change.number}" if change.number else "")
+                )
+            if change.outcome == "refused":
+                refused = True
+                for problem in change.problems:
+                    click.echo(f"  {problem}")
+        click.echo(f"{name}: {sum(c.outcome == 'unchanged' for c in changes)} unchanged")
+    sys.exit(1 if refused else 0)
+
+
+def _workspaces(slug: str | None) -> list[tuple[str, int]]:
+    with house().database.system() as session:
+        found = session.execute(select(Workspace.slug, Workspace.id).order_by(Workspace.id)).tuples().all()
+    chosen = [(name, number) for name, number in found if slug in {None, name}]
+    if not chosen:
+        raise click.UsageError(f"There is no workspace {slug!r}." if slug else "There is no workspace yet.")
+    return chosen
+
+
+def _facts_of(contact: str, booking: str | None, slug: str | None) -> dict[str, Any]:
+    """What a message to this person, about this booking, would know; without an event or a passage behind it."""
+    for _, number in _workspaces(slug):
+        with house().database.work(number) as session:
+            person = session.scalars(
+                select(Contact.id)
+                .where(
+                    (Contact.external_id == contact)
+                    | (Contact.email_key == contact.lower())
+                    | (Contact.id == (int(contact) if contact.isdecimal() and len(contact) < 19 else -1))
+                )
+                .order_by(Contact.id)
+            ).first()
+            if person is None:
+                continue
+            stay = session.scalars(select(Booking.id).where(Booking.reference == booking)).first() if booking else None
+            if booking and stay is None:
+                raise click.ClickException(f"There is no booking {booking!r}.")
+            who = Who(person, stay)
+            return with_passage(load(session, [who], house().clock.now())[who], {}, {"fields": {}})
+    raise click.ClickException(f"Nobody is known as {contact!r}.")
 
 
 def _shown(rendered: Rendered, part: str) -> str:

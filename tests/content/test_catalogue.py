@@ -1,0 +1,174 @@
+"""Templates on disk and in the database: versions are immutable, numbered, and made only when something changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import event, select
+from sqlalchemy.orm import Session
+
+from app.cli.templates import group
+from app.content.catalogue import Library, info, library_infos, published, push, read_library, sample_facts, versions
+from app.content.known import KNOWN_FACTS
+from app.content.models import Template, TemplateVersion
+from app.content.problems import ContentError
+from app.content.render import render
+from app.content.samples import URLS
+from tests.content.library import compiled, files
+
+NOW = datetime(2026, 3, 10, 9, tzinfo=UTC)
+SHIPPED = Path(__file__).parents[2] / "email_templates"
+Work = Callable[[], AbstractContextManager[Session]]
+
+
+def library(**changed: str) -> Library:
+    return Library(files(**changed), frozenset())
+
+
+def test_pushing_publishes_and_pushing_again_changes_nothing(work: Work) -> None:
+    with work() as session:
+        (first,) = push(session, library(), NOW)
+        (second,) = push(session, library(), NOW)
+    assert (first.name, first.outcome, first.number) == ("eve", "published", 1)
+    assert (second.outcome, second.number) == ("unchanged", None)
+
+
+def test_a_changed_word_makes_the_next_version_and_keeps_the_last(work: Work) -> None:
+    with work() as session:
+        push(session, library(), NOW)
+        before = published(session, ["eve"])["eve"]
+        (change,) = push(session, library(en=files()["eve/texts.en.yaml"].replace("Dear", "Hello")), NOW)
+        after = published(session, ["eve"])["eve"]
+        assert change.number == 2
+        assert after.version_id != before.version_id
+        assert "Hello" in after.compiled.languages["en"].html
+        kept = versions(session, [before.version_id, after.version_id])
+        assert "Dear" in kept[before.version_id].languages["en"].html
+        rows = session.scalars(select(TemplateVersion).order_by(TemplateVersion.number)).all()
+        assert [row.number for row in rows] == [1, 2]
+        assert rows[0].source["eve/texts.en.yaml"] == files()["eve/texts.en.yaml"]
+        assert "_layouts/letter.mjml" in rows[0].source
+
+
+def test_a_changed_block_publishes_the_templates_that_use_it_alone(work: Work) -> None:
+    given = files()
+    given["_blocks/other.mjml"] = "<mj-section></mj-section>"
+    with work() as session:
+        push(session, Library(files(), frozenset()), NOW)
+        assert [c.outcome for c in push(session, Library(given, frozenset()), NOW)] == ["unchanged"]
+        given["_layouts/letter.mjml"] = given["_layouts/letter.mjml"].replace("<mj-body>", '<mj-body css-class="new">')
+        assert [c.outcome for c in push(session, Library(given, frozenset()), NOW)] == ["published"]
+
+
+def test_a_broken_template_is_refused_and_the_live_one_stays(work: Work) -> None:
+    with work() as session:
+        push(session, library(), NOW)
+        (change,) = push(session, library(body="<mj-txt/>"), NOW)
+        assert change.outcome == "refused"
+        assert "unknown-tag" in {p.code for p in change.problems}
+        assert published(session, ["eve"])["eve"].compiled == compiled()
+
+
+def test_a_batch_of_templates_is_fetched_in_one_query(work: Work) -> None:
+    with work() as session:
+        push(session, read_library(SHIPPED), NOW)
+        names = session.scalars(select(Template.name)).all()
+        counted: list[str] = []
+        connection = session.connection()
+        event.listen(connection, "before_cursor_execute", lambda *args: counted.append(args[2]))
+        assert set(published(session, names)) == set(names)
+        assert set(published(session, [*names, "none"])) == set(names)
+        assert len(counted) == 2
+        versions(session, [one.version_id for one in published(session, names).values()])
+        assert len(counted) == 3, "what this process knows is not asked for again"
+
+
+def test_another_workspace_sees_none_of_it(work: Work, db: object) -> None:
+    from app.db import Database
+
+    assert isinstance(db, Database)
+    with work() as session:
+        push(session, library(), NOW)
+        (live,) = published(session, ["eve"]).values()
+    with db.work(999_999) as session:
+        assert published(session, ["eve"]) == {}
+        assert versions(session, [live.version_id]) == {}
+
+
+# the shipped library
+
+
+@pytest.mark.parametrize("name", read_library(SHIPPED).names)
+def test_a_shipped_template_has_nothing_wrong_and_renders_in_every_language(name: str) -> None:
+    shipped = read_library(SHIPPED)
+    from app.content.compile import examine
+
+    examined = examine(name, shipped.files, KNOWN_FACTS)
+    assert examined.problems == ()
+    assert examined.compiled is not None
+    assert set(examined.compiled.languages) >= {"en", "it"}
+    for language, one in examined.compiled.languages.items():
+        rendered = render(
+            one, sample_facts(name, shipped), link=lambda _, address: address, urls=URLS, allows=lambda _: True,
+            locale=language, zone="Europe/Rome",
+        )  # fmt: skip
+        assert rendered.subject
+        assert len(rendered.html) < 102_000
+        for part in (rendered.subject, rendered.preheader, rendered.text, rendered.html):
+            assert "{{" not in part
+            assert "None" not in part
+
+
+def test_every_picture_a_shipped_template_names_is_there() -> None:
+    shipped = read_library(SHIPPED)
+    import re
+
+    for path, text in shipped.files.items():
+        for name in re.findall(r"asset\('([^']+)'\)", text):
+            assert name in shipped.assets, (path, name)
+
+
+def test_the_workflow_checker_sees_class_languages_and_what_is_required() -> None:
+    seen = library_infos(library())["eve"]
+    assert seen == info(compiled())
+    assert (seen.class_, seen.topic, seen.languages) == ("transactional", None, ("en", "it"))
+    assert "booking.arrival" in seen.required
+    assert "contact.first_name" not in seen.required
+
+
+def test_an_invitation_to_review_is_known_as_one() -> None:
+    shipped = read_library(SHIPPED)
+    seen = library_infos(shipped)
+    assert {name for name, one in seen.items() if one.review_request} == {"review-invitation", "review-reminder"}
+
+
+def test_samples_of_an_unreadable_template_are_an_error() -> None:
+    with pytest.raises(ContentError):
+        sample_facts("none", library())
+
+
+# the command line
+
+
+def test_check_names_file_line_cure_and_fails(tmp_path: Path) -> None:
+    for path, text in files(body="<mj-section><mj-column><mj-txt/></mj-column></mj-section>").items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    ran = CliRunner().invoke(group, ["check", "--root", str(tmp_path)])
+    assert ran.exit_code == 1
+    assert "eve/body.mjml:1:24: error [unknown-tag]" in ran.output
+    assert "1 templates, 3 parts:" in ran.output
+    assert (
+        CliRunner().invoke(group, ["check", "--root", str(tmp_path), str(tmp_path / "_blocks/footer.mjml")]).exit_code
+        == 0
+    )
+
+
+def test_the_shipped_tree_passes_the_strictest_check() -> None:
+    ran = CliRunner().invoke(group, ["check", "--root", str(SHIPPED), "--strict"])
+    assert ran.exit_code == 0, ran.output
