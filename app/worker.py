@@ -61,7 +61,7 @@ def stages(house: House) -> Mapping[str, Callable[[int], Ran]]:
 
 
 def run_due(house: House) -> int:
-    """Do all that is due now in this process, stage after stage, until nothing is; returns how many rows were dealt with.
+    """Do all that is due now in this process, stage after stage, until nothing is; returns how many rows that were.
 
     For loading the demo and for tests of the whole line: the same stages as the workers run, without queues.
     """
@@ -118,6 +118,7 @@ def tick(house: House) -> None:
     now = house.clock.now()
     with house.database.system() as session:
         ensure_partitions(session, now)
+    with house.database.system() as session:
         deliver.recover(session, now)
         waiting = due(session, now)
     for stage, workspace_id in waiting:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
@@ -617,7 +616,8 @@ def upgrade() -> None:
         sa.Column("complained_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("clicked_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "state IN ('planned', 'deferred', 'ready', 'leased', 'handed_over', 'accepted', 'unknown', 'refused', 'cancelled', 'failed')",
+            "state IN ('planned', 'deferred', 'ready', 'leased', 'handed_over', 'accepted', 'unknown', 'refused',"
+            " 'cancelled', 'failed')",
             name=op.f("ck_messages_state"),
         ),
         sa.ForeignKeyConstraint(
