@@ -52,7 +52,7 @@ PROPERTY: dict[str, Any] = {
                         "en": "You open the shutters and the islands are there. We stayed a day longer than planned.",
                         "it": "Si aprono le persiane e ci sono le isole. Siamo rimasti un giorno più del previsto.",
                     },
-                    "author": "Marta L.",
+                    "author": "Ilaria L.",
                     "on": "2025-10-04",
                     "score": 5,
                 },
