@@ -1,9 +1,26 @@
-"""Door."""
+"""The door for people: links in mails. No account, no cookie, no script; a signed token says who and what.
+
+    visitors.py     whose link it is, which hotel speaks, in which language
+    pages.py        how a page is answered: brand, headers, texts
+    texts.py        the words of the public pages, English and Italian
+    leaving.py      /m/u/ one-click and page, /m/z/ undo
+    preferences.py  /m/p/ the preference centre
+    confirming.py   /m/k/ the second half of a double opt-in
+    reading.py      /m/v/ the mail in a browser, /m/c/ a counted link
+
+A GET never changes anything: mail scanners follow every link they see (X35).
+"""
 
 from __future__ import annotations
 
 from apiflask import APIFlask
 
+from app.subscriber import confirming, leaving, preferences, reading
+from app.subscriber.pages import blueprint
+
+__all__ = ["confirming", "leaving", "preferences", "reading", "register"]
+
 
 def register(app: APIFlask) -> None:
     """Open this door's routes on `app`."""
+    app.register_blueprint(blueprint)

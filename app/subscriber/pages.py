@@ -1,0 +1,128 @@
+"""How a public page is answered: the property's brand, the reader's language, and headers that let nothing else in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import make_response, render_template, request
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from app.doors import house
+from app.messages import links
+from app.messages.choices import Voice
+from app.messages.links import BadTokenError, Ref
+from app.subscriber.texts import say
+from app.subscriber.visitors import NO_BRAND, SPOKEN, Brand, Visitor
+
+blueprint = APIBlueprint("subscriber", __name__, url_prefix="/m", enable_openapi=False, template_folder="templates")
+
+LARGEST_FORM = 64 * 1024
+"""Bytes; a one-click request has 26, a preference form some hundreds."""
+
+_STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+def page(name: str, visitor: Visitor | None, language: str, *, status: int = 200, **values: Any) -> Response:
+    """Answer with a page in the property's brand. No cookie, no script, nothing from elsewhere."""
+    brand = visitor.brand if visitor else NO_BRAND
+    style = _style(brand.accent)
+    html = render_template(
+        f"subscriber/{name}.html",
+        t=partial(_say, language),
+        lang=language,
+        languages=SPOKEN,
+        brand=brand,
+        visitor=visitor,
+        style=style,
+        **values,
+    )
+    response = make_response(html, status)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    response.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    return secluded(response)
+
+
+def secluded(response: Response) -> Response:
+    """The token in the address goes nowhere: no referrer, no cache, no search engine."""
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Robots-Tag"] = "noindex, nofollow"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def bad_link(status: int = 404) -> Response:
+    """What to do with a link that is not ours, or lost its end."""
+    return page("bad", None, language_of(None), status=status)
+
+
+def _say(language: str, key: str, **gaps: object) -> str:
+    return say(key, language, **gaps)
+
+
+@lru_cache(maxsize=256)
+def _style(accent: str) -> str:
+    colour = accent if _COLOUR.fullmatch(accent) else NO_BRAND.accent
+    on_accent = "#ffffff" if _luminance(colour) < 0.18 else "#101414"
+    return _STYLE.replace("ACCENT_COLOUR", colour).replace("ON_ACCENT", on_accent)
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2): below 0.18 white text stands out by 4.5 to 1, above it black does."""
+    parts = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def language_of(visitor: Visitor | None) -> str:
+    """The page's language: what the reader switched to, the mail's or contact's, the browser's, the property's."""
+    asked = request.values.get("lang") if request.method == "GET" else request.args.get("lang")
+    known = (visitor.language or "").lower().partition("-")[0] if visitor else ""
+    browser = request.accept_languages.best_match(SPOKEN)
+    brand: Brand = visitor.brand if visitor else NO_BRAND
+    return next((one for one in (asked, known, browser, brand.language) if one in SPOKEN), "en")
+
+
+def ref_of(purpose: links.Purpose, token: str) -> Ref | None:
+    """The message a token of this purpose speaks of; None where it is not ours."""
+    try:
+        return links.read_ref(house().settings, purpose, token)
+    except BadTokenError:
+        return None
+
+
+@contextmanager
+def unit(workspace_id: int) -> Iterator[Session]:
+    """One unit of work in the workspace a token names."""
+    with house().database.work(workspace_id) as session:
+        yield session
+
+
+def voice(method: str, language: str, visitor: Visitor) -> Voice:
+    """How the person speaks in this request, for the ledger."""
+    return Voice(
+        method=method,
+        language=language,
+        page=request.path.rpartition("/")[0],  # the token is not kept: it would still open the door
+        ip=request.remote_addr,
+        user_agent=request.user_agent.string or None,
+        message_pk=visitor.person.message_id or None,
+        controller=visitor.brand.controller or None,
+    )
+
+
+def masked(address: str) -> str:
+    """Enough of an address to know one's own: `a•••@example.com`. A mail may have been passed on."""
+    local, at, domain = address.rpartition("@")
+    return f"{local[:1]}•••{at}{domain}" if at else f"{address[:4]}•••"
