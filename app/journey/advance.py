@@ -375,16 +375,18 @@ class _Walk:
             self._visit(op.id)
             since = self.entered_at if op.since == "entry" else self.moment
             facts = self.facts()
-            for event in happened_since(facts, op.scope, op.on, since):
-                if evaluate(op.condition, hearing(facts, event), self.now) is True:
-                    self.heard(op, event)
-                    return True
-            if not op.on and self._condition_met(op):
-                return True
             deadline = None
             if op.up_to is not None:
                 # A date that is past when the person comes here ends the wait at once, never before they came.
                 deadline = max(resolve(op.up_to, self.moment, facts) or self.moment, self.moment)
+            for event in happened_since(facts, op.scope, op.on, since):
+                # A worker that is behind meets events from after the deadline: those came too late all the same.
+                in_time = deadline is None or event.occurred_at <= deadline
+                if in_time and evaluate(op.condition, hearing(facts, event), self.now) is True:
+                    self.heard(op, event)
+                    return True
+            if not op.on and self._condition_met(op):
+                return True
             self.inside, self.until = True, deadline
             self.waits_for = op.on or (ANYTHING,)
             if deadline is None or deadline > self.now:

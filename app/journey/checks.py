@@ -9,7 +9,7 @@ from typing import Any
 from app.journey.condition_checks import ConditionProblem, names, type_of
 from app.journey.condition_checks import check as check_condition
 from app.journey.condition_source import walk
-from app.journey.condition_tree import ALWAYS, Condition, fields, rests_on_engagement
+from app.journey.condition_tree import Condition, fields, rests_on_engagement
 from app.journey.durations import Duration
 from app.journey.facts import known_zone
 from app.journey.known import EventShape, FieldType, Known, TemplateInfo
@@ -316,7 +316,7 @@ class _Checker:
                 self._add(here, "unreachable", "nobody comes here: else stands before it", "put else and unknown last")
             seen.append(kind)
             condition = self._condition((*here, "if"), case.if_, self.entered_by)
-            if kind == "if" and condition == ALWAYS:
+            if kind == "if" and not case.if_:
                 self._add(here, "branch", "a condition is missing", "write if: with a condition, or else: true")
             conditions.append(condition)
             self._steps((*here, "steps"), case.steps, (*above, *conditions))

@@ -47,6 +47,8 @@ def load(text: str, file: str) -> Any:
         if "*" in text:
             _refuse_aliases(text, file)
         root = YAML(typ="rt").load(text)
+    except LanguageError:
+        raise
     except MarkedYAMLError as error:
         raise LanguageError([_unreadable(error, file)]) from None
     except (YAMLError, ValueError) as error:
