@@ -1,9 +1,31 @@
-"""Door."""
+"""The door for marketers: server-rendered pages; htmx swaps named blocks from the same view and template.
+
+blueprint.py   addresses, tokens, failures        access.py      who may pass
+pages.py       how a page is answered             words.py       the marketer's words for our codes
+languages.py   English and Italian, dates, money  assets.py      what the front-end build made
+reading/       what pages show, in a fixed number of queries each
+
+sign_in.py  home.py  workflows.py  content.py  audience.py  messages.py  consent.py  settings.py
+"""
 
 from __future__ import annotations
 
 from apiflask import APIFlask
 
+from app.studio import audience, consent, content, files, home, languages, messages, pages, settings, sign_in, workflows
+from app.studio.blueprint import blueprint, csrf
+
+__all__ = ["audience", "consent", "content", "files", "home", "messages", "register", "settings", "workflows"]
+
 
 def register(app: APIFlask) -> None:
     """Open this door's routes on `app`."""
+    app.config.setdefault("WTF_CSRF_CHECK_DEFAULT", False)  # the studio's blueprint checks its own; APIs carry keys
+    app.config.setdefault(
+        "WTF_CSRF_TIME_LIMIT", None
+    )  # a form left open over lunch still works; it ends with the session
+    csrf.init_app(app)
+    sign_in.limit(app)
+    languages.speak(app)
+    app.register_blueprint(blueprint)
+    pages.furnish(app)

@@ -1,0 +1,74 @@
+"""Mails as they went over the wire, taken apart for reading; and the one way in which their HTML is shown."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import cast
+
+from flask import Response, make_response
+
+VIEWS = ("html", "phone", "text", "source", "headers")
+_HREF = re.compile(r"<a\b[^>]*?\bhref=[\"']([^\"']+)[\"'][^>]*>(.*?)</a>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^>]+>|\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A mail taken apart."""
+
+    subject: str
+    sender: str
+    to: str
+    headers: Sequence[tuple[str, str]]
+    html: str
+    text: str
+    source: str
+    links: Sequence[tuple[str, str]]
+
+
+def opened(raw: bytes) -> Opened:
+    """Take apart the bytes of a mail."""
+    mail = cast("EmailMessage", email.message_from_bytes(raw, policy=email.policy.default))
+    html, text = mail.get_body(("html",)), mail.get_body(("plain",))
+    page = str(html.get_content()) if html is not None else ""
+    return Opened(
+        subject=str(mail["Subject"] or ""),
+        sender=str(mail["From"] or ""),
+        to=str(mail["To"] or ""),
+        headers=[(name, str(content)) for name, content in mail.items()],
+        html=page,
+        text=str(text.get_content()) if text is not None else "",
+        source=raw.decode("utf-8", "replace"),
+        links=links_of(page),
+    )
+
+
+def links_of(html: str) -> list[tuple[str, str]]:
+    """(address, words) of each link, each address once."""
+    found: dict[str, str] = {}
+    for href, words in _HREF.findall(html):
+        label = _TAG.sub(" ", words).strip()
+        found.setdefault(href.replace("&amp;", "&"), label)
+    return [(href, label or href) for href, label in found.items() if href.startswith("http")]
+
+
+def framed(html: str, *, dark: bool = False) -> Response:
+    """HTML of a mail for a frame of ours: no script, no form, nothing fetched but pictures; links open elsewhere."""
+    style = "<style>:root{color-scheme:dark}</style>" if dark else ""
+    base = f'<base target="_blank">{style}'
+    page = (
+        re.sub(r"(<head[^>]*>)", rf"\1{base}", html, count=1, flags=re.IGNORECASE) if "<head" in html else base + html
+    )
+    response = make_response(page)
+    response.headers["Content-Security-Policy"] = (
+        "default-src 'none'; img-src 'self' data: http: https:; style-src 'unsafe-inline'; font-src 'none'; "
+        "form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
+    )
+    response.headers["X-Frame-Options"] = "SAMEORIGIN"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
