@@ -153,28 +153,30 @@ def migrate(url: str, revision: str = "head") -> None:
 def template(postgres: CarriedPostgres) -> str:
     """The name of a migrated database that others are copied from."""
     name = "template_percorso"
-    _superuser(postgres, f'CREATE DATABASE {name} OWNER "{postgres.role}"')
+    superuser(postgres, f'CREATE DATABASE {name} OWNER "{postgres.role}"')
     migrate(postgres.url(name))
     return name
 
 
-def _superuser(postgres: CarriedPostgres, statement: str) -> None:
+def superuser(postgres: CarriedPostgres, statement: str) -> None:
+    """Run one statement as the server's superuser, on its maintenance database."""
     url = postgres.url("postgres", postgres.superuser).replace("+psycopg", "")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(statement.encode())
 
 
-def _copy(postgres: CarriedPostgres, template: str) -> Iterator[str]:
+def copied(postgres: CarriedPostgres, template: str) -> Iterator[str]:
+    """A copy of a database: its address; it is dropped when the generator is closed."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    _superuser(postgres, f'CREATE DATABASE {name} TEMPLATE {template} OWNER "{postgres.role}" STRATEGY FILE_COPY')
+    superuser(postgres, f'CREATE DATABASE {name} TEMPLATE {template} OWNER "{postgres.role}" STRATEGY FILE_COPY')
     yield postgres.url(name)
-    _superuser(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    superuser(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="module")
 def module_url(postgres: CarriedPostgres, template: str) -> Iterator[str]:
     """The address of a database of this test module's own."""
-    yield from _copy(postgres, template)
+    yield from copied(postgres, template)
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +213,7 @@ def db(_module_connection: Connection) -> Iterator[Database]:
 @pytest.fixture
 def database_url(postgres: CarriedPostgres, template: str) -> Iterator[str]:
     """The address of a throwaway database for this test alone, for other processes to use."""
-    yield from _copy(postgres, template)
+    yield from copied(postgres, template)
 
 
 @pytest.fixture

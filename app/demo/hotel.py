@@ -21,7 +21,7 @@ PROPERTY: dict[str, Any] = {
     "country": "IT",
     "checkin_from": "15:00",
     "checkout_until": "11:00",
-    "cin": "IT103064A1DEMO00000",
+    "cin": "IT103064A1CAMPIONE",
     "vat": "IT00000000000",
     "controller": "Riva Serena S.r.l.",
     "address": {"street": "Lungolago dei Tigli 12", "postcode": "28838", "town": "Stresa", "province": "VB"},

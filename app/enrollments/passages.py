@@ -123,8 +123,9 @@ _VISITS = text(
     """
     INSERT INTO step_visits (workspace_id, contact_id, enrollment_id, workflow_id, step_id, code, detail, at)
     SELECT :workspace_id, contact_id, enrollment_id, workflow_id, step_id, code, detail, at
-    FROM json_to_recordset(CAST(:rows AS json)) WITH ORDINALITY AS r(contact_id bigint, enrollment_id bigint,
-        workflow_id bigint, step_id text, code text, detail jsonb, at timestamptz, place bigint)
+    FROM ROWS FROM (json_to_recordset(CAST(:rows AS json)) AS (contact_id bigint, enrollment_id bigint,
+        workflow_id bigint, step_id text, code text, detail jsonb, at timestamptz))
+        WITH ORDINALITY AS r(contact_id, enrollment_id, workflow_id, step_id, code, detail, at, place)
     ORDER BY place
     """
 )

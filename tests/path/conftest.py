@@ -5,14 +5,15 @@ from __future__ import annotations
 import email
 import email.policy
 import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.message import EmailMessage  # noqa: TID251 - reading, not writing
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from redis import Redis
 from sqlalchemy import select
 
 from app.clock import FixedClock
@@ -23,10 +24,13 @@ from app.delivery.models import CapturedMail
 from app.demo.seed import Loaded, found
 from app.due import following
 from app.enrollments.models import Enrollment
-from app.house import House
+from app.house import House, furnish
 from app.messages.models import Message
+from app.serve.postgres import CarriedPostgres
+from app.serve.valkey import CarriedValkey
 from app.web import create_app
 from app.worker import run_due
+from tests.conftest import START, copied, superuser
 
 
 @dataclass
@@ -108,27 +112,37 @@ class Hotel:
             return list(session.scalars(select(Enrollment).order_by(Enrollment.id)))
 
 
-@pytest.fixture
-def build(settings: Settings, database_url: str, clock: FixedClock) -> Iterator[Callable[[], Hotel]]:
-    """`build()` founds the hotel in the throwaway database."""
-    made: list[Hotel] = []
+@pytest.fixture(scope="session")
+def founded(postgres: CarriedPostgres, template: str, valkey: CarriedValkey) -> tuple[str, Loaded]:
+    """The name of a database in which the hotel was founded, to be copied for each test, and how to post to it."""
+    name = "template_hotel"
+    superuser(postgres, f'CREATE DATABASE {name} TEMPLATE {template} OWNER "{postgres.role}"')
+    house = furnish(_settings(postgres.url(name), valkey.url), clock=FixedClock(START))
+    loaded = found(house, START)
+    house.close()
+    return name, loaded
 
-    def build() -> Hotel:
-        database = Database(database_url)
-        app = create_app(
-            replace(settings, database_url=database_url, smtp_url="capture:", demo=True), clock=clock, database=database
-        )
+
+def _settings(database_url: str, redis_url: str) -> Settings:
+    return Settings(
+        database_url=database_url,
+        redis_url=redis_url,
+        secret="a test's secret of at least 32 characters",
+        base_url="http://localhost",
+        smtp_url="capture:",
+    )
+
+
+@pytest.fixture
+def hotel(
+    postgres: CarriedPostgres, founded: tuple[str, Loaded], valkey: CarriedValkey, redis: Redis, clock: FixedClock
+) -> Iterator[Hotel]:
+    """The demo hotel, founded now, nobody in it."""
+    name, loaded = founded
+    for url in copied(postgres, name):
+        database = Database(url)
+        app = create_app(_settings(url, valkey.url), clock=clock, database=database)
         app.testing = True
         house: House = app.extensions["percorso"]
-        made.append(Hotel(house, found(house, clock.now()), app.test_client(), clock))
-        return made[-1]
-
-    yield build
-    for hotel in made:
-        hotel.house.close()
-
-
-@pytest.fixture
-def hotel(build: Callable[[], Hotel]) -> Hotel:
-    """The demo hotel, founded now, nobody in it."""
-    return build()
+        yield Hotel(house, loaded, app.test_client(), clock)
+        house.close()
