@@ -1,6 +1,6 @@
 """The worker and the timer: what an RQ worker runs, and the clockwork that rings for what signals missed.
 
-    python -m app.worker work     drains stages, woken by signals
+    python -m app.worker work     drains stages, woken by signals; `work deliver` serves that stage alone
     python -m app.worker timer    every second: finds due work, frees expired leases, cleans up after killed workers
 
 Both may be killed at any instant. A killed worker's signal is rung again by the sweep within seconds; its database
@@ -13,7 +13,7 @@ import os
 import signal as unix_signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import FrameType
 
@@ -146,9 +146,10 @@ def timer(house: House, every: timedelta = timedelta(seconds=1)) -> None:
             log.warning("tick_failed", error=str(error).splitlines()[0])
 
 
-def work(house: House) -> None:
-    """Serve every stage, the one nearest to the mailbox first, until SIGTERM."""
-    queues = [Queue(stage, connection=house.redis, serializer=JSONSerializer) for stage in reversed(STAGES)]
+def work(house: House, stages: Sequence[str] = STAGES) -> None:
+    """Serve these stages, the one nearest to the mailbox first, until SIGTERM."""
+    served = [stage for stage in reversed(STAGES) if stage in stages]
+    queues = [Queue(stage, connection=house.redis, serializer=JSONSerializer) for stage in served]
     worker = Worker(
         queues,
         connection=house.redis,
@@ -161,16 +162,16 @@ def work(house: House) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`work` or `timer`."""
+    """`work`, with the stages to serve where it is not all of them, or `timer`."""
+    if not (arguments[:1] == ["work"] and set(arguments[1:]) <= set(STAGES)) and arguments != ["timer"]:
+        print(f"usage: python -m app.worker work [{'|'.join(STAGES)} ...] | timer", file=sys.stderr)
+        return 2
     house = furnish(Settings.from_env(os.environ))
     _house[:] = [house]
-    if arguments == ["work"]:
-        work(house)
-    elif arguments == ["timer"]:
-        timer(house)
+    if arguments[0] == "work":
+        work(house, arguments[1:] or STAGES)
     else:
-        print("usage: python -m app.worker work | timer", file=sys.stderr)
-        return 2
+        timer(house)
     house.close()
     return 0
 

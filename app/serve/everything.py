@@ -142,9 +142,9 @@ def _child(env: Mapping[str, str], *arguments: str) -> Launch:
     return Launch((sys.executable, "-m", *arguments), env, ROOT, umask=0o022)
 
 
-def _run(supervisor: Supervisor, env: Mapping[str, str], name: str, *arguments: str) -> Part:
+def _run(supervisor: Supervisor, env: Mapping[str, str], name: str, *arguments: str, secret: str = "") -> Part:
     """Run a child that is meant to end well; raises ServeError when it does not."""
-    part = Part(name, lambda: _child(env, *arguments), ENGINE, patience=2)
+    part = Part(name, lambda: _child(env, *arguments), ENGINE, patience=2, secret=secret)
     code = supervisor.run_once(part, seconds=600)
     if code != 0 and not supervisor.stopping:
         raise ServeError(f"{name} failed (code {code}); what it said stands above.")
@@ -166,7 +166,7 @@ def _migrate(supervisor: Supervisor, env: Mapping[str, str], settings: Settings)
 
 def _seed(supervisor: Supervisor, env: Mapping[str, str]) -> Mapping[str, str]:
     """Load the demo where it is not loaded yet; its last line is how to sign in, as JSON."""
-    said = _run(supervisor, env, "demo", "app.demo.seed").last_lines
+    said = _run(supervisor, env, "demo", "app.demo.seed", secret="{").last_lines
     try:
         sign_in: dict[str, str] = json.loads(said[-1]) if said else {}
     except json.JSONDecodeError:
