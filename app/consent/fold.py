@@ -89,45 +89,45 @@ def is_proven(
     return True
 
 
-def apply(current: State | None, line: Line) -> State:
-    """The state after one more line."""
-    fresh = State(line.state, line.line, line.at, line.method, line.proven, refusal_offered=line.refusal_offered)
-    if line.state in REFUSALS:
-        fresh = State(line.state, line.line, line.at, line.method, True, line.at, line.state, line.line)
-        if current is None:
-            return fresh
-        if current.refused_at is not None:
-            return current if current.refused_at > line.at else fresh
-        return current if current.granted and current.at > line.at else fresh
-    if current is None:
-        return fresh
-    refused = (current.refused_at, current.refused_state, current.refused_line)
-    match line.state:
-        case "granted":
-            if current.refused_at is not None and (
-                line.method in IMPORTED or not line.proven or line.at <= current.refused_at
-            ):
-                return current
-            if current.granted and (not line.proven or current.at > line.at):
-                return current
-            return fresh
-        case "pending":
-            stale = current.refused_at is not None and (line.method in IMPORTED or line.at <= current.refused_at)
-            if current.granted or stale or (current.state == "pending" and current.at > line.at):
-                return current
-            return State("pending", line.line, line.at, line.method, True, *refused)
-        case _:
-            if current.state in {"granted", "pending"} and line.at >= current.at:
-                return State("expired", line.line, line.at, line.method, True, *refused)
-            return current
+def settle(lines: Iterable[Line]) -> State:
+    """What holds for one key (at least one line). The order in which the lines were written down plays no part.
+
+    The newest no stands until a newer yes of the person; a yes stands until it lapses; a request is pending unless it
+    is older than what was said since.
+    """
+    said = list(lines)
+    no = _newest(line for line in said if line.state in REFUSALS)
+    # Where a no was ever said, a system's word counts for nothing: it may be a copy made before it (R10).
+    heard = [line for line in said if no is None or line.method not in IMPORTED]
+    yes = _newest(line for line in heard if line.state == "granted" and line.proven)
+    asked = _newest(line for line in heard if line.state == "pending")
+    lapsed = _newest(line for line in said if line.state == "expired")
+    refused = (no.at, no.state, no.line) if no is not None else (None, None, None)
+    newer = yes is not None and (no is None or yes.at > no.at)
+    if yes is not None and newer and (lapsed is None or yes.at > lapsed.at):
+        return State("granted", yes.line, yes.at, yes.method, True, refusal_offered=yes.refusal_offered)
+    if asked is not None and all(one is None or asked.at > one.at for one in (no, lapsed)):
+        return State("pending", asked.line, asked.at, asked.method, True, *refused)
+    if no is not None and not newer:
+        return State(no.state, no.line, no.at, no.method, True, *refused)
+    last = lapsed or max(said, key=lambda line: (line.at, line.line))
+    return State(last.state, last.line, last.at, last.method, last.proven, *refused)
+
+
+def _newest(lines: Iterable[Line]) -> Line | None:
+    return max(lines, key=lambda line: (line.at, line.line), default=None)
 
 
 def fold(lines: Iterable[Line]) -> dict[Key, State]:
-    """What holds now for one contact, from its lines in the ledger's order."""
-    found: dict[Key, State] = {}
+    """What holds now for one contact, from all its lines."""
+    return {key: settle(of_key) for key, of_key in by_key(lines).items()}
+
+
+def by_key(lines: Iterable[Line]) -> dict[Key, list[Line]]:
+    """A contact's lines by what they are about."""
+    found: dict[Key, list[Line]] = {}
     for line in lines:
-        key = line.key
-        found[key] = apply(found.get(key), line)
+        found.setdefault(line.key, []).append(line)
     return found
 
 
@@ -153,7 +153,11 @@ def grant(states: Mapping[Key, State], address: str, channel: str, topic: str | 
     if objection is not None:
         barriers.append(objection)
     barrier = max(barriers, default=None)
-    grants = [state for state in said if state.granted and (barrier is None or state.at > barrier)]
+    grants = [
+        state
+        for state in said
+        if state.granted and (barrier is None or (state.at > barrier and state.method not in IMPORTED))
+    ]
     return max(grants, key=lambda state: state.at, default=None)
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from app.config import Settings
 from app.consent.case import Suppressed
-from app.consent.fold import PURPOSES, REFUSALS, STATES, Key, Line, State, apply, fold, is_proven
+from app.consent.fold import PURPOSES, REFUSALS, STATES, Key, Line, State, by_key, fold, is_proven, settle
 from app.consent.models import ConsentRecord
 from app.db import settings_of, workspace_of
 
@@ -98,14 +98,13 @@ def append(session: Session, acts: Sequence[Act], now: datetime) -> list[int]:
         select(ConsentRecord.line, ConsentRecord.hash).order_by(ConsentRecord.line.desc()).limit(1)
     ).first()
     number, previous_hash = (last.line, last.hash) if last else (0, _genesis(workspace_id))
-    states = {key: dict(value) for key, value in current(session, {act.contact_id for act in acts}).items()}
+    known = {key: by_key(value) for key, value in lines(session, {act.contact_id for act in acts}).items()}
     written: list[dict[str, Any]] = []
     for act in acts:
         number += 1
         proof = _canonical_value(act.proof)
-        held = states.setdefault(act.contact_id, {})
         key: Key = (act.address, act.channel, act.purpose, act.topic)
-        before = held.get(key)
+        before = known.setdefault(act.contact_id, {}).setdefault(key, [])
         record = {
             "workspace_id": workspace_id,
             "line": number,
@@ -120,10 +119,10 @@ def append(session: Session, acts: Sequence[Act], now: datetime) -> list[int]:
             "requested_at": act.requested_at,
             "confirmed_at": act.confirmed_at,
             "recorded_at": now,
-            "previous_state": before.state if before else None,
+            "previous_state": settle(before).state if before else None,
         }
         digest = _digest(previous_hash, record)
-        held[key] = apply(before, _line(number, act.confirmed_at, act.requested_at, record, proof))
+        before.append(_line(number, act.confirmed_at, act.requested_at, record, proof))
         written.append({**record, "proof": _json(proof), "previous_hash": previous_hash, "hash": digest})
         previous_hash = digest
     session.execute(_INSERT, {name: [line[name] for line in written] for name in _COLUMNS} | {"ws": workspace_id})
