@@ -34,7 +34,7 @@ class Factory:
         self._clock = clock
         self._numbers = itertools.count(1)
 
-    def add(self, kind: type[Row], **given: Any) -> Row:
+    def add(self, kind: type[Row], /, **given: Any) -> Row:
         """Add a row of any kind, with the workspace and the instants filled in where the table has them."""
         columns = kind.__table__.columns
         filled: dict[str, Any] = {

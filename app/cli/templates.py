@@ -160,7 +160,7 @@ def push_command(files: tuple[Path, ...], root: Path, slug: str | None) -> None:
 
 def _workspaces(slug: str | None) -> list[tuple[str, int]]:
     with house().database.system() as session:
-        found = session.execute(select(Workspace.slug, Workspace.id).order_by(Workspace.id)).tuples().all()
+        found = session.execute(select(Workspace.slug, Workspace.id).order_by(Workspace.id)).all()
     chosen = [(name, number) for name, number in found if slug in {None, name}]
     if not chosen:
         raise click.UsageError(f"There is no workspace {slug!r}." if slug else "There is no workspace yet.")

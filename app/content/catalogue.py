@@ -149,16 +149,15 @@ def push(
         .where(Template.workspace_id == workspace_id, Template.name.in_(wanted))
     )
     have = {name: (id_, digest) for id_, name, digest in rows}
-    last = dict(
-        session.execute(
-            select(TemplateVersion.template_id, func.max(TemplateVersion.number))
-            .where(
-                TemplateVersion.workspace_id == workspace_id,
-                TemplateVersion.template_id.in_([i for i, _ in have.values()]),
-            )
-            .group_by(TemplateVersion.template_id)
-        ).all()
+    numbers = session.execute(
+        select(TemplateVersion.template_id, func.max(TemplateVersion.number))
+        .where(
+            TemplateVersion.workspace_id == workspace_id,
+            TemplateVersion.template_id.in_([template_id for template_id, _ in have.values()]),
+        )
+        .group_by(TemplateVersion.template_id)
     )
+    last = {template_id: number for template_id, number in numbers}  # noqa: C416 - rows, not pairs, to the type checker
     changes = []
     for name in wanted:
         examined = examine(name, library.files, known)

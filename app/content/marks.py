@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 FILLER: Final = "\ue000"
@@ -58,7 +59,13 @@ class Mark:
 
 def find(text: str) -> list[Mark]:
     """All marks in order. A mark that is never closed is not among them (`unclosed` finds it)."""
-    return [Mark(_kind(m), m[0], m.start(), m.end()) for m in _MARK.finditer(text)]
+    return list(_found(text))
+
+
+@lru_cache(maxsize=128)
+def _found(text: str) -> tuple[Mark, ...]:
+    """Remembered, since a check asks for the marks of one text again and again."""
+    return tuple(Mark(_kind(m), m[0], m.start(), m.end()) for m in _MARK.finditer(text))
 
 
 def _kind(match: re.Match[str]) -> Literal["expression", "statement", "comment"]:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from flask import Flask
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from app.cli.templates import group
+from app.clock import FixedClock
+from app.config import Settings
+from app.contacts.models import Property
 from app.content.catalogue import Library, info, library_infos, published, push, read_library, sample_facts, versions
+from app.content.compile import examine
 from app.content.known import KNOWN_FACTS
 from app.content.models import Template, TemplateVersion
 from app.content.problems import ContentError
 from app.content.render import render
 from app.content.samples import URLS
+from app.db import Database
+from app.house import furnish
 from tests.content.library import compiled, files
+from tests.factories import Factory
 
 NOW = datetime(2026, 3, 10, 9, tzinfo=UTC)
 SHIPPED = Path(__file__).parents[2] / "email_templates"
@@ -27,7 +36,7 @@ Work = Callable[[], AbstractContextManager[Session]]
 
 
 def library(**changed: str) -> Library:
-    return Library(files(**changed), frozenset())
+    return Library(files(None, **changed), frozenset())
 
 
 def test_pushing_publishes_and_pushing_again_changes_nothing(work: Work) -> None:
@@ -88,10 +97,7 @@ def test_a_batch_of_templates_is_fetched_in_one_query(work: Work) -> None:
         assert len(counted) == 3, "what this process knows is not asked for again"
 
 
-def test_another_workspace_sees_none_of_it(work: Work, db: object) -> None:
-    from app.db import Database
-
-    assert isinstance(db, Database)
+def test_another_workspace_sees_none_of_it(work: Work, db: Database) -> None:
     with work() as session:
         push(session, library(), NOW)
         (live,) = published(session, ["eve"]).values()
@@ -106,8 +112,6 @@ def test_another_workspace_sees_none_of_it(work: Work, db: object) -> None:
 @pytest.mark.parametrize("name", read_library(SHIPPED).names)
 def test_a_shipped_template_has_nothing_wrong_and_renders_in_every_language(name: str) -> None:
     shipped = read_library(SHIPPED)
-    from app.content.compile import examine
-
     examined = examine(name, shipped.files, KNOWN_FACTS)
     assert examined.problems == ()
     assert examined.compiled is not None
@@ -126,8 +130,6 @@ def test_a_shipped_template_has_nothing_wrong_and_renders_in_every_language(name
 
 def test_every_picture_a_shipped_template_names_is_there() -> None:
     shipped = read_library(SHIPPED)
-    import re
-
     for path, text in shipped.files.items():
         for name in re.findall(r"asset\('([^']+)'\)", text):
             assert name in shipped.assets, (path, name)
@@ -172,3 +174,31 @@ def test_check_names_file_line_cure_and_fails(tmp_path: Path) -> None:
 def test_the_shipped_tree_passes_the_strictest_check() -> None:
     ran = CliRunner().invoke(group, ["check", "--root", str(SHIPPED), "--strict"])
     assert ran.exit_code == 0, ran.output
+
+
+def test_push_and_render_as_a_person_from_the_command_line(
+    settings: Settings, clock: FixedClock, db: Database, work: Work
+) -> None:
+    with work() as session:
+        make = Factory(session, clock)
+        hotel = sample_facts("booking-confirmation", read_library(SHIPPED))["property"]
+        columns = Property.__table__.columns
+        make.property(is_default=True, **{name: value for name, value in hotel.items() if name in columns})
+        contact = make.contact(external_id="g-7", email="g7@example.com", first_name="Greta", language="it")
+        make.booking(contact, reference="LM-9", arrival=date(2026, 6, 12), departure=date(2026, 6, 14))
+    house = Flask("house")
+    house.extensions["percorso"] = furnish(settings, clock=clock, database=db)
+    house.cli.add_command(group)
+    runner = house.test_cli_runner()
+    pushed = runner.invoke(args=["templates", "push", "--root", str(SHIPPED), str(SHIPPED / "booking-confirmation")])
+    assert pushed.exit_code == 0, pushed.output
+    assert "lago: booking-confirmation published as 1" in pushed.output
+    asked = ["templates", "render", str(SHIPPED / "booking-confirmation"), "--root", str(SHIPPED), "--part", "text"]
+    ran = runner.invoke(args=[*asked, "--as", "g-7", "--booking", "LM-9"])
+    assert ran.exit_code == 0, ran.output
+    assert "Greta" in ran.output
+    assert "LM-9" in ran.output
+    assert "12 giu 2026" in ran.output
+    assert runner.invoke(args=[*asked, "--as", "nobody"]).exit_code == 1
+    assert runner.invoke(args=[*asked, "--booking", "LM-9"]).exit_code == 2
+    assert runner.invoke(args=asked).exit_code == 0

@@ -1,5 +1,7 @@
 """Templates that would break out or eat the machine: refused when read, or stopped while they run."""
 
+# ruff: noqa: E501 - a case is read as one line
+
 from __future__ import annotations
 
 import resource

@@ -1,5 +1,7 @@
 """What a message must say by the rules of consent and fairness, and must not."""
 
+# ruff: noqa: E501 - a case is read as one line
+
 from __future__ import annotations
 
 import pytest

@@ -1,5 +1,7 @@
 """What a person gets: their words escaped where they must be, dates and money as they write them."""
 
+# ruff: noqa: E501 - a case is read as one line
+
 from __future__ import annotations
 
 import html
@@ -55,7 +57,7 @@ def test_a_subject_cannot_bring_a_header_in() -> None:
 def test_a_value_in_an_address_is_encoded_and_one_that_begins_it_is_not() -> None:
     given_files = text(
         '<a href="https://x.example/{{ contact.first_name }}?q={{ contact.first_name }}">a</a>'
-        '<a href="{{ property.links.site }}/x?y={{ contact.first_name|urlencode }}">b</a>', NAME,
+        '<a href="{{ property.links.website }}/x?y={{ contact.first_name|urlencode }}">b</a>', NAME,
     )  # fmt: skip
     facts = samples(given_files)
     facts["contact"]["first_name"] = "a&b c/?#%"
