@@ -71,8 +71,10 @@ def read(path: Path, limit: int | None = None, hotel: str | None = None) -> Iter
         OSError: the file cannot be read.
         KeyError, ValueError: it is not the hotel booking data.
     """
-    raw = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    with io.TextIOWrapper(raw, encoding="utf-8") as lines:  # closes what it wraps
+    with (
+        gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as raw,
+        io.TextIOWrapper(raw, encoding="utf-8") as lines,
+    ):
         taken = 0
         for number, row in enumerate(csv.DictReader(lines), start=1):
             if hotel and row["hotel"] != hotel:

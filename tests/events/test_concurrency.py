@@ -114,7 +114,11 @@ def test_the_same_people_in_opposite_orders_do_not_deadlock(
                     minutes=n - 600,
                     reference=f"B-{n}",
                     adults=lane,
-                    contact={"external_id": f"p-{n % 17}", "email": f"p{n % 17}@example.com", "attributes": {f"a{n}": 1}},
+                    contact={
+                        "external_id": f"p-{n % 17}",
+                        "email": f"p{n % 17}@example.com",
+                        "attributes": {f"a{n}": 1},
+                    },
                 )
                 for n in range(40)
             ]

@@ -207,7 +207,9 @@ def test_the_property_is_the_one_named_else_the_sources_else_the_default(session
     source = Reporter(1, other.id)
     report(session, [stay("e-1", "confirmed", **MAY)], source=Reporter(1))
     report(session, [stay("e-2", "confirmed", reference="B-2", **MAY)], source=source)
-    report(session, [stay("e-3", "confirmed", reference="B-3", **MAY, event_fields={"property": "CITTA"})], source=source)
+    report(
+        session, [stay("e-3", "confirmed", reference="B-3", **MAY, event_fields={"property": "CITTA"})], source=source
+    )
     (verdict,) = report(session, [stay("e-4", "confirmed", reference="B-4", event_fields={"property": "mare"})])
     assert [booking(session, f"B-{n}").property_id for n in (1, 2, 3)] == [default.id, other.id, third.id]
     assert verdict.warnings[0].pointer == "/events/0/property"
