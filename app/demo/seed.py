@@ -33,6 +33,7 @@ from app.demo import history, hotel
 from app.due import following
 from app.enrollments import catalogue as workflows
 from app.events.models import Source
+from app.events.partitions import ensure_partitions
 from app.events.sources import new_key, new_webhook_secret
 from app.house import House, furnish
 from app.web import create_app
@@ -42,7 +43,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KEPT = "demo.json"
 OWNER = "marta@rivaserena.example"
 PAST = timedelta(days=42)
-STAYS = 44
+STAYS = 75
 SCOPES = ("events:write", "contacts:read", "contacts:write", "messages:read")
 
 
@@ -79,6 +80,7 @@ def found(house: House, now: datetime) -> Loaded:
         session.add(workspace)
         session.flush()  # its id scopes everything below
         workspace_id = workspace.id
+        ensure_partitions(session, now)
     with house.database.work(workspace_id) as session:
         lago = Property(workspace_id=workspace_id, is_default=True, created_at=now, updated_at=now, **hotel.PROPERTY)
         session.add(lago)

@@ -7,7 +7,7 @@ from typing import Any
 from zlib import crc32
 
 from app.consent.case import DEFAULT, ConsentFacts, Contacted, Purchase, Request
-from app.consent.fold import PURPOSES, Key, Line, State, apply
+from app.consent.fold import PURPOSES, Key, Line, State, settle
 from app.consent.policy import Policy
 from app.consent.rules import decide
 from app.journey.advance import Send
@@ -72,7 +72,7 @@ def _states(consents: Any, address: str, now: datetime) -> dict[Key, State]:
     for number, (name, state) in enumerate(sorted(consents.items()), 1):
         purpose, topic = (name, None) if name in PURPOSES else ("marketing", name)
         line = Line(number, address, "email", purpose, topic, state, "api", now, proven=True, refusal_offered=True)
-        states[line.key] = apply(None, line)
+        states[line.key] = settle([line])
     return states
 
 

@@ -37,8 +37,7 @@ def ensure_partitions(session: Session, now: datetime) -> list[str]:
             span = {"begin": begin, "end": end}
             taken = session.scalar(
                 text(
-                    f"SELECT EXISTS (SELECT 1 FROM {table}_default"
-                    " WHERE received_at >= :begin AND received_at < :end)"
+                    f"SELECT EXISTS (SELECT 1 FROM {table}_default WHERE received_at >= :begin AND received_at < :end)"
                 ),
                 span,
             )

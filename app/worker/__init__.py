@@ -162,19 +162,15 @@ def work(house: House, stages: Sequence[str] = STAGES) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`work`, with the stages to serve where it is not all of them, or `timer`."""
-    if not (arguments[:1] == ["work"] and set(arguments[1:]) <= set(STAGES)) and arguments != ["timer"]:
-        print(f"usage: python -m app.worker work [{'|'.join(STAGES)} ...] | timer", file=sys.stderr)
-        return 2
+    """`work` or `timer`."""
     house = furnish(Settings.from_env(os.environ))
     _house[:] = [house]
-    if arguments[0] == "work":
-        work(house, arguments[1:] or STAGES)
-    else:
+    if arguments == ["work"]:
+        work(house)
+    elif arguments == ["timer"]:
         timer(house)
+    else:
+        print("usage: python -m app.worker work | timer", file=sys.stderr)
+        return 2
     house.close()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
