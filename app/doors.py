@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from click import ClickException
 from flask import Flask, abort, current_app, request
 
 from app.house import House
@@ -59,7 +60,13 @@ def keep_closed(app: Flask) -> None:
             guard()
 
 
+class ClosedError(ClickException):
+    """A command needs the database and none is set up; the message says what is missing."""
+
+
 def house() -> House:
-    """The parts of the running process."""
-    parts: House = current_app.extensions["percorso"]
+    """The parts of the running process; raises ClosedError for a command where nothing is set up."""
+    parts: House | None = current_app.extensions.get("percorso")
+    if parts is None:
+        raise ClosedError(current_app.config["PERCORSO_CLOSED"])
     return parts

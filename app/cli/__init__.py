@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiflask import APIFlask
 from flask import Flask
 
 from app.cli import clock, consent, demo, templates, workflows
@@ -11,3 +12,11 @@ def register(app: Flask) -> None:
     """Hang every group of commands on the application."""
     for part in (workflows, templates, consent, clock, demo):
         app.cli.add_command(part.group)
+
+
+def without_house(reason: str) -> APIFlask:
+    """An application for commands that read files only; the others say `reason` and end."""
+    app = APIFlask("percorso", enable_openapi=False, static_folder=None)
+    app.config["PERCORSO_CLOSED"] = reason
+    register(app)
+    return app

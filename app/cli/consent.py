@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import click
 from flask.cli import with_appcontext
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.accounts.models import Workspace
+from app.cli.places import in_workspace, workspaces
 from app.consent import ledger
 from app.consent.fold import words
 from app.consent.models import ConsentRecord
@@ -23,22 +22,13 @@ def group() -> None:
     """Commands that read the ledger; none writes."""
 
 
-def _workspaces(slug: str | None) -> Iterator[tuple[str, int]]:
-    with house().database.system() as session:
-        rows = session.execute(select(Workspace.slug, Workspace.id).order_by(Workspace.id)).tuples().all()
-    found = [(name, number) for name, number in rows if slug in {None, name}]
-    if not found:
-        raise click.UsageError(f"There is no workspace {slug!r}." if slug else "There is no workspace yet.")
-    yield from found
-
-
 @group.command("verify")
-@click.option("--workspace", "slug", help="Only this workspace.")
+@in_workspace
 @with_appcontext
 def verify(slug: str | None) -> None:
     """Walk the chain; name the first line that is missing, altered or out of order. Exits 1 where there is one."""
     broken = False
-    for name, number in _workspaces(slug):
+    for name, number in workspaces(slug):
         with house().database.work(number) as session:
             last = session.scalar(select(ConsentRecord.line).order_by(ConsentRecord.line.desc()).limit(1)) or 0
             line = ledger.verify(session)
@@ -53,12 +43,12 @@ def verify(slug: str | None) -> None:
 
 @group.command("show")
 @click.argument("contact")
-@click.option("--workspace", "slug", help="Only this workspace.")
+@in_workspace
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @with_appcontext
 def show(contact: str, slug: str | None, as_json: bool) -> None:
     """Every line about CONTACT (an external id, an address or our number), and what holds now."""
-    for _, number in _workspaces(slug):
+    for _, number in workspaces(slug):
         with house().database.work(number) as session:
             found = _find(session, contact)
             if found is None:

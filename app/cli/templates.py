@@ -11,8 +11,8 @@ import click
 from flask.cli import with_appcontext
 from sqlalchemy import select
 
-from app.accounts.models import Workspace
 from app.audience.facts import Who, load, with_passage
+from app.cli.places import in_workspace, workspaces
 from app.contacts.models import Booking, Contact
 from app.content.catalogue import Library, push, read_library, sample_facts
 from app.content.compile import check_part, compile_template, examine
@@ -29,8 +29,6 @@ _root = click.option(
     "--root", type=click.Path(exists=True, file_okay=False, path_type=Path), default=ROOT, show_default=True,
     help="The tree of templates.",
 )  # fmt: skip
-
-_workspace = click.option("--workspace", "slug", help="Only this workspace.")
 
 
 @click.group("templates")
@@ -92,7 +90,7 @@ def _chosen(files: tuple[Path, ...], root: Path, library: Library) -> tuple[list
 @_root
 @click.option("--as", "contact", metavar="CONTACT", help="An external id, an address or our number.")
 @click.option("--booking", metavar="REF", help="The booking it is about; needs --as.")
-@_workspace
+@in_workspace
 @click.option("--language", help="Which language; without it, the person's (R25).")
 @click.option("--without", "withheld", multiple=True, help="A block class that may not be shown, such as marketing.")
 @click.option("--part", type=click.Choice(["all", "html", "text", "subject"]), default="all", show_default=True)
@@ -135,14 +133,14 @@ def render_command(
 @group.command("push")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @_root
-@_workspace
+@in_workspace
 @with_appcontext
 def push_command(files: tuple[Path, ...], root: Path, slug: str | None) -> None:
     """Publish what changed as new versions, in every workspace or one. Exit code 1 if a template was refused."""
     library = read_library(root)
     names = _chosen(files, root, library)[0] if files else None
     refused = False
-    for name, number in _workspaces(slug):
+    for name, number in workspaces(slug):
         with house().database.work(number) as session:
             changes = push(session, library, house().clock.now(), by="command line", known=KNOWN_FACTS, names=names)
         for change in changes:
@@ -158,18 +156,9 @@ def push_command(files: tuple[Path, ...], root: Path, slug: str | None) -> None:
     sys.exit(1 if refused else 0)
 
 
-def _workspaces(slug: str | None) -> list[tuple[str, int]]:
-    with house().database.system() as session:
-        found = session.execute(select(Workspace.slug, Workspace.id).order_by(Workspace.id)).all()
-    chosen = [(name, number) for name, number in found if slug in {None, name}]
-    if not chosen:
-        raise click.UsageError(f"There is no workspace {slug!r}." if slug else "There is no workspace yet.")
-    return chosen
-
-
 def _facts_of(contact: str, booking: str | None, slug: str | None) -> dict[str, Any]:
     """What a message to this person, about this booking, would know; without an event or a passage behind it."""
-    for _, number in _workspaces(slug):
+    for _, number in workspaces(slug):
         with house().database.work(number) as session:
             person = session.scalars(
                 select(Contact.id)

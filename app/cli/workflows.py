@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import click
+from flask.cli import with_appcontext
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from app.cli.places import in_workspace, the_workspace
+from app.doors import house
+from app.enrollments import catalogue
 from app.enrollments.rehearse import rehearse
 from app.events.catalogue import known_events
 from app.journey import language
@@ -125,6 +130,52 @@ def check(paths: tuple[Path, ...], templates: Path) -> None:
             told = f"{checked.stories} stories" if checked.stories else "no stories"
             click.echo(f"{file}: right, {told}")
     if wrong:
+        raise SystemExit(1)
+
+
+@group.command("push")
+@click.argument("folder", default="workflows", type=click.Path(path_type=Path, exists=True))
+@in_workspace
+@with_appcontext
+def push(folder: Path, slug: str | None) -> None:
+    """Publish every workflow below FOLDER (or the one file) that differs from its live version."""
+    parts = house()
+    name, workspace_id = the_workspace(slug)
+    try:
+        with parts.database.work(workspace_id) as session:
+            done = catalogue.push(session, folder, by=os.environ.get("USER", "command line"), now=parts.clock.now())
+    except LanguageError as error:
+        raise click.ClickException(f"Nothing was published.\n{error}") from None
+    for each in done:
+        click.echo(f"{name}: {each.name} version {each.number}{'' if each.changed else ', unchanged'}")
+
+
+@group.command("pull")
+@click.argument("folder", default="workflows", type=click.Path(path_type=Path, file_okay=False))
+@in_workspace
+@with_appcontext
+def pull(folder: Path, slug: str | None) -> None:
+    """Write every live workflow and its stories below FOLDER."""
+    _, workspace_id = the_workspace(slug)
+    with house().database.work(workspace_id) as session:
+        changed = catalogue.pull(session, folder)
+    for path in changed:
+        click.echo(str(path))
+    if not changed:
+        click.echo("Every file says what is live.")
+
+
+@group.command("diff")
+@click.argument("folder", default="workflows", type=click.Path(path_type=Path, exists=True))
+@in_workspace
+@with_appcontext
+def diff(folder: Path, slug: str | None) -> None:
+    """Show what `push` would change. Exit code 1 where it would change something."""
+    _, workspace_id = the_workspace(slug)
+    with house().database.work(workspace_id) as session:
+        found = catalogue.diff(session, folder)
+    click.echo(found or "Nothing differs.", nl=not found)
+    if found:
         raise SystemExit(1)
 
 
