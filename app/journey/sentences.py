@@ -228,7 +228,10 @@ def _latest(latest: Latest, language: Language) -> str:
             else f"{say(length, language)} after it was due"
         )
     text = dated(latest, language)
-    return text.removeprefix("alle ") if language == "it" else text
+    if language == "it":
+        # "alle 18:00" but "dopo le 18:00"; "a 25 giorni" but "dopo 25 giorni".
+        return text.replace("alle ", "le ", 1) if text.startswith("alle ") else text.removeprefix("a ")
+    return text
 
 
 def _up_to(up_to: Latest, language: Language) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from app.journey import advance
-from app.journey.advance import Advanced, Decision, Effect, Left, Send, State
+from app.journey.advance import Advanced, Decision, Effect, Left, Send, SetFields, State, written
 from app.journey.compiler import compile_program
 from app.journey.entry import Event
 from app.journey.facts import Facts
@@ -114,11 +114,19 @@ class Run:
         return True
 
     def advance(self, known: Facts, now: datetime) -> None:
-        """Advance as the runner does: as long as it is due."""
+        """Advance as the runner does: as long as it is due, on a contact that holds what `set` steps wrote."""
         while self.state.status == "active" and self.state.wake_at is not None and self.state.wake_at <= now:
             before = self.state
-            self.take(advance.advance(self.program, self.state, known, now))
+            self.take(advance.advance(self.program, self.state, self.seen(known), now))
             assert self.state != before, "due, but nothing moves"
+
+    def seen(self, known: Facts) -> Facts:
+        """The facts with what this passage has written of the contact."""
+        contact = dict(known["contact"])
+        for effect in self.effects:
+            if isinstance(effect, SetFields) and effect.target == "contact":
+                contact = written(contact, effect.values, effect.add_tags, effect.remove_tags)
+        return {**known, "contact": contact}
 
     @property
     def sends(self) -> list[Send]:
