@@ -14,6 +14,9 @@ from functools import lru_cache
 import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
+LONGEST_LOCAL = 64
+"""Characters before the @ (RFC 5321, 4.5.3.1.1)."""
+
 # What nearly every address looks like. Anything else takes the long, exact way.
 _PLAIN = re.compile(
     r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*"
@@ -49,13 +52,15 @@ def normal_email(text: str) -> Email | None:
     if len(text) <= 254 and _PLAIN.fullmatch(text):
         local, _, domain = text.rpartition("@")
         domain = domain.lower()
-        if len(local) <= 64 and "xn--" not in domain and "--" not in domain:
+        if len(local) <= LONGEST_LOCAL and "--" not in domain:
             if domain.rpartition(".")[2] in _SPECIAL:
                 return None
             return Email(f"{local}@{domain}", f"{local.casefold()}@{domain}")
     try:
         found = validate_email(text, check_deliverability=False, allow_smtputf8=True)
     except EmailNotValidError:
+        return None
+    if len(found.local_part) > LONGEST_LOCAL:
         return None
     return Email(found.normalized, f"{found.local_part.casefold()}@{found.ascii_domain.lower()}")
 
