@@ -131,6 +131,16 @@ def day(value: date | None) -> str:
     return "–" if value is None else str(format_date(value, "d MMM y", locale=_locale_of_numbers()))
 
 
+def face(instant: datetime) -> str:
+    """An instant to the minute, with its day: Sunday 22 November 2026, 06:46."""
+    return str(format_datetime(instant.astimezone(zone()), "EEEE d MMMM y, HH:mm", tzinfo=zone(), locale=_locale_of_numbers()))
+
+
+def moment(instant: datetime) -> str:
+    """An instant to the minute, short: 21 Nov 2026, 10:00."""
+    return str(format_datetime(instant.astimezone(zone()), "d MMM y, HH:mm", tzinfo=zone(), locale=_locale_of_numbers()))
+
+
 def weekday(instant: datetime) -> str:
     """The day of an instant in words: Sunday 22 November."""
     said = str(format_date(instant.astimezone(zone()).date(), "EEEE d MMMM", locale=_locale_of_numbers()))

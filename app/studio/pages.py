@@ -143,7 +143,7 @@ def now() -> Any:
 def tone(icon: str, name: str) -> Markup:
     """An icon in the colour of a state."""
     drawn = current_app.jinja_env.globals["ui"].icon(icon)  # type: ignore[attr-defined]
-    return Markup('<span class="is-{}">{}</span>').format(name, drawn)
+    return Markup('<span class="tone-{}">{}</span>').format(name, drawn)
 
 
 def movable() -> bool:
@@ -176,6 +176,7 @@ def furnish(app: Flask) -> None:
         address=address,
         exact=languages.exact,
         weekday=languages.weekday,
+        clock_face=languages.face,
         percent=languages.percent,
         name_of=display_name,
         tone=tone,

@@ -42,8 +42,9 @@ def workflow(name: str) -> Response:
         row, version = _one(unit, name)
         drawn = reading.drawn(unit, row, version)
         numbers = reading.numbers(unit, workflow_id=row.id).get(row.id, reading.Numbers())
+        titles = reading.template_titles(unit)
     return pages.answer(
-        "workflow_flow.html", workflow=row, version=version, flow=drawn, numbers=numbers, tab="flow", at="workflows"
+        "workflow_flow.html", workflow=row, version=version, flow=drawn, numbers=numbers, titles=titles, tab="flow", at="workflows"
     )
 
 

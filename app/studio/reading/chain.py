@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from flask_babel import gettext
 
 from app.messages.models import Message
 from app.studio import words
-from app.studio.languages import in_words
+from app.studio.languages import in_words, moment
 from app.studio.reading.messages import Told
 
 
@@ -40,6 +41,9 @@ class Link:
     goes_to: str = ""
     checks: Sequence[Check] = ()
 
+
+_PATH = re.compile(r"[a-z_]+\.")
+"""How a condition begins: those stay as they are written."""
 
 KIND_ICONS = {
     "entered": "entry", "send": "send", "waiting": "wait", "waited": "wait", "heard": "wait_for", "timeout": "wait",
@@ -78,7 +82,10 @@ def _event(told: Told) -> list[Link]:
 def _steps(told: Told) -> list[Link]:
     links = []
     title = in_words(told.workflow.title, told.workflow.name) if told.workflow else ""
-    for visit in told.visits:
+    for place, visit in enumerate(told.visits):
+        following = told.visits[place + 1] if place + 1 < len(told.visits) else None
+        if visit.code == "waiting" and following is not None and following.step_id == visit.step_id:
+            continue  # how the wait ended says also that there was one
         detail = visit.detail if isinstance(visit.detail, dict) else {}
         goes = None
         if told.workflow:
@@ -91,7 +98,7 @@ def _steps(told: Told) -> list[Link]:
                 KIND_ICONS.get(visit.code, "info"),
                 "waiting" if visit.code in {"late", "missing"} else "still",
                 visit.at,
-                _sentence(detail) or words.visit(visit.code),
+                _said(visit.code, detail, told.titles),
                 title if entered else visit.step_id,
                 goes=goes,
                 goes_to=title if entered else visit.step_id,
@@ -102,10 +109,34 @@ def _steps(told: Told) -> list[Link]:
     return links
 
 
+def _said(code: str, detail: Mapping[str, Any], titles: Mapping[str, Mapping[str, str]]) -> str:
+    """A decision in a sentence: with a moment as the reader writes it, else as the core said it."""
+    inputs = detail.get("inputs") or {}
+    due = datetime.fromisoformat(inputs["due"]) if inputs.get("due") else None
+    if code == "entered":
+        return gettext("Entered the workflow")
+    if code == "send" and inputs.get("template"):
+        title = in_words(titles.get(inputs["template"]), inputs["template"])
+        return gettext("Planned the message “%(title)s”", title=title)
+    if code == "waited" and due is not None:
+        return gettext("Waited until %(moment)s", moment=moment(due))
+    if code == "waiting" and due is not None and not inputs.get("waits_for"):
+        return gettext("Waits until %(moment)s", moment=moment(due))
+    if code == "late" and due is not None:
+        moved = {
+            "go_on": gettext("%(moment)s was already past: went on at once", moment=moment(due)),
+            "skip_next": gettext("%(moment)s was already past: skipped the next step", moment=moment(due)),
+            "skip_to_end": gettext("%(moment)s was already past: skipped to the end", moment=moment(due)),
+            "exit": gettext("%(moment)s was already past: left the workflow", moment=moment(due)),
+        }
+        return moved.get(str(inputs.get("late")), _sentence(detail))
+    return _sentence(detail) or words.visit(code)
+
+
 def _sentence(detail: Mapping[str, Any]) -> str:
     said = detail.get("sentence")
     text = in_words(said) if isinstance(said, Mapping) else ""
-    return text[:1].upper() + text[1:]
+    return text if _PATH.match(text) else text[:1].upper() + text[1:]
 
 
 def checks_of(verdict: Mapping[str, Any]) -> list[Check]:
@@ -186,7 +217,7 @@ def _composed(told: Told) -> list[Link]:
             "still",
             told.attempts[0].at if told.attempts else message.handed_over_at,
             gettext("“%(subject)s”", subject=message.subject),
-            " · ".join(part for part in (title, version, (message.language or "").upper()) if part),
+            " · ".join(part for part in (version, (message.language or "").upper()) if part),
             goes=("studio.template", {"name": message.template}) if told.template else None,
             goes_to=title,
         )
@@ -211,7 +242,7 @@ def _handed_over(told: Told) -> list[Link]:
             else gettext("Handed over, try %(number)s", number=attempt.number)
         )
         goes = ("studio.captured", {"captured_id": told.captured_id}) if told.captured_id else None
-        said = " ".join(part for part in (attempt.code, attempt.detail) if part)
+        said = "" if attempt.transport == "capture" else " ".join(part for part in (attempt.code, attempt.detail) if part)
         links.append(
             Link(
                 stage,

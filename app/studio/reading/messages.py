@@ -57,6 +57,8 @@ class Told:
     returned: Sequence[DeliveryEvent]
     captured_id: int | None
     ledger: ConsentRecord | None
+    titles: Mapping[str, Mapping[str, str]]
+    """Template name → its title, for the templates that the passage has sent."""
 
 
 def _contact_joined(query: Any) -> Any:
@@ -119,7 +121,7 @@ def choices(session: Session) -> tuple[list[tuple[str, Mapping[str, str]]], list
 
 
 def one(session: Session, message_id: int) -> Told | None:
-    """A message with its whole story; seven queries at most, whatever its length."""
+    """A message with its whole story; nine queries at most, whatever its length."""
     row = session.execute(
         select(
             Message, Contact, Property, Booking, Enrollment, Workflow, WorkflowVersion, Template, TemplateVersion.number
@@ -165,8 +167,16 @@ def one(session: Session, message_id: int) -> Told | None:
     )
     return Told(
         message, contact, property_, booking, enrollment, workflow, version, template, number,
-        event, source, visits, attempts, returned, captured, ledger,
+        event, source, visits, attempts, returned, captured, ledger, _titles(session, visits),
     )  # fmt: skip
+
+
+def _titles(session: Session, visits: Sequence[StepVisit]) -> dict[str, Mapping[str, str]]:
+    sent = {str((visit.detail.get("inputs") or {}).get("template")) for visit in visits if visit.code == "send"}
+    if not sent:
+        return {}
+    rows = session.execute(select(Template.name, Template.title).where(Template.name.in_(sent))).all()
+    return {row[0]: row[1] for row in rows}
 
 
 def captured(session: Session, captured_id: int) -> CapturedMail | None:

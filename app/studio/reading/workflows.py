@@ -12,6 +12,7 @@ from sqlalchemy import and_, distinct, func, select
 from sqlalchemy.orm import Session
 
 from app.contacts.models import Contact
+from app.content.models import Template
 from app.enrollments.models import Enrollment, StepVisit, Workflow, WorkflowVersion
 from app.journey import flow, program
 from app.studio.reading.paging import Page, Wanted, page
@@ -140,6 +141,11 @@ def drawn(session: Session, workflow: Workflow, version: WorkflowVersion | None)
     }
     finished = sum(row[2] for row in here if row[1] == "finished")
     return Flow(flow.beginning(compiled), flow.flow(compiled), flow.endings(compiled), steps, finished)
+
+
+def template_titles(session: Session) -> dict[str, Mapping[str, str]]:
+    """Template name → its title by language; one query."""
+    return {row[0]: row[1] for row in session.execute(select(Template.name, Template.title)).all()}
 
 
 def people(
