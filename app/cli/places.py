@@ -14,7 +14,7 @@ in_workspace = click.option("--workspace", "slug", help="Only this workspace.")
 def workspaces(slug: str | None) -> list[tuple[str, int]]:
     """(slug, id) of every workspace, or of the one named; ends the command where there is none."""
     with house().database.system() as session:
-        rows = session.execute(select(Workspace.slug, Workspace.id).order_by(Workspace.id)).tuples().all()
+        rows = session.execute(select(Workspace.slug, Workspace.id).order_by(Workspace.id)).all()
     found = [(name, number) for name, number in rows if slug in {None, name}]
     if not found:
         raise click.UsageError(f"There is no workspace {slug!r}." if slug else "There is no workspace yet.")

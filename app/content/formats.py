@@ -95,13 +95,18 @@ def number(reader: Reader, value: Any, decimals: int | None = None) -> str:
 
 def plural(reader: Reader, value: Any, one: str, other: str) -> str:
     """The word that goes with a number, by the reader's language: `plural('notte', 'notti')`."""
-    return one if Locale.parse(reader.locale).plural_form(value) == "one" else other
+    return one if _is_one(value, reader.locale) else other
 
 
 FILTERS: Final[dict[str, Callable[..., str]]] = {
     f.__name__: f for f in (date, date_long, weekday, time, datetime, money, number, plural)
 }
 """What templates get, by name."""
+
+
+@lru_cache(maxsize=8192)
+def _is_one(value: float | Decimal, locale: str) -> bool:
+    return Locale.parse(locale).plural_form(value) == "one"
 
 
 @lru_cache(maxsize=8192)

@@ -25,7 +25,6 @@ CACHE_SIZE: Final = 256
 _SCHEMES: Final = re.compile(r"(https?://|mailto:|tel:|sms:)", re.IGNORECASE)
 _BREAK: Final = "".join(chr(0xF0000 + random.SystemRandom().randrange(0xFFFD)) for _ in range(3))
 """Marks a line break of the template, so that those in people's own words are never touched; new in each process."""
-_BREAKS: Final = re.compile(rf"{_BREAK}\n+(?:[ \t]*{_BREAK}\n+)*")
 _SPACED: Final = re.compile(r"[ \t]*(\n+)[ \t]*")
 
 
@@ -114,7 +113,7 @@ def render(
             subject=one_line(_run(ready.subject, context)),
             preheader=one_line(_run(ready.preheader, context)),
             html=_run(ready.html, escaped),
-            text=_BREAKS.sub(_gap, _run(ready.text, context)).strip() + "\n",
+            text=_spaced(_run(ready.text, context)).strip() + "\n",
             links_used=tuple(used),
             shown=frozenset(shown),
         )
@@ -129,12 +128,20 @@ def _run(template: Template, context: dict[str, Any]) -> str:
     return environment.concat(template.root_render_func(template.new_context(context, shared=True)))
 
 
-def _gap(match: re.Match[str]) -> str:
-    return "\n\n" if "\n\n" in match[0] else "\n"
+def _spaced(text: str) -> str:
+    """The template's own line breaks, runs of them as one: what vanished leaves no hole."""
+    first, *rest = text.split(_BREAK)
+    out, gap = [first], "1"
+    for part in rest:
+        gap, words = max(gap, part[0]), part[1:]
+        if words and not words.isspace():
+            out += ("\n\n" if gap == "2" else "\n", words)
+            gap = "1"
+    return "".join(out)
 
 
 def _marked(data: str) -> str:
-    return _SPACED.sub(lambda m: _BREAK + m[1], data)
+    return _SPACED.sub(lambda m: _BREAK + ("2" if len(m[1]) > 1 else "1"), data)
 
 
 def _ready(compiled: CompiledLanguage) -> _Ready:
