@@ -29,8 +29,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, database: Data
         title="Percorso API",
         version="1.0",
         json_errors=False,
-        spec_path="/api/v1/openapi.json",
-        docs_path=None,
+        enable_openapi=False,  # api/description.py describes it
         static_folder=None,
         template_folder=None,
     )
@@ -42,7 +41,6 @@ def create_app(settings: Settings, *, clock: Clock | None = None, database: Data
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.https,
         MAX_CONTENT_LENGTH=8 * 1024 * 1024,
-        OPENAPI_VERSION="3.1.0",
     )
     app.extensions["percorso"] = furnish(settings, clock=clock, database=database)
     keep_closed(app)

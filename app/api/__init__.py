@@ -1,13 +1,14 @@
-"""Door."""
+"""The door for machines: backends that report events, and whoever looks after the house."""
 
 from __future__ import annotations
 
 from apiflask import APIFlask
 
-from app.api import health, routes
+from app.api import docs, health, routes
 
 
 def register(app: APIFlask) -> None:
     """Open this door's routes on `app`."""
     app.register_blueprint(health.blueprint)
     app.register_blueprint(routes.blueprint)
+    app.register_blueprint(docs.blueprint)

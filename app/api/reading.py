@@ -15,6 +15,10 @@ from app.db import workspace_of
 from app.enrollments.models import Workflow
 from app.messages.models import Message
 
+CONTACT = (
+    *("external_id", "email", "phone", "first_name", "last_name", "language", "zone", "country", "tags", "attributes"),
+    *("created_at", "updated_at"),
+)
 BOOKING = (
     *("kind", "reference", "status", "arrival", "departure", "nights", "adults", "children", "amount", "currency"),
     *("channel", "language", "room_type", "rate", "booked_at", "cancelled_at", "checked_in_at", "checked_out_at"),
@@ -43,20 +47,7 @@ def contact(session: Session, external_id: str) -> Contact | None:
 
 def shown_contact(row: Contact) -> dict[str, Any]:
     """A contact as JSON."""
-    return {
-        "external_id": row.external_id,
-        "email": row.email,
-        "phone": row.phone,
-        "first_name": row.first_name,
-        "last_name": row.last_name,
-        "language": row.language,
-        "zone": row.zone,
-        "country": row.country,
-        "tags": row.tags,
-        "attributes": row.attributes,
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
-    }
+    return {name: getattr(row, name) for name in CONTACT}
 
 
 def booking(session: Session, reference: str, kind: str) -> dict[str, Any] | None:

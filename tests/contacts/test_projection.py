@@ -78,7 +78,7 @@ def test_x26_a_guest_who_came_after_all_is_no_no_show() -> None:
 
 
 def test_x27_leaving_early_moves_the_departure_and_a_late_report_does_not() -> None:
-    stay = {"arrival": "2026-05-01", "departure": "2026-05-06"}
+    stay: dict[str, Any] = {"arrival": "2026-05-01", "departure": "2026-05-06"}
     early = come_to(said("confirmed", -9, **stay), said("checked_out", 48))
     assert (early["departure"], early["nights"]) == ("2026-05-03", 2)
     late = come_to(said("confirmed", -9, **stay), said("checked_out", 24 * 8))
@@ -86,7 +86,7 @@ def test_x27_leaving_early_moves_the_departure_and_a_late_report_does_not() -> N
 
 
 def test_x27_an_extension_moves_the_departure_and_the_nights() -> None:
-    stay = {"arrival": "2026-05-01", "departure": "2026-05-06"}
+    stay: dict[str, Any] = {"arrival": "2026-05-01", "departure": "2026-05-06"}
     row = come_to(said("confirmed", -9, **stay), said("checked_in", 4), said("modified", 30, departure="2026-05-09"))
     assert (row["status"], row["departure"], row["nights"]) == ("checked_in", "2026-05-09", 8)
 

@@ -1,0 +1,43 @@
+"""The API's description for machines, and the same as a page for people: no script, nothing from elsewhere."""
+
+from __future__ import annotations
+
+from apiflask import APIBlueprint
+from flask import Response, render_template
+
+from app.api import description, problems
+from app.api.description import OPERATIONS
+from app.api.problems import KINDS
+from app.api.routes import json
+from app.doors import anyone, house, opened_by
+from app.events.catalogue import BOOKING_FIELDS, ORDER_FIELDS
+from app.events.catalogue import KINDS as EVENTS
+from app.events.sources import SCOPES
+
+blueprint = APIBlueprint("api_docs", __name__, url_prefix="/api/v1", enable_openapi=False, template_folder="templates")
+problems.install(blueprint)
+
+
+@blueprint.get("/openapi.json")
+@opened_by(anyone)
+def openapi() -> Response:
+    """The description in OpenAPI 3.1."""
+    return json(description.document())
+
+
+@blueprint.get("/docs")
+@opened_by(anyone)
+def docs() -> str:
+    """The description as a page."""
+    return render_template(
+        "api/docs.html",
+        base_url=house().settings.base_url,
+        operations=OPERATIONS,
+        document=description.document(),
+        events=EVENTS,
+        booking_fields=BOOKING_FIELDS,
+        order_fields=ORDER_FIELDS,
+        problems=KINDS.values(),
+        scopes=SCOPES,
+        example=description.EXAMPLE_EVENT,
+    )
