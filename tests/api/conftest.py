@@ -11,7 +11,6 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app.clock import FixedClock
-from app.config import Settings
 from app.db import Database
 from app.events.models import Source
 from app.events.sources import SCOPES, new_key, new_webhook_secret
@@ -42,7 +41,7 @@ class Door:
 def open_door(
     client: FlaskClient, db: Database, workspace_id: int, clock: FixedClock, scopes: Sequence[str] = tuple(SCOPES)
 ) -> Door:
-    """A new source of a workspace."""
+    """A new source of a workspace, by the slug `pms`."""
     with db.work(workspace_id) as session:
         source = Source(workspace_id=workspace_id, slug="pms", name="PMS", webhook_secrets=[], created_at=clock.now())
         session.add(source)
@@ -53,7 +52,18 @@ def open_door(
 
 
 @pytest.fixture
-def door(client: FlaskClient, db: Database, workspace_id: int, clock: FixedClock, settings: Settings) -> Door:
+def door(client: FlaskClient, db: Database, workspace_id: int, clock: FixedClock) -> Door:
     """The API as a source of the test's workspace sees it, with every scope."""
-    assert db.settings is settings or db.settings is None or db.settings
     return open_door(client, db, workspace_id, clock)
+
+
+def problem(answer: TestResponse, status: int, name: str) -> dict[str, Any]:
+    """The answer's body, which must be a problem of this kind."""
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    assert answer.content_type == "application/problem+json"
+    body: dict[str, Any] = answer.get_json()
+    assert body["type"] == f"/api/v1/docs#problem-{name}"
+    assert body["status"] == status
+    assert body["title"]
+    assert body["detail"]
+    return body
