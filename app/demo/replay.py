@@ -173,8 +173,8 @@ def _report(
 ) -> Report:
     with house.database.work(workspace_id) as session:
         parameters = {"workspace_id": workspace_id, "like": f"{run}-%", "guest": f"guest-{run}-%"}
-        statuses = Counter(dict(session.execute(_BOOKINGS, parameters).tuples().all()))
-        events = Counter(dict(session.execute(_EVENTS, parameters).tuples().all()))
+        statuses = Counter({row[0]: row[1] for row in session.execute(_BOOKINGS, parameters)})
+        events = Counter({row[0]: row[1] for row in session.execute(_EVENTS, parameters)})
         enrollments = Counter({(row[0], row[1]): row[2] for row in session.execute(_ENROLLMENTS, parameters)})
         messages = Counter({(row[0], row[1], row[2]): row[3] for row in session.execute(_MESSAGES, parameters)})
     expected = count(path, limit, hotel, consent_every)
@@ -221,6 +221,6 @@ def count(path: Path, limit: int | None, hotel: str | None, consent_every: int) 
             totals["status checked_out"] += came
             totals["status cancelled"] += row["reservation_status"] == "Canceled"
             totals["status no_show"] += row["reservation_status"] == "No-Show"
-            totals["entered pre-arrival"] += nights >= 1 and int(row["lead_time"]) >= 1
+            totals["entered pre-arrival"] += nights >= 1
             totals["entered review-request"] += came and nights >= 1
     return dict(totals)

@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext
 from app.events.catalogue import BY_NAME
 from app.studio.languages import in_words
 
-PHASES = ("awareness", "consideration", "retention", "reviews", "advocacy")
+PHASES = ("awareness", "reviews", "consideration", "retention", "advocacy")
 
 _ = lazy_gettext
 
