@@ -17,12 +17,13 @@ from ruamel.yaml.events import AliasEvent
 from app.journey.checks import check
 from app.journey.known import Known
 from app.journey.model import Workflow
-from app.journey.places import LanguageError, Places, Problem, plain
+from app.journey.places import LanguageError, Places, Problem, depth, plain
 from app.journey.telling import told
 
 __all__ = ["LanguageError", "Problem", "Workflow", "json_schema", "load", "read"]
 
 _LARGEST = 256_000
+_DEEPEST = 100
 
 
 def read(text: str, *, file: str, known: Known) -> Workflow:
@@ -49,6 +50,8 @@ def load(text: str, file: str) -> Any:
         root = YAML(typ="rt").load(text)
     except LanguageError:
         raise
+    except RecursionError:
+        raise LanguageError([_too_deep(file)]) from None
     except MarkedYAMLError as error:
         raise LanguageError([_unreadable(error, file)]) from None
     except (YAMLError, ValueError) as error:
@@ -56,6 +59,8 @@ def load(text: str, file: str) -> Any:
     if not isinstance(root, dict):
         message = "a workflow is a mapping of keys and values"
         raise LanguageError([Problem(file, 1, 1, "", "wrong-type", message, "start with workflow: its-name")])
+    if depth(root) > _DEEPEST:
+        raise LanguageError([_too_deep(file)])
     return root
 
 
@@ -63,6 +68,11 @@ def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a workflow document, for editors that complete and check."""
     schema = Workflow.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _too_deep(file: str) -> Problem:
+    message = f"more than {_DEEPEST} levels lie in one another"
+    return Problem(file, 1, 1, "", "too-deep", message, "split it into several workflows")
 
 
 def _refuse_aliases(text: str, file: str) -> None:

@@ -115,6 +115,19 @@ def _inner(node: Any, step: str | int) -> Any:
     return None
 
 
+def depth(node: Any) -> int:
+    """How many levels of mappings and lists lie in one another."""
+    deepest, level = 0, [node]
+    while level:
+        level = [inner for one in level if isinstance(one, (Mapping, list)) for inner in _values(one)]
+        deepest += 1
+    return deepest
+
+
+def _values(node: Any) -> list[Any]:
+    return list(node.values()) if isinstance(node, Mapping) else list(node)
+
+
 def plain(node: Any) -> Any:
     """The loaded document as plain dicts, lists and scalars; dates go back to their text."""
     if isinstance(node, Mapping):

@@ -349,6 +349,19 @@ def test_a_huge_file_is_refused_unread() -> None:
     assert [one[2] for one in problems("#" * 300_000)] == ["too-large"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5000,
+        "a: " + "{a: " * 3000 + "1" + "}" * 3000,
+        workflow_text("  - {id: a, branch: [{if: " + "{any: [" * 400 + "'x.y == 1'" + "]}" * 400 + "}]}"),
+    ],
+    ids=["lists", "mappings", "conditions"],
+)
+def test_a_bottomless_file_is_refused(text: str) -> None:
+    assert [one[2] for one in problems(text)] == ["too-deep"]
+
+
 def test_no_stays_a_word() -> None:
     text = workflow_text("  - id: a\n    branch: [ { if: contact.country == NO } ]")
     step = read(text, file="t.yaml", known=WORLD).steps[0]
