@@ -121,6 +121,9 @@ def choose(session: Session, person: Person, wishes: Sequence[Wish], voice: Voic
     states = ledger.current(session, [person.contact_id]).get(person.contact_id, {})
     barred = ledger.suppressed(session, [(person.channel, address) for address in person.addresses])
     locked = any(one.reason in MARKETING_SCOPE for found in barred.values() for one in found)
+    # At the same instant a no outweighs a yes: who takes a no back within it does so an instant later.
+    same_instant = any(state.refused_at == now for state in states.values())
+    yes_at = now + timedelta(microseconds=1) if same_instant else now
     acts: list[Act] = []
     confirm: list[Wish] = []
     for wish in wishes:
@@ -134,7 +137,7 @@ def choose(session: Session, person: Person, wishes: Sequence[Wish], voice: Voic
             if locked and wish.purpose == "feedback":
                 continue  # follows once a topic has been confirmed: the page says so
             needs_mail = locked and wish.purpose == "marketing"
-            acts.append(_on(person, wish, voice, now, pending=needs_mail))
+            acts.append(_on(person, wish, voice, yes_at, pending=needs_mail))
             if needs_mail:
                 confirm.append(wish)
     numbers = ledger.append(session, acts, now)

@@ -74,12 +74,12 @@ def _say(language: str, key: str, **gaps: object) -> str:
 @lru_cache(maxsize=256)
 def _style(accent: str) -> str:
     colour = accent if _COLOUR.fullmatch(accent) else NO_BRAND.accent
-    on_accent = "#ffffff" if _luminance(colour) < 0.18 else "#101414"
+    on_accent = "#ffffff" if _luminance(colour) < 0.18 else "#000000"
     return _STYLE.replace("ACCENT_COLOUR", colour).replace("ON_ACCENT", on_accent)
 
 
 def _luminance(colour: str) -> float:
-    """Relative luminance (WCAG 2): below 0.18 white text stands out by 4.5 to 1, above it black does."""
+    """Relative luminance (WCAG 2): below 0.18 white stands out by 4.5 to 1, else black does."""
     parts = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue

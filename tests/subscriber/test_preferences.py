@@ -1,0 +1,132 @@
+"""The preference centre: what is on, what is changed, and what that means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import select, text
+
+from app.consent.models import ConsentRecord
+from app.contacts.models import Contact
+from app.messages.models import Message
+from tests.subscriber.conftest import Reader
+
+
+def save(reader: Reader, *fields: str, language: str = "it") -> str:
+    """Save with these switches on."""
+    form = {"action": "save", "language": language, **dict.fromkeys(fields, "on")}
+    answer = reader.post("preferences", form)
+    assert answer.status_code == 200
+    return answer.text
+
+
+def test_it_shows_how_things_stand(reader: Reader) -> None:
+    page = reader.get("preferences").text
+    assert re.search(r'name="topic.offers" value="on" checked', page)
+    assert re.search(r'name="topic.newsletter" value="on">', page)
+    assert reader.address not in page
+    assert f"{reader.address[0]}•••@example.com" in page
+
+
+def test_switching_on_is_a_consent_with_the_words_that_were_read(reader: Reader) -> None:
+    page = save(reader, "topic.offers", "topic.newsletter")
+    assert "D&#39;ora in poi riceverà" in page
+    assert reader.consents() == {"offers": "granted", "newsletter": "granted"}
+    with reader.work() as session:
+        line = session.scalars(select(ConsentRecord).order_by(ConsentRecord.line.desc()).limit(1)).one()
+    assert line.proof["wording"] == "Sì, scrivetemi su: la newsletter."
+    assert line.proof["wording_version"]
+    assert line.confirmed_at == reader.clock.now()
+
+
+def test_r7_switching_off_works_at_once_and_says_what_stays(reader: Reader) -> None:
+    page = save(reader)
+    assert "Non riceverà più" in page
+    assert "continueranno ad arrivarLe" in page
+    assert reader.consents() == {"offers": "withdrawn"}
+
+
+def test_what_was_never_said_and_is_left_off_is_no_refusal(reader: Reader) -> None:
+    before = reader.rows()
+    assert "Non è cambiato nulla" in save(reader, "topic.offers")
+    assert reader.rows() == before
+
+
+def test_r14_tracking_is_a_choice_of_its_own(reader: Reader) -> None:
+    save(reader, "topic.offers", "tracking")
+    assert reader.consents() == {"offers": "granted", "open_tracking": "granted"}
+    save(reader, "topic.offers")
+    assert reader.consents() == {"offers": "granted", "open_tracking": "withdrawn"}
+
+
+def test_the_language_of_the_mails_is_kept_and_answered_in(reader: Reader) -> None:
+    page = save(reader, "topic.offers", language="en")
+    assert "Messages will be in English" in page
+    with reader.work() as session:
+        assert session.scalars(select(Contact.language).where(Contact.id == reader.contact_id)).one() == "en"
+
+
+def test_a_change_is_undone_with_one_press(reader: Reader) -> None:
+    page = save(reader, "topic.newsletter")
+    found = re.search(r'action="http://localhost(/m/z/[^"?]+)', page)
+    assert found is not None
+    reader.client.post(found[1])
+    assert reader.consents() == {"offers": "granted", "newsletter": "withdrawn"}
+
+
+def test_r37_who_stopped_everything_comes_back_only_by_a_fresh_double_opt_in(reader: Reader) -> None:
+    reader.post("preferences", {"action": "stop"})
+    reader.clock.advance(timedelta(days=2))
+    assert "confermare con l&#39;e-mail" in save(reader, "topic.newsletter")
+    assert reader.consents()["newsletter"] == "pending"
+    with reader.work() as session:
+        asked = session.scalars(select(Message).where(Message.class_ == "consent_request")).one()
+        line = session.scalars(select(ConsentRecord.line).where(ConsentRecord.state == "pending")).one()
+        barred = session.execute(text("SELECT count(*) FROM suppressions WHERE lifted_at IS NULL")).scalar()
+    assert (asked.template, asked.topic, barred) == ("confirm-subscription", "newsletter", 1)
+    with reader.mailroom() as room:
+        room.session.execute(text("DELETE FROM event_work"))  # the entry rules have looked at what was chosen
+        room.gate()
+        assert room.message(asked.id).state == "ready"
+    path = reader.path("confirm", reader.workspace_id, reader.contact_id, line)
+    assert "Confermi la Sua iscrizione" in reader.client.get(path).text
+    assert reader.client.post(path).status_code == 200
+    assert reader.consents()["newsletter"] == "granted"
+    with reader.work() as session:
+        assert session.execute(text("SELECT count(*) FROM suppressions WHERE lifted_at IS NULL")).scalar() == 0
+
+
+def test_r6_a_confirmation_is_single_use_and_ends_after_seven_days(read: Callable[..., Reader]) -> None:
+    reader = read("note", granted=())
+    with reader.mailroom() as room:
+        contact = room.session.scalars(select(Contact).where(Contact.id == reader.contact_id)).one()
+        line = room.say(contact, "pending", topic="newsletter", method="web")
+        late = room.say(contact, "pending", topic="offers", method="web")
+    path = reader.path("confirm", reader.workspace_id, reader.contact_id, line)
+    assert "Grazie" in reader.client.post(path).text
+    before = reader.rows()
+    assert "Grazie" in reader.client.post(path).text
+    assert reader.rows() == before
+    reader.clock.advance(timedelta(days=8))
+    answer = reader.client.post(reader.path("confirm", reader.workspace_id, reader.contact_id, late))
+    assert "non è più valido" in answer.text
+    assert reader.consents() == {"newsletter": "granted", "offers": "pending"}
+
+
+def test_r6_a_no_after_the_request_is_not_lifted_by_the_old_link(read: Callable[..., Reader]) -> None:
+    reader = read("note", granted=())
+    with reader.mailroom() as room:
+        contact = room.session.scalars(select(Contact).where(Contact.id == reader.contact_id)).one()
+        line = room.say(contact, "pending", topic="offers", method="web")
+    reader.clock.advance(timedelta(hours=1))
+    reader.post("unsubscribe", {"leave": "all"})
+    reader.client.post(reader.path("confirm", reader.workspace_id, reader.contact_id, line))
+    assert reader.consents()["offers"] == "objected"
+
+
+def test_a_form_without_its_button_changes_nothing(reader: Reader) -> None:
+    before = reader.rows()
+    assert reader.post("preferences", {"topic.newsletter": "on"}).status_code == 400
+    assert reader.rows() == before
