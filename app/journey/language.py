@@ -7,6 +7,7 @@ the models of `model`, meaning by `checks`.
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import Any
 
 from pydantic import ValidationError
@@ -44,6 +45,9 @@ def load(text: str, file: str) -> Any:
     """The document with comments, order and positions; raises LanguageError where it is no YAML mapping."""
     if len(text) > _LARGEST:
         raise LanguageError([Problem(file, 1, 1, "", "too-large", f"the file is larger than {_LARGEST} characters")])
+    if _open_brackets(text) > _DEEPEST:
+        # Before the parser sees it: its time grows with the square of such a depth.
+        raise LanguageError([_too_deep(file)])
     try:
         if "*" in text:
             _refuse_aliases(text, file)
@@ -68,6 +72,12 @@ def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a workflow document, for editors that complete and check."""
     schema = Workflow.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _open_brackets(text: str) -> int:
+    """The most brackets open at one place, those in quotes and comments included."""
+    found = accumulate((letter in "[{") - (letter in "]}") for letter in text if letter in "[]{}")
+    return max(found, default=0)
 
 
 def _too_deep(file: str) -> Problem:
