@@ -75,7 +75,7 @@ class Settings:
     """Rows a stage takes at a time; `PERCORSO_BATCH`."""
     drain_seconds: int = 20
     """How long one wake-up drains a stage before it signals itself again; `PERCORSO_DRAIN_SECONDS`."""
-    lease_seconds: int = 20
+    lease_seconds: int = 10
     """How long messages stay a worker's that says nothing (a living one renews in time); `PERCORSO_LEASE_SECONDS`."""
     smtp_connections: int = 4
     """Pooled connections of one worker to the SMTP server; `PERCORSO_SMTP_CONNECTIONS`."""
@@ -126,7 +126,7 @@ class Settings:
             work_processes=_number(env, "PERCORSO_WORKERS", 2, 1, 64),
             batch=_number(env, "PERCORSO_BATCH", 500, 1, 5000),
             drain_seconds=_number(env, "PERCORSO_DRAIN_SECONDS", 20, 1, 50),
-            lease_seconds=_number(env, "PERCORSO_LEASE_SECONDS", 20, 5, 3600),
+            lease_seconds=_number(env, "PERCORSO_LEASE_SECONDS", 10, 5, 3600),
             smtp_connections=_number(env, "PERCORSO_SMTP_CONNECTIONS", 4, 1, 200),
             smtp_timeout=_number(env, "PERCORSO_SMTP_TIMEOUT", 30, 1, 600),
             pool_size=_number(env, "PERCORSO_POOL", 10, 1, 200),
