@@ -19,7 +19,7 @@ from app.config import Settings
 from app.revisions import at_head
 from app.serve.home import Home
 from app.serve.postgres import CarriedPostgres
-from app.serve.process import Launch, ServeError, wait_for, write_private
+from app.serve.process import Launch, ServeError, wait_for
 from app.serve.supervisor import Part, Supervisor
 from app.serve.valkey import CarriedValkey
 
@@ -50,7 +50,7 @@ def serve(env: Mapping[str, str], output: IO[str]) -> int:
             given |= _carried(env, home, supervisor)
             if supervisor.stopping:
                 return 0
-            _write_down(home, given)
+            home.introduce(given)
             settings = Settings.from_env(given)
             _migrate(supervisor, given, settings)
             supervisor.add(Part("web", lambda: _child(given, "app.serve.web"), ENGINE, patience=4.5))
@@ -73,19 +73,6 @@ def serve(env: Mapping[str, str], output: IO[str]) -> int:
 _PLACES = {"DATABASE_URL": "postgresql://to-be-carried/", "REDIS_URL": "redis://to-be-carried/"}
 """Stand in while the other settings are checked, before any server is started."""
 
-_WRITTEN_DOWN = (
-    "DATABASE_URL",
-    "REDIS_URL",
-    "SMTP_URL",
-    "DEMO",
-    "PERCORSO_SECRET",
-    "PERCORSO_PREVIOUS_SECRETS",
-    "PERCORSO_PORT",
-    "PERCORSO_BASE_URL",
-    "PERCORSO_DATA",
-)
-"""What `flask ...` in another terminal must know to reach this copy (`app.config.of_instance`)."""
-
 
 def _environment(env: Mapping[str, str], home: Home) -> dict[str, str]:
     given = {name: value for name, value in env.items() if value.strip()}
@@ -93,13 +80,6 @@ def _environment(env: Mapping[str, str], home: Home) -> dict[str, str]:
     given.setdefault("PERCORSO_SECRET", home.secret())
     given["PYTHONUNBUFFERED"] = "1"
     return given
-
-
-def _write_down(home: Home, given: Mapping[str, str]) -> None:
-    """Keep our settings for commands in other terminals (`config.of_instance`): they hold passwords, so only for us."""
-    ours = {name: value for name, value in given.items() if name.startswith("PERCORSO_")}
-    named = {name: given[name] for name in ("DATABASE_URL", "REDIS_URL", "SMTP_URL", "DEMO") if name in given}
-    write_private(home.path / "instance.json", json.dumps(ours | named))
 
 
 def _require_free(port: int) -> None:
@@ -142,9 +122,9 @@ def _child(env: Mapping[str, str], *arguments: str) -> Launch:
     return Launch((sys.executable, "-m", *arguments), env, ROOT, umask=0o022)
 
 
-def _run(supervisor: Supervisor, env: Mapping[str, str], name: str, *arguments: str, secret: str = "") -> Part:
+def _run(supervisor: Supervisor, env: Mapping[str, str], name: str, *arguments: str, unshown: str = "") -> Part:
     """Run a child that is meant to end well; raises ServeError when it does not."""
-    part = Part(name, lambda: _child(env, *arguments), ENGINE, patience=2, secret=secret)
+    part = Part(name, lambda: _child(env, *arguments), ENGINE, patience=2, unshown=unshown)
     code = supervisor.run_once(part, seconds=600)
     if code != 0 and not supervisor.stopping:
         raise ServeError(f"{name} failed (code {code}); what it said stands above.")
@@ -166,7 +146,7 @@ def _migrate(supervisor: Supervisor, env: Mapping[str, str], settings: Settings)
 
 def _seed(supervisor: Supervisor, env: Mapping[str, str]) -> Mapping[str, str]:
     """Load the demo where it is not loaded yet; its last line is how to sign in, as JSON."""
-    said = _run(supervisor, env, "demo", "app.demo.seed", secret="{").last_lines
+    said = _run(supervisor, env, "demo", "app.demo.seed", unshown="{").last_lines
     try:
         sign_in: dict[str, str] = json.loads(said[-1]) if said else {}
     except json.JSONDecodeError:

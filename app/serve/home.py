@@ -12,6 +12,8 @@ from typing import Self
 
 from app.serve.process import ServeError, write_private
 
+_OTHERS = ("DATABASE_URL", "REDIS_URL", "SMTP_URL", "DEMO")
+
 
 class Home:
     """The data directory, held while we run.
@@ -58,9 +60,10 @@ class Home:
             write_private(path, secrets.token_hex(32))
         return path.read_text(encoding="utf-8").strip()
 
-    def introduce(self, settings: Mapping[str, str]) -> None:
-        """Write down how this copy is reached, where only we may read it: other commands of ours find it there."""
-        write_private(self.path / "instance.json", json.dumps(dict(settings), indent=1))
+    def introduce(self, given: Mapping[str, str]) -> None:
+        """Write down our settings for commands in other terminals (`config.of_instance`); only we may read them."""
+        ours = {name: value for name, value in given.items() if name.startswith("PERCORSO_") or name in _OTHERS}
+        write_private(self.path / "instance.json", json.dumps(ours, indent=1))
 
     def take_leave(self) -> None:
         """Nothing is to be reached here any more."""

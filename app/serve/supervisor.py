@@ -35,14 +35,14 @@ class Part:
         make: how it is started; asked again at each start, since an address may have changed.
         wave: parts of the highest wave end first; those of one wave together.
         patience: seconds it has to end when asked.
-        secret: lines that begin with this are kept and not shown; empty: all are shown.
+        unshown: lines that begin with this are kept and not shown; empty: all are shown.
     """
 
     name: str
     make: Callable[[], Launch]
     wave: int
     patience: float
-    secret: str = ""
+    unshown: str = ""
     child: subprocess.Popen[bytes] | None = None
     launch: Launch | None = None
     pause: float = FIRST_PAUSE
@@ -177,7 +177,7 @@ class Supervisor:
             line = raw.decode(errors="replace").rstrip()
             if line:
                 part.last_lines = [*part.last_lines[-20:], line]
-                if not part.secret or not line.startswith(part.secret):
+                if not part.unshown or not line.startswith(part.unshown):
                     self.say(part.name, line)
 
     def _drain(self, part: Part) -> None:
