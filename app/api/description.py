@@ -104,6 +104,7 @@ OPERATIONS: tuple[Operation, ...] = (
         signed=True,
         status=202,
         answer=_ref("Verdicts"),
+        parameters=(_query("source", "Who signed, where no header says so: `workspace/source`.", **_TEXT),),
         body={"anyOf": [_ref("EventIn"), _ref("Batch")]},
         body_example=EXAMPLE_EVENT,
         answer_example={"counts": {"accepted": 1}, "events": [{"id": "evt_20931", "status": "accepted"}]},
@@ -123,7 +124,7 @@ OPERATIONS: tuple[Operation, ...] = (
         status=200,
         answer=_ref("ContactPut"),
         parameters=(_EXTERNAL_ID,),
-        body=_ref("ContactIn"),
+        body=_ref("ContactFields"),
         body_example={"email": "giulia@example.com", "language": "it", "attributes": {"loyalty_points": 120}},
         problems=("malformed", "too-large", "unsupported-media-type", "invalid"),
         curl="""-d '{"email": "giulia@example.com", "language": "it"}'""",
@@ -138,7 +139,7 @@ OPERATIONS: tuple[Operation, ...] = (
         status=200,
         answer=_ref("Contact"),
         parameters=(_EXTERNAL_ID,),
-        problems=("not-found",),
+        problems=("not-found", "invalid"),
     ),
     Operation(
         method="get",
@@ -261,6 +262,8 @@ def _schemas() -> Schema:
     # What shows as empty is left out of a verdict, so only these two are always there.
     schemas["Verdict"]["required"] = ["id", "status"]
     schemas["EventIn"]["examples"] = [EXAMPLE_EVENT]
+    fields = {name: schema for name, schema in schemas["ContactIn"]["properties"].items() if name != "external_id"}
+    schemas["ContactFields"] = {"type": "object", "description": "What is to be set.", "properties": fields}
     schemas["BookingData"] = _fields(BOOKING_FIELDS, "What `data.booking` may hold; anything else is kept too.")
     schemas["OrderData"] = _fields(ORDER_FIELDS, "What `data.order` may hold; anything else is kept too.")
     schemas["Batch"] = {

@@ -71,6 +71,13 @@ def _unfit(name: str, detail: str, cure: str) -> ProblemError:
     return ProblemError("invalid", "A parameter does not fit.", [Problem(f"?{name}", detail, cure)])
 
 
+def only(*names: str) -> None:
+    """Refuse parameters that the route does not know: a misspelt filter would otherwise show everything."""
+    for name in request.args:
+        if name not in names:
+            raise _unfit(name, "There is no such parameter.", f"Send {', '.join(names) or 'none'}.")
+
+
 def one_of(name: str, allowed: Sequence[str]) -> str | None:
     """The parameter `name`, if it was sent; refused where it is none of `allowed`."""
     given = request.args.get(name)

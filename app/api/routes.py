@@ -36,6 +36,7 @@ def body_of_request() -> bytes:
 @opened_by(may("events:write", signed=True))
 def post_events() -> Response:
     """Report one event or up to 1,000."""
+    pages.only("source")
     batch = receiving.read_batch(body_of_request())
     verdicts = receiving.take(house(), caller(), batch)
     counts = Counter(verdict.status for verdict in verdicts)
@@ -46,6 +47,7 @@ def post_events() -> Response:
 @opened_by(may("contacts:write"))
 def put_contact(external_id: str) -> Response:
     """Create or change a contact."""
+    pages.only()
     given = receiving.read_json(body_of_request())
     event = putting.event_of(external_id, given, house().clock.now())
     return json(putting.put(house(), caller(), event))
@@ -55,6 +57,7 @@ def put_contact(external_id: str) -> Response:
 @opened_by(may("contacts:read"))
 def get_contact(external_id: str) -> Response:
     """One contact."""
+    pages.only()
     with house().database.work(caller().workspace_id) as session:
         found = reading.contact(session, external_id)
     if found is None:
@@ -66,6 +69,7 @@ def get_contact(external_id: str) -> Response:
 @opened_by(may("contacts:read"))
 def get_timeline(external_id: str) -> Response:
     """What happened to a contact, newest first."""
+    pages.only("limit", "cursor")
     asked = pages.wanted(reading.TimeKey)
     with house().database.work(caller().workspace_id) as session:
         found = reading.contact(session, external_id)
@@ -79,6 +83,7 @@ def get_timeline(external_id: str) -> Response:
 @opened_by(may("contacts:read"))
 def get_booking(reference: str) -> Response:
     """One booking, or with `kind=order` one order."""
+    pages.only("kind")
     kind = pages.one_of("kind", ("booking", "order")) or "booking"
     with house().database.work(caller().workspace_id) as session:
         found = reading.booking(session, reference, kind)
@@ -91,6 +96,7 @@ def get_booking(reference: str) -> Response:
 @opened_by(may("messages:read"))
 def get_messages() -> Response:
     """Messages, newest first, with the verdicts on them."""
+    pages.only("contact", "workflow", "state", "reason", "limit", "cursor")
     asked = pages.wanted(int)
     state = pages.one_of("state", STATES)
     contact, workflow, reason = (pages.plain(name) for name in ("contact", "workflow", "reason"))

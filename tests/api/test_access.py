@@ -67,7 +67,7 @@ def test_a_key_does_what_its_scopes_say_and_nothing_else(
 ) -> None:
     others = [one for one in SCOPES if one != scope]
     door = open_door(client, db, workspace_id, clock, others)
-    body = {"json": {}} if method != "GET" else {}
+    body: dict[str, Any] = {"json": {}} if method != "GET" else {}
     assert scope in problem(door.ask(method, path, **body), 403, "forbidden")["detail"]
     with db.work(workspace_id) as session:
         door.key = new_key(session, door.source_id, [scope], clock.now())
