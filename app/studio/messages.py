@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.delivery.track import Arrival, record
-from app.content.render import RenderError
 from app.doors import opened_by
 from app.studio import access, mails, pages, previews
 from app.studio.blueprint import HERE, blueprint
@@ -88,10 +87,7 @@ def _mail(unit: Session, told: reading.Told) -> mails.Opened | None:
     if told.captured_id is not None:
         kept = reading.captured(unit, told.captured_id)
         return mails.opened(kept.raw) if kept else None
-    try:
-        return previews.again(unit, told.message)
-    except RenderError:
-        return None
+    return previews.again(unit, told.message)
 
 
 @blueprint.get(f"{HERE}/messages/outbox")

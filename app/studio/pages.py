@@ -21,6 +21,7 @@ from flask import (
     request,
     url_for,
 )
+from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -65,7 +66,12 @@ def block_wanted(template: str) -> str | None:
     if request.headers.get("HX-Request") != "true" or request.headers.get("HX-Request-Type") == "full":
         return None
     target = request.headers.get("HX-Target", "").rpartition("#")[2]
-    return target if target in current_app.jinja_env.get_template(template).blocks else None
+    return target if target in _environment().get_template(template).blocks else None
+
+
+def _environment() -> Environment:
+    """The environment of our templates, in which a misspelt name is an error."""
+    return cast("Environment", current_app.extensions["percorso_studio_pages"])
 
 
 def answer(template: str, status: int = 200, /, **context: Any) -> Response:
@@ -73,7 +79,7 @@ def answer(template: str, status: int = 200, /, **context: Any) -> Response:
     name = f"studio/{template}"
     block = block_wanted(name)
     current_app.update_template_context(context)
-    chosen = current_app.jinja_env.get_template(name)
+    chosen = _environment().get_template(name)
     if block is None:
         html = chosen.render(context)
     else:
@@ -142,7 +148,7 @@ def now() -> Any:
 
 def tone(icon: str, name: str) -> Markup:
     """An icon in the colour of a state."""
-    drawn = current_app.jinja_env.globals["ui"].icon(icon)  # type: ignore[attr-defined]
+    drawn = _environment().globals["ui"].icon(icon)  # type: ignore[attr-defined]
     return Markup('<span class="tone-{}">{}</span>').format(name, drawn)
 
 
@@ -181,7 +187,9 @@ def furnish(app: Flask) -> None:
         name_of=display_name,
         tone=tone,
     )
-    environment.globals["ui"] = environment.get_template("studio/_ui.html").module
+    strict = environment.overlay(undefined=StrictUndefined)  # a misspelt name is an error here, never a blank
+    strict.globals["ui"] = strict.get_template("studio/_ui.html").module
+    app.extensions["percorso_studio_pages"] = strict
 
     @app.context_processor
     def frame() -> dict[str, Any]:

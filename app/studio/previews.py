@@ -12,8 +12,8 @@ from app.content.models import TemplateVersion
 from app.content.render import Rendered, render
 from app.contacts.models import Property
 from app.doors import house
+from app.messages import compose
 from app.messages.models import Message
-from app.messages.snapshot import thaw
 from app.studio.mails import Opened, links_of
 
 HERE = "#"
@@ -70,27 +70,12 @@ def _worn(sample: dict[str, Any], property_: Property) -> dict[str, Any]:
 
 
 def again(session: Session, message: Message) -> Opened | None:
-    """A message's mail made again from the facts and the version kept with it; None where they were not kept.
-
-    Its own links lead straight to where they lead, so that looking at a mail counts for nobody.
-    """
-    if message.facts is None or message.template_version_id is None or message.language is None:
+    """A message's mail made again from what was kept with it, exactly; None where it was not kept."""
+    try:
+        made = compose.again(session, message)
+    except LookupError:
         return None
-    compiled = catalogue.versions(session, [message.template_version_id]).get(message.template_version_id)
-    spoken = compiled.languages.get(message.language) if compiled else None
-    if spoken is None:
-        return None
-    kept = thaw(message.facts)
-    facts = kept.get("facts", kept)
-    shown = kept.get("shown")
-    made = render(
-        spoken,
-        facts,
-        link=lambda _number, address: address,
-        urls=_urls(),
-        allows=lambda class_: shown is None or class_ in shown,
-        locale=message.language,
-        zone=(facts.get("property") or {}).get("zone") or "UTC",
-    )
-    sender = (facts.get("property") or {}).get("name", "")
-    return Opened(made.subject, sender, message.address or "", (), made.html, made.text, "", links_of(made.html))
+    sender = f"{made.sender_name} <{made.sender_email}>"
+    to = f"{made.recipient_name} <{made.envelope_to}>" if made.recipient_name else made.envelope_to
+    headers = [("From", sender), ("To", to), ("Subject", made.subject), ("Message-ID", made.message_id), *made.headers]
+    return Opened(made.subject, sender, to, headers, made.html, made.text, "", links_of(made.html))

@@ -31,6 +31,11 @@ def _address_tried() -> str:
     return request.form.get("email", "").strip().lower()[:200] or "nobody"
 
 
+def _refused(response: Response) -> bool:
+    """Only tries that fail are counted."""
+    return response.status_code == 422
+
+
 def safe_next(target: str | None) -> str:
     """Where to go after signing in: a path of this site, nothing else."""
     if not target:
@@ -62,8 +67,8 @@ def sign_in() -> Response:
 
 @blueprint.post("/sign-in")
 @opened_by(anyone)
-@limiter.limit("20 per minute")
-@limiter.limit("10 per 15 minutes", key_func=_address_tried)
+@limiter.limit("20 per minute", deduct_when=_refused)
+@limiter.limit("10 per 15 minutes", key_func=_address_tried, deduct_when=_refused)
 def signing_in() -> Response:
     """Check the pair; one answer for whatever is wrong about it."""
     email = request.form.get("email", "")

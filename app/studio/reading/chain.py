@@ -94,7 +94,7 @@ def _steps(told: Told) -> list[Link]:
         entered = visit.code == "entered"
         links.append(
             Link(
-                gettext("Entered") if entered else gettext("Step"),
+                gettext("Entry") if entered else gettext("Step"),
                 KIND_ICONS.get(visit.code, "info"),
                 "waiting" if visit.code in {"late", "missing"} else "still",
                 visit.at,
@@ -169,7 +169,7 @@ def _judged(message: Message, told: Told) -> list[Link]:
             tone = "waiting"
             sentence = gettext("Put off: %(reason)s", reason=words.name(words.REASONS, (failed or {}).get("code")))
         else:
-            tone = "wrong"
+            tone = "waiting"
             sentence = gettext("Not sent: %(reason)s", reason=words.name(words.REASONS, (failed or {}).get("code")))
         if told.ledger is not None and outcome != "deferred":
             goes = ("studio.ledger_line", {"line": told.ledger.line})
