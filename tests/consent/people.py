@@ -19,14 +19,16 @@ ADDRESS = "anna@example.com"
 def request(class_: str = "marketing", **given: Any) -> Request:
     """A message of a class; marketing is about offers."""
     topic = "offers" if class_ in {"marketing", "consent_request"} else None
-    return Request(**{"message_id": 100, "class_": class_, "channel": "email", "topic": topic, "due_at": NOON} | given)
+    fields: dict[str, Any] = {"message_id": 100, "class_": class_, "channel": "email", "topic": topic, "due_at": NOON}
+    return Request(**fields | given)
 
 
 def state(word: str = "granted", at: datetime = JANUARY, line: int = 1, **given: Any) -> State:
     """What holds for one key."""
-    refusal = {"refused_at": at, "refused_state": word, "refused_line": line}
-    extra = refusal if word in {"denied", "withdrawn", "objected"} else {}
-    return State(**{"state": word, "line": line, "at": at, "method": "web", "proven": True} | extra | given)
+    fields: dict[str, Any] = {"state": word, "line": line, "at": at, "method": "web", "proven": True}
+    if word in {"denied", "withdrawn", "objected"}:
+        fields |= {"refused_at": at, "refused_state": word, "refused_line": line}
+    return State(**fields | given)
 
 
 def key(purpose: str = "marketing", topic: str | None = "offers", address: str = ADDRESS) -> Key:

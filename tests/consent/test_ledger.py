@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import event, select, text
@@ -139,7 +140,7 @@ def test_verify_walks_in_chunks(book: Book) -> None:
         {"method": ""},
     ],
 )
-def test_an_act_that_means_nothing_is_refused(wrong: dict[str, str]) -> None:
+def test_an_act_that_means_nothing_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(LedgerError):
         replace(act(at=START), **wrong)
 

@@ -275,8 +275,8 @@ def test_r47_across_the_change_of_clocks_the_opening_is_still_eight() -> None:
 
 
 def test_r51_r52_erased_and_frozen_people_get_nothing() -> None:
-    for gone, rule in (({"erased": True}, "R51"), ({"frozen": True}, "R52")):
-        assert decide(request("transactional"), facts(**gone), NOON).rule == rule
+    assert decide(request("transactional"), facts(erased=True), NOON).rule == "R51"
+    assert decide(request("transactional"), facts(frozen=True), NOON).rule == "R52"
 
 
 def test_no_address_no_message() -> None:
