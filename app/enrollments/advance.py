@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import text
@@ -23,15 +24,17 @@ from app.enrollments import passages, programs
 from app.enrollments.passages import Inside
 from app.journey import advance, entry
 from app.journey.advance import Decision, Send, SetFields
+from app.journey.durations import say
 from app.journey.program import Program
+from app.journey.waits import add
 from app.messages.plan import Planned, plan
 from app.queues import signal
 
 log = structlog.get_logger()
 
-QUERIES = 12
-"""At most this many statements a batch: claim, programs, facts (4), past events, update, visits, cancelled messages,
-planned messages, contact fields."""
+QUERIES = 13
+"""At most this many statements a batch: claim, programs, facts (4), past events, messages sent lately, update, visits,
+cancelled messages, planned messages, contact fields."""
 
 STEP_ASIDE = timedelta(hours=1)
 
@@ -83,7 +86,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     known = programs.of_versions(session, {row.version_id for row in rows})
     facts = audience.load(session, [row.who for row in rows], now)
     past = _past(session, workspace_id, rows, known)
-    planned: list[Planned] = []
+    sends: list[tuple[Inside, Send]] = []
     visits: list[tuple[Inside, Decision]] = []
     left: list[tuple[Inside, str]] = []
     fields: list[tuple[int, SetFields]] = []
@@ -101,15 +104,16 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
         visits += [(row, decision) for decision in moved.trace]
         for effect in moved.effects:
             if isinstance(effect, Send):
-                planned += _planned(row, effect, now)
+                sends.append((row, effect))
             elif isinstance(effect, SetFields) and effect.target == "contact":
                 fields.append((row.contact_id, effect))
         if by_rule:
             left.append((row, moved.state.reason or "exit"))
+    planned, repeated = _not_sent_lately(session, workspace_id, sends, now)
     passages.write(session, rows, now)
-    passages.write_visits(session, visits)
+    passages.write_visits(session, visits + repeated)
     passages.cancel_messages(session, left, now)
-    plan(session, planned, now)
+    plan(session, [_planned(row, send, now) for row, send in planned], now)
     _set_fields(session, workspace_id, fields, now)
     if any(row.state.wake_at and row.state.wake_at <= now and not row.error for row in rows):
         signal(session, "advance")
@@ -147,37 +151,79 @@ def _past(
     return found
 
 
-def _planned(row: Inside, send: Send, now: datetime) -> list[Planned]:
+_LATELY = text(
+    """
+    SELECT contact_id, template, max(coalesce(accepted_at, planned_at)) AS at FROM messages
+    WHERE workspace_id = :workspace_id AND contact_id = ANY(:contact_ids) AND template = ANY(:templates)
+        AND state NOT IN ('refused', 'cancelled', 'failed')
+    GROUP BY 1, 2
+    """
+)
+
+
+def _not_sent_lately(
+    session: Session, workspace_id: int, sends: Sequence[tuple[Inside, Send]], now: datetime
+) -> tuple[list[tuple[Inside, Send]], list[tuple[Inside, Decision]]]:
+    """The sends to plan, and a decision for each that repeats what the person got within `skip_if_sent_within`.
+
+    One query, none where no send has such a rule. Two passages of one person in the same batch count against each
+    other, in the order of the batch.
+    """
+    bound = [(row, send) for row, send in sends if send.skip_if_sent_within]
+    if not bound:
+        return list(sends), []
+    parameters = {
+        "workspace_id": workspace_id,
+        "contact_ids": sorted({row.contact_id for row, _ in bound}),
+        "templates": sorted({send.template for _, send in bound}),
+    }
+    lately = {(row.contact_id, row.template): row.at for row in session.execute(_LATELY, parameters)}
+    planned, repeated = [], []
+    for row, send in sends:
+        before = lately.get((row.contact_id, send.template))
+        within = send.skip_if_sent_within
+        if within and before and add(before, within, ZoneInfo("UTC")) > now:
+            sentence = {
+                "en": f"Not sent: the person got it less than {say(within, 'en')} before",
+                "it": f"Non inviato: la persona l'ha ricevuto da meno di {say(within, 'it')}",
+            }
+            inputs = {"template": send.template, "sent_at": before.isoformat()}
+            repeated.append((row, Decision(send.step_id, "sent_lately", sentence, now, inputs)))
+            continue
+        lately[row.contact_id, send.template] = now
+        planned.append((row, send))
+    return planned, repeated
+
+
+def _planned(row: Inside, send: Send, now: datetime) -> Planned:
     """The message of one send effect, over the first channel it names (fallback over channels comes with those)."""
     event = dict(row.event)
-    return [
-        Planned(
-            contact_id=row.contact_id,
-            enrollment_id=row.id,
-            workflow_id=row.workflow_id,
-            version_id=row.version_id,
-            step_id=send.step_id,
-            visit=send.visit,
-            property_id=row.property_id,
-            booking_id=row.booking_id,
-            channel=send.channels[0],
-            template=send.template,
-            class_=send.class_,
-            topic=send.topic,
-            priority=send.priority,
-            due_at=now,
-            latest=send.latest,
-            passage={
-                "event": event,
-                "enrollment": {
-                    "id": row.id,
-                    "key": row.key,
-                    "entered_at": row.entered_at,
-                    "fields": dict(row.state.fields),
-                },
+    return Planned(
+        contact_id=row.contact_id,
+        enrollment_id=row.id,
+        workflow_id=row.workflow_id,
+        version_id=row.version_id,
+        step_id=send.step_id,
+        visit=send.visit,
+        property_id=row.property_id,
+        booking_id=row.booking_id,
+        channel=send.channels[0],
+        template=send.template,
+        class_=send.class_,
+        topic=send.topic,
+        priority=send.priority,
+        due_at=now,
+        latest=send.latest,
+        passage={
+            "event": event,
+            "enrollment": {
+                "id": row.id,
+                "key": row.key,
+                "entered_at": row.entered_at,
+                "fields": dict(row.state.fields),
             },
-        )
-    ]
+        },
+    )
 
 
 def _set_fields(session: Session, workspace_id: int, fields: Sequence[tuple[int, SetFields]], now: datetime) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
@@ -19,7 +18,6 @@ from sqlalchemy.orm import Session
 from app.consent.models import Topic
 from app.contacts.models import AttributeDefinition
 from app.content import catalogue as templates
-from app.content.compiled import Compiled
 from app.content.models import Template
 from app.db import workspace_of
 from app.enrollments.models import Workflow, WorkflowVersion
@@ -27,7 +25,7 @@ from app.events.catalogue import known_events
 from app.journey import language
 from app.journey import program as programs
 from app.journey.compiler import compile_program
-from app.journey.known import FACT_FIELDS, FieldType, Known, MessageClass, TemplateInfo
+from app.journey.known import FACT_FIELDS, FieldType, Known, TemplateInfo
 from app.queues import signal
 
 STORIES = ".stories.yaml"
@@ -65,19 +63,7 @@ def known(session: Session) -> Known:
 
 def _templates(session: Session) -> dict[str, TemplateInfo]:
     names = session.scalars(select(Template.name).where(Template.live_version_id.is_not(None))).all()
-    return {name: template_info(published.compiled) for name, published in templates.published(session, names).items()}
-
-
-def template_info(compiled: Compiled) -> TemplateInfo:
-    """A compiled template as the workflow checker sees it."""
-    return TemplateInfo(
-        name=compiled.template,
-        class_=cast("MessageClass", compiled.class_),
-        topic=compiled.topic,
-        languages=tuple(sorted(compiled.languages)),
-        required=tuple(variable.path for variable in compiled.variables if variable.required),
-        review_request=any(variable.path.startswith("property.links.review") for variable in compiled.variables),
-    )
+    return {name: templates.info(published.compiled) for name, published in templates.published(session, names).items()}
 
 
 def publish(

@@ -272,6 +272,7 @@ def known_events() -> Mapping[str, EventShape]:
             fields={field.name: field.type for field in kind.fields},
             title=kind.title,
             open=True,
+            carries=(kind.projects,) if kind.projects else (),
         )
         for kind in KINDS
     }

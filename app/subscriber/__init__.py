@@ -6,6 +6,7 @@
     leaving.py      /m/u/ one-click and page, /m/z/ undo
     preferences.py  /m/p/ the preference centre
     confirming.py   /m/k/ the second half of a double opt-in
+    pictures.py     /assets/mail/ the drawings in mails
     reading.py      /m/v/ the mail in a browser, /m/c/ a counted link
 
 A GET never changes anything: mail scanners follow every link they see (X35).
@@ -15,12 +16,13 @@ from __future__ import annotations
 
 from apiflask import APIFlask
 
-from app.subscriber import confirming, leaving, preferences, reading
+from app.subscriber import confirming, leaving, pictures, preferences, reading
 from app.subscriber.pages import blueprint
 
-__all__ = ["confirming", "leaving", "preferences", "reading", "register"]
+__all__ = ["confirming", "leaving", "pictures", "preferences", "reading", "register"]
 
 
 def register(app: APIFlask) -> None:
     """Open this door's routes on `app`."""
     app.register_blueprint(blueprint)
+    app.register_blueprint(pictures.blueprint)
