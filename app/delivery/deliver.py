@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from queue import SimpleQueue
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -51,8 +52,8 @@ log = structlog.get_logger()
 GROUP = 50
 """Messages handed over between two commits: what a crash can leave in doubt on one connection."""
 
-QUERIES_TO_LEASE = 1 + grounds_of.QUERIES + 1 + 2 + 1
-"""Claim, grounds, verdicts, lease, templates; and what `left` asks (one at most)."""
+QUERIES_TO_LEASE = 1 + grounds_of.QUERIES + 1 + 1 + 1
+"""Claim, grounds, the new lease, verdicts, templates; and what `left` asks (one at most)."""
 
 QUERIES_PER_GROUP = 1 + outcomes.QUERIES
 """Hand-over, outcomes, attempts. One more where something could not be composed, one where something may no longer go,
@@ -143,9 +144,10 @@ def _lease(session: Session, rows: Sequence[MessageRow], now: datetime, left: Le
     """Transaction 1: judge what was claimed, end or put off what may not go, lease the rest."""
     grounds = grounds_of.load(session, rows, now)
     decisions = gate.judge(session, rows, now, "lease", left, grounds)
-    gate.record(session, rows, decisions, now, "lease")
+    lease = leases.begin(session)
+    until = now + timedelta(seconds=settings.lease_seconds)
+    gate.record(session, rows, decisions, now, "lease", (lease.token, until))
     allowed = [row for row in rows if decisions[row.id].allowed]
-    lease = leases.take(session, allowed, now, settings.lease_seconds)
     return _Leased(lease, allowed, composing.load(session, allowed, now, grounds))
 
 
@@ -174,17 +176,24 @@ def _kept(house: House, workspace_id: int, lease: Lease) -> Iterator[None]:
 
 
 def _send(house: House, workspace_id: int, leased: _Leased, transport: Transport) -> None:
-    """Compose group after group; each is handed over on a thread of its own while the next is composed."""
+    """Compose group after group, and hand them to as many senders as there are connections."""
     keys = _keyring(house.settings.data_dir).refresh()
     now = house.clock.now()
-    with ThreadPoolExecutor(house.settings.smtp_connections, thread_name_prefix="deliver") as threads:
-        running: list[Future[None]] = []
-        for start in range(0, len(leased.rows), GROUP):
-            group = leased.rows[start : start + GROUP]
-            made = [_make(leased.materials, row, keys, now) for row in group]
-            running.append(threads.submit(_hand_over, house, workspace_id, leased.lease, transport, made))
-    for future in running:
-        future.result()
+    groups: SimpleQueue[list[_Ready | Failed] | None] = SimpleQueue()
+    senders = min(house.settings.smtp_connections, -(-len(leased.rows) // GROUP))
+    with ThreadPoolExecutor(senders, thread_name_prefix="deliver") as threads:
+        running = [
+            threads.submit(_hand_over, house, workspace_id, leased.lease, transport, groups) for _ in range(senders)
+        ]
+        try:
+            for start in range(0, len(leased.rows), GROUP):
+                group = leased.rows[start : start + GROUP]
+                groups.put([_make(leased.materials, row, keys, now) for row in group])
+        finally:
+            for _ in running:
+                groups.put(None)
+    for sender in running:
+        sender.result()
 
 
 def _make(materials: Materials, row: MessageRow, keys: Keyring, now: datetime) -> _Ready | Failed:
@@ -215,23 +224,42 @@ def _make(materials: Materials, row: MessageRow, keys: Keyring, now: datetime) -
 
 
 def _hand_over(
-    house: House, workspace_id: int, lease: Lease, transport: Transport, made: Sequence[_Ready | Failed]
+    house: House,
+    workspace_id: int,
+    lease: Lease,
+    transport: Transport,
+    groups: SimpleQueue[list[_Ready | Failed] | None],
 ) -> None:
-    """Transactions 2 and 3 of one group, with the transport's work between them."""
+    """One sender: transactions 2 and 3 of one group after the other, with the transport's work between them.
+
+    Where the next group is there already, its `handed_over` and the outcomes of the last one are one transaction.
+    """
+    settled: list[Settled] = []
+    while True:
+        made = [] if settled and groups.empty() else groups.get()
+        if made is None and not settled:
+            return
+        with house.database.work(workspace_id) as session:
+            now = house.clock.now()
+            outcomes.settle(session, lease, transport.name, settled, now)
+            going = _write_handed_over(session, lease, made or [], house.settings, now)
+        if made is None:
+            return
+        sent = [one for one in made if isinstance(one, _Ready) and one.row.id in going]
+        answers = transport.send([one.mail for one in sent]) if sent else []
+        settled = [Settled(one.row, going[one.row.id], answer) for one, answer in zip(sent, answers, strict=True)]
+
+
+def _write_handed_over(
+    session: Session, lease: Lease, made: Sequence[_Ready | Failed], settings: Settings, now: datetime
+) -> dict[int, datetime]:
+    """Transaction 2: what of a group may go, and since when; what could not be composed ends here."""
     ready = [one for one in made if isinstance(one, _Ready)]
-    with house.database.work(workspace_id) as session:
-        now = house.clock.now()
-        outcomes.fail(session, lease, [one for one in made if isinstance(one, Failed)], now)
-        going = leases.hand_over(session, lease, [_kept_of(one, house.settings) for one in ready], now) if ready else {}
-        if len(going) < len(ready):
-            signal(session, "deliver")
-    sent = [one for one in ready if one.row.id in going]
-    if not sent:
-        return
-    answers = transport.send([one.mail for one in sent])
-    settled = [Settled(one.row, going[one.row.id], answer) for one, answer in zip(sent, answers, strict=True)]
-    with house.database.work(workspace_id) as session:
-        outcomes.settle(session, lease, transport.name, settled, house.clock.now())
+    outcomes.fail(session, lease, [one for one in made if isinstance(one, Failed)], now)
+    going = leases.hand_over(session, lease, [_kept_of(one, settings) for one in ready], now) if ready else {}
+    if len(going) < len(ready):
+        signal(session, "deliver")
+    return going
 
 
 def _kept_of(one: _Ready, settings: Settings) -> dict[str, object]:

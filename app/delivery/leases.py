@@ -1,8 +1,9 @@
 """Who may hand which message over: leases with a fencing token.
 
-A worker takes due messages for a while (`take`), keeps them while it works (`renew`), and writes `handed_over` before
-the first byte leaves (`hand_over`). Every write names its token: a worker that was taken for dead and lives finds that
-its rows are no longer its own. `recover` frees what dead workers held. Nothing here waits for another worker.
+A worker begins a lease (`begin`), is given due messages under it for a while, keeps them while it works (`renew`), and
+writes `handed_over` before the first byte leaves (`hand_over`). Every write names its token: a worker that was taken for
+dead and lives finds that its rows are no longer its own. `recover` frees what dead workers held. Nothing here waits for
+another worker.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import exists, select, text
@@ -19,7 +20,7 @@ from sqlalchemy.orm import Session
 from app.db import as_rows, workspace_of
 from app.events.models import EventWork
 from app.messages.models import Message
-from app.messages.rows import MESSAGE_COLUMNS, MessageRow
+from app.messages.rows import MESSAGE_COLUMNS
 from app.messages.states import move
 
 _LANE = text("(messages.class = ANY (ARRAY['marketing'::text, 'feedback'::text]))")
@@ -55,21 +56,9 @@ def due(session: Session, now: datetime, limit: int) -> list[Any]:
     return list(session.execute(statement).all())
 
 
-def take(session: Session, rows: Sequence[MessageRow], now: datetime, seconds: int) -> Lease:
-    """Lease rows that `due` has locked, for `seconds`. Two queries."""
-    lease = Lease(secrets.randbits(62), *session.execute(_HEADS, {"ws": workspace_of(session)}).one())
-    session.execute(
-        _TAKE,
-        {
-            "ws": workspace_of(session),
-            "contacts": [row.contact_id for row in rows],
-            "ids": [row.id for row in rows],
-            "state": move("ready", "lease").to,
-            "token": lease.token,
-            "until": now + timedelta(seconds=seconds),
-        },
-    )
-    return lease
+def begin(session: Session) -> Lease:
+    """A new lease, under which `messages.gate.record` puts what may go. One query."""
+    return Lease(secrets.randbits(62), *session.execute(_HEADS, {"ws": workspace_of(session)}).one())
 
 
 def renew(session: Session, lease: Lease, until: datetime) -> None:
@@ -126,13 +115,6 @@ _HEADS = text(
     """
     SELECT coalesce((SELECT max(line) FROM consent_records WHERE workspace_id = :ws), 0),
            coalesce((SELECT max(id) FROM suppressions WHERE workspace_id = :ws), 0)
-    """
-)
-_TAKE = text(
-    """
-    UPDATE messages m SET state = :state, lease_token = :token, lease_until = :until
-    FROM unnest(CAST(:contacts AS bigint[]), CAST(:ids AS bigint[])) AS r(contact_id, id)
-    WHERE m.workspace_id = :ws AND m.contact_id = r.contact_id AND m.id = r.id
     """
 )
 _RENEW = text(

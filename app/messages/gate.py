@@ -117,17 +117,26 @@ def _sides(others: Sequence[Other], moment: Moment) -> tuple[list[Contacted], li
 
 
 def record(
-    session: Session, rows: Sequence[MessageRow], decisions: Mapping[int, Decision], now: datetime, moment: Moment
+    session: Session,
+    rows: Sequence[MessageRow],
+    decisions: Mapping[int, Decision],
+    now: datetime,
+    moment: Moment,
+    lease: tuple[int, datetime] | None = None,
 ) -> None:
     """Keep the verdicts, one query: the reason, rule, basis and line of each, and the state it leads to.
 
-    At the lease a message that may go keeps its state: whoever takes the lease writes that. One whose passage is over
-    is cancelled, any other refusal is `refused`, and one put off is judged again at `due_at`.
+    One whose passage is over is cancelled, any other refusal is `refused`, and one put off is judged again at `due_at`.
+
+    Args:
+        lease: at the lease, its token and its end: what may go is leased in the same statement, since each write of a
+            message row is paid for in all of its indexes.
     """
     values: dict[str, list[Any]] = {name: [] for name in _VERDICT_FIELDS}
     for row in rows:
         decision = decisions[row.id]
-        state = row.state if moment == "lease" and decision.allowed else move(row.state, _event(decision)).to
+        event = "lease" if lease and decision.allowed else _event(decision)
+        state = move(row.state, event).to
         values["id"].append(row.id)
         values["contact_id"].append(row.contact_id)
         values["state"].append(state)
@@ -138,7 +147,8 @@ def record(
         values["ledger_line"].append(decision.ledger_line)
         values["due_at"].append(decision.until)
         values["ended_at"].append(now if state in {"refused", "cancelled"} else None)
-    session.execute(_VERDICTS, {"ws": workspace_of(session), **values})
+    token, until = lease or (None, None)
+    session.execute(_VERDICTS, {"ws": workspace_of(session), "token": token, "until": until, **values})
 
 
 def _event(decision: Decision) -> str:
@@ -171,7 +181,9 @@ _VERDICTS = text(
     """
     UPDATE messages m
     SET state = v.state, reason = v.reason, rule = v.rule, verdict = m.verdict || v.verdict, basis = v.basis,
-        ledger_line = v.ledger_line, due_at = coalesce(v.due_at, m.due_at), ended_at = v.ended_at
+        ledger_line = v.ledger_line, due_at = coalesce(v.due_at, m.due_at), ended_at = v.ended_at,
+        lease_token = CASE WHEN v.state = 'leased' THEN CAST(:token AS bigint) END,
+        lease_until = CASE WHEN v.state = 'leased' THEN CAST(:until AS timestamptz) END
     FROM unnest(CAST(:id AS bigint[]), CAST(:contact_id AS bigint[]), CAST(:state AS text[]), CAST(:reason AS text[]),
                 CAST(:rule AS text[]), CAST(:verdict AS jsonb[]), CAST(:basis AS text[]),
                 CAST(:ledger_line AS bigint[]), CAST(:due_at AS timestamptz[]), CAST(:ended_at AS timestamptz[]))

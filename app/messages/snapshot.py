@@ -10,9 +10,17 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Nearly all that facts hold: told by its type alone, since every mail's facts pass through here."""
+
 
 def freeze(value: Any) -> Any:
     """The same value in plain JSON types."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is dict:
+        return {str(key): one if type(one) in _PLAIN else freeze(one) for key, one in value.items()}
     if isinstance(value, datetime):
         return {"$at": value.astimezone(UTC).isoformat()}
     if isinstance(value, date):

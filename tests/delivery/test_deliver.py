@@ -20,6 +20,7 @@ from app.delivery import deliver, leases, outcomes
 from app.delivery.models import CapturedMail
 from app.delivery.providers import Accepted
 from app.events.models import EventWork
+from app.messages import gate
 from app.messages.models import Message
 from tests.delivery.conftest import Post
 from tests.delivery.test_dkim import published, put
@@ -198,7 +199,11 @@ def lease_all(post: Post) -> leases.Lease:
     """What a worker does before it is killed."""
     now = post.clock.now()
     with post.house.database.work(post.workspace_id) as session:
-        return leases.take(session, leases.due(session, now, 500), now, 20)
+        rows = leases.due(session, now, 500)
+        lease = leases.begin(session)
+        decisions = gate.judge(session, rows, now, "lease", lambda *_: {})
+        gate.record(session, rows, decisions, now, "lease", (lease.token, now + timedelta(seconds=20)))
+        return lease
 
 
 def kept(post: Post, id_: int) -> dict[str, object]:
