@@ -44,6 +44,8 @@ SHARED = Path(os.environ.get("PERCORSO_SHARED") or ROOT.parent / "shared")
 START = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 """The instant at which every test begins: a Tuesday, 10:00 in Rome, before the change to summer time."""
 
+pytest_plugins = ("tests.hotel",)
+
 hypothesis_settings.register_profile(
     "dev", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -16,7 +16,7 @@ def register(app: Flask) -> None:
 
 def without_house(reason: str) -> APIFlask:
     """An application for commands that read files only; the others say `reason` and end."""
-    app = APIFlask("percorso", enable_openapi=False, static_folder=None)
+    app = APIFlask("percorso", enable_openapi=False, static_folder=None)  # type: ignore[arg-type]
     app.config["PERCORSO_CLOSED"] = reason
     register(app)
     return app

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 QUERIES = 13
 """At most this many statements a batch: claim, programs, facts (4), past events, messages sent lately, update, visits,
-cancelled messages, planned messages, contact fields."""
+cancelled messages, planned messages, contact fields; and one more where a stored passage cannot be read."""
 
 STEP_ASIDE = timedelta(hours=1)
 
@@ -82,7 +82,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     claimed = session.execute(_CLAIM, {"workspace_id": workspace_id, "now": now, "limit": limit}).all()
     if not claimed:
         return Ran(0, False)
-    rows = [passages.from_row(row) for row in claimed]
+    rows = passages.readable(session, claimed, now, now + STEP_ASIDE)
     known = programs.of_versions(session, {row.version_id for row in rows})
     facts = audience.load(session, [row.who for row in rows], now)
     past = _past(session, workspace_id, rows, known)
@@ -117,7 +117,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     _set_fields(session, workspace_id, fields, now)
     if any(row.state.wake_at and row.state.wake_at <= now and not row.error for row in rows):
         signal(session, "advance")
-    return Ran(len(rows), len(rows) == limit)
+    return Ran(len(claimed), len(claimed) == limit)
 
 
 def _steps(

@@ -112,6 +112,8 @@ class _Batch:
     past: Mapping[int, Sequence[Past]]
     by_contact: dict[int, list[Inside]]
     open_messages: set[int]
+    unreadable: set[int]
+    """Contacts with a passage that cannot be read: their events wait, as an exit must not be overlooked."""
     visits: list[tuple[Inside, Decision]] = field(default_factory=list)
     left: list[tuple[Inside, str]] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
@@ -119,6 +121,11 @@ class _Batch:
     def facts_of(self, who: Who, event: Mapping[str, Any], reference: str | None) -> Facts:
         """The person's facts with what is known to have happened to them, over all and for one booking."""
         return {**self.facts[who], "event": event, **self.history(who.contact_id, reference)}
+
+    def require_readable(self, contact_id: int) -> None:
+        """Raise where a passage of this person cannot be read: what an event means to it would not be known."""
+        if contact_id in self.unreadable:
+            raise ValueError("A passage of this person cannot be read.")
 
     def history(self, contact_id: int, reference: str | None) -> Facts:
         """What happened to a contact, over all and for one booking, as the core reads it."""
@@ -153,8 +160,12 @@ def _load(session: Session, workspace_id: int, work: Sequence[Any], now: datetim
     live = programs.live(session)
     by_contact: dict[int, list[Inside]] = defaultdict(list)
     open_messages: set[int] = set()
+    unreadable: set[int] = set()
     for row in session.execute(_PASSAGES, {"workspace_id": workspace_id, "contact_ids": contact_ids}):
-        by_contact[row.contact_id].append(passages.from_row(row))
+        try:
+            by_contact[row.contact_id].append(passages.from_row(row))
+        except ValueError:
+            unreadable.add(row.contact_id)
         if row.has_open:
             open_messages.add(row.id)
     inside = [row for rows in by_contact.values() for row in rows]
@@ -166,17 +177,18 @@ def _load(session: Session, workspace_id: int, work: Sequence[Any], now: datetim
     for row in session.execute(_PAST, parameters):
         past[row.contact_id].append((row.booking_reference, row.type, row.ordered_at, row.data))
     facts = audience.load(session, wanted, now)
-    return _Batch(now, live, pinned, facts, past, by_contact, open_messages)
+    return _Batch(now, live, pinned, facts, past, by_contact, open_messages, unreadable)
 
 
 def _deal(batch: _Batch, row: Any) -> str | None:
     """One event: first what it means to those inside, then who may start. Returns an error's text, or None."""
-    event = Event(row.type, row.ordered_at, row.data, row.booking_reference, row.event_id)
-    as_fact = {**row.data, "id": row.event_id, "type": row.type, "occurred_at": row.occurred_at}
     who = Who(row.contact_id, row.booking_id, row.property_id)
     before = len(batch.visits), len(batch.left), len(batch.refusals)
     kept = [(each, each.state, each.ended_at, each.changed) for each in batch.by_contact[row.contact_id]]
     try:
+        event = Event(row.type, row.ordered_at, row.data, row.booking_reference, row.event_id)
+        as_fact = {**row.data, "id": row.event_id, "type": row.type, "occurred_at": row.occurred_at}
+        batch.require_readable(row.contact_id)
         for inside in kept:
             _inside(batch, inside[0], event)
         for live in batch.live:

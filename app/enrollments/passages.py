@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -14,6 +15,8 @@ from app.audience.facts import Facts, Who, with_passage
 from app.db import as_rows, workspace_of
 from app.journey.advance import Decision, State, from_json, to_json
 from app.journey.entry import Passage as Earlier
+
+log = structlog.get_logger()
 
 COLUMNS = (
     "e.contact_id, e.id, e.workflow_id, e.version_id, e.key, e.passage, e.booking_id, e.property_id, e.event,"
@@ -69,8 +72,33 @@ class Inside:
         self.changed = True
 
 
+_STEP_ASIDE = text(
+    """
+    UPDATE enrollments e SET attempts = e.attempts + 1, error = r.error, error_at = :now, wake_at = :aside
+    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, id bigint, error text)
+    WHERE e.workspace_id = :workspace_id AND e.contact_id = r.contact_id AND e.id = r.id
+    """
+)
+
+
+def readable(session: Session, rows: Sequence[Any], now: datetime, aside: datetime) -> list[Inside]:
+    """The passages of rows with `COLUMNS`. One that cannot be read is put off until `aside`, with its error on the row,
+    so that it does not stop the others; one statement, and only then."""
+    found, broken = [], []
+    for row in rows:
+        try:
+            found.append(from_row(row))
+        except ValueError as error:
+            log.exception("passage_unreadable", enrollment_id=row.id)
+            broken.append({"contact_id": row.contact_id, "id": row.id, "error": f"{type(error).__name__}: {error}"})
+    if broken:
+        parameters = {"workspace_id": workspace_of(session), "rows": as_rows(broken), "now": now, "aside": aside}
+        session.execute(_STEP_ASIDE, parameters)
+    return found
+
+
 def from_row(row: Any) -> Inside:
-    """From a row with `COLUMNS`."""
+    """From a row with `COLUMNS`; raises ValueError where what is stored is no passage."""
     event = dict(row.event)
     if isinstance(event.get("occurred_at"), str):
         event["occurred_at"] = datetime.fromisoformat(event["occurred_at"])

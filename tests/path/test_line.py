@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from tests.path.conftest import Hotel
+from tests.hotel import Hotel
 
 ROME = ZoneInfo("Europe/Rome")
 STAY = {
