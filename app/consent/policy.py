@@ -22,9 +22,11 @@ RELAY_SUFFIXES: tuple[str, ...] = (
     "property.booking.com",
     "m.expediapartnercentral.com",
     "guest.airbnb.com",
+    "reply.airbnb.com",
     "messages.homeaway.com",
     "guest.vrbo.com",
     "agoda-messaging.com",
+    "guest.agoda.com",
     "guest.trip.com",
 )
 """Domains of masked addresses that belong to one booking (R34). Last looked over: 22 November 2026; a workspace adds
