@@ -35,7 +35,11 @@ class Email:
     def is_at(self, suffixes: Collection[str]) -> bool:
         """Whether its domain is one of `suffixes` or below one."""
         domain = self.key.rpartition("@")[2]
-        return any(domain == suffix or domain.endswith("." + suffix) for suffix in suffixes)
+        while domain:
+            if domain in suffixes:
+                return True
+            domain = domain.partition(".")[2]
+        return False
 
 
 @lru_cache(maxsize=16_384)

@@ -17,54 +17,52 @@ _encode = msgspec.json.Encoder().encode
 Ref = tuple[str, str]
 """Kind (booking or order) and reference."""
 
+# Looked up one by one, and locked in the order given: see identity.py.
 _KNOWN = text(
     """
-    SELECT b.kind, b.reference, b.id, b.contact_id
-      FROM bookings b JOIN unnest(CAST(:kinds AS text[]), CAST(:references AS text[])) AS x (kind, reference)
-        ON b.kind = x.kind AND b.reference = x.reference
-     WHERE b.workspace_id = :workspace
+    SELECT x.kind, x.reference, b.id, b.contact_id
+      FROM unnest(CAST(:kinds AS text[]), CAST(:references AS text[])) AS x (kind, reference)
+      CROSS JOIN LATERAL (
+        SELECT id, contact_id FROM bookings
+         WHERE workspace_id = :workspace AND kind = x.kind AND reference = x.reference OFFSET 0) AS b
     """
 )
 _ROWS = text(
     """
-    SELECT id, kind, reference, contact_id, claims, revision FROM bookings
-     WHERE workspace_id = :workspace AND id = ANY(:ids) ORDER BY id FOR UPDATE
+    SELECT b.* FROM unnest(CAST(:kinds AS text[]), CAST(:references AS text[])) AS x (kind, reference)
+      CROSS JOIN LATERAL (
+        SELECT id, kind, reference, contact_id, claims, revision FROM bookings
+         WHERE workspace_id = :workspace AND kind = x.kind AND reference = x.reference FOR UPDATE) AS b
     """
 )
-_TEXTS = ("status", "arrival", "departure", "currency", "channel", "language", "room_type", "rate")
-_INSTANTS = ("booked_at", "cancelled_at", "checked_in_at", "checked_out_at")
-_NUMBERS = ("contact_id", "property_id", "nights", "adults", "children", "amount")
-_DAYS = ("arrival", "departure")
-_FOLDED = (*_NUMBERS, *_TEXTS, *_INSTANTS)
-_ARRAYS = (
-    "unnest(CAST(:ids AS bigint[]), CAST(:kind AS text[]), CAST(:reference AS text[]), CAST(:data AS text[]), "
-    "CAST(:claims AS text[]), CAST(:revision AS integer[]), "
-    + ", ".join(f"CAST(:{name} AS {'bigint' if name in _NUMBERS else 'text'}[])" for name in _FOLDED)
-    + ") AS x (id, kind, reference, data, claims, revision, "
-    + ", ".join(_FOLDED)
+_TYPES = {
+    **dict.fromkeys(("contact_id", "property_id", "amount"), "bigint"),
+    **dict.fromkeys(("nights", "adults", "children"), "integer"),
+    **dict.fromkeys(("status", "currency", "channel", "language", "room_type", "rate"), "text"),
+    **dict.fromkeys(("arrival", "departure"), "date"),
+    **dict.fromkeys(("booked_at", "cancelled_at", "checked_in_at", "checked_out_at"), "timestamptz"),
+    "data": "jsonb",
+}
+"""The fields of a folded booking, each with its column's type."""
+_GIVEN = (
+    "json_to_recordset(CAST(:rows AS json)) "
+    "AS x (id bigint, kind text, reference text, claims jsonb, revision integer, "
+    + ", ".join(f"{name} {type_}" for name, type_ in _TYPES.items())
     + ")"
 )
-
-
-def _cast(name: str) -> str:
-    if name in _DAYS:
-        return f"CAST(x.{name} AS date)"
-    return f"CAST(x.{name} AS timestamptz)" if name in _INSTANTS else f"x.{name}"
-
-
+_NAMES = ", ".join(_TYPES)
 _INSERT = text(
-    "INSERT INTO bookings (workspace_id, id, kind, reference, data, claims, revision, created_at, updated_at, "
-    + ", ".join(_FOLDED)
-    + ") SELECT :workspace, x.id, x.kind, x.reference, CAST(x.data AS jsonb), CAST(x.claims AS jsonb), x.revision, "
-    + ":now, :now, "
-    + ", ".join(_cast(name) for name in _FOLDED)
-    + f" FROM {_ARRAYS}"
+    f"""
+    INSERT INTO bookings (workspace_id, id, kind, reference, claims, revision, created_at, updated_at, {_NAMES})
+    SELECT :workspace, id, kind, reference, claims, revision, :now, :now, {_NAMES} FROM {_GIVEN}
+    """
 )
 _UPDATE = text(
-    "UPDATE bookings b SET data = CAST(x.data AS jsonb), claims = CAST(x.claims AS jsonb), revision = x.revision, "
-    "updated_at = :now, "
-    + ", ".join(f"{name} = {_cast(name)}" for name in _FOLDED)
-    + f" FROM {_ARRAYS} WHERE b.workspace_id = :workspace AND b.id = x.id"
+    f"""
+    UPDATE bookings b SET claims = x.claims, revision = x.revision, updated_at = :now,
+           {", ".join(f"{name} = x.{name}" for name in _TYPES)}
+      FROM {_GIVEN} WHERE b.workspace_id = :workspace AND b.id = x.id
+    """
 )
 _PAIR = text(
     """
@@ -123,21 +121,13 @@ class BookingRow:
 
 def known(connection: Connection, workspace_id: int, refs: Iterable[Ref]) -> dict[Ref, tuple[int, int]]:
     """(kind, reference) → (booking id, contact id) of those that exist. One query, no lock."""
-    wanted = sorted(set(refs))
-    found = connection.execute(
-        _KNOWN,
-        {
-            "workspace": workspace_id,
-            "kinds": [kind for kind, _ in wanted],
-            "references": [reference for _, reference in wanted],
-        },
-    )
+    found = connection.execute(_KNOWN, _wanted(workspace_id, refs))
     return {(row.kind, row.reference): (row.id, row.contact_id) for row in found}
 
 
-def locked_rows(connection: Connection, workspace_id: int, ids: Iterable[int]) -> list[BookingRow]:
+def locked_rows(connection: Connection, workspace_id: int, refs: Iterable[Ref]) -> list[BookingRow]:
     """These bookings, locked until the unit of work ends. One query."""
-    found = connection.execute(_ROWS, {"workspace": workspace_id, "ids": sorted(set(ids))})
+    found = connection.execute(_ROWS, _wanted(workspace_id, refs))
     return [
         BookingRow(
             kind=row.kind,
@@ -151,23 +141,33 @@ def locked_rows(connection: Connection, workspace_id: int, ids: Iterable[int]) -
     ]
 
 
+def _wanted(workspace_id: int, refs: Iterable[Ref]) -> dict[str, Any]:
+    some = sorted(set(refs))
+    return {
+        "workspace": workspace_id,
+        "kinds": [kind for kind, _ in some],
+        "references": [reference for _, reference in some],
+    }
+
+
 def write(connection: Connection, workspace_id: int, rows: Sequence[BookingRow], now: datetime) -> None:
     """Insert new rows and update the others: at most two queries. Every row is folded."""
     for statement, some in ((_INSERT, [r for r in rows if r.is_new]), (_UPDATE, [r for r in rows if not r.is_new])):
         if some:
-            connection.execute(statement, {"workspace": workspace_id, "now": now, **_columns(some)})
+            given = _encode([_row(row) for row in some]).decode()
+            connection.execute(statement, {"workspace": workspace_id, "now": now, "rows": given})
 
 
-def _columns(rows: Sequence[BookingRow]) -> dict[str, list[Any]]:
-    folded: list[Any] = [row.folded for row in rows]
-    columns: dict[str, list[Any]] = {name: [one[name] for one in folded] for name in _FOLDED}
-    columns["ids"] = [row.id for row in rows]
-    columns["kind"] = [row.kind for row in rows]
-    columns["reference"] = [row.reference for row in rows]
-    columns["revision"] = [row.revision for row in rows]
-    columns["data"] = [_encode(one["data"]).decode() for one in folded]
-    columns["claims"] = [_encode(row.claims).decode() for row in rows]
-    return columns
+def _row(row: BookingRow) -> dict[str, Any]:
+    assert row.folded is not None
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "reference": row.reference,
+        "claims": row.claims,
+        "revision": row.revision,
+        **row.folded,
+    }
 
 
 def pair_replaced(connection: Connection, workspace_id: int, contacts: Iterable[int], within: str) -> None:

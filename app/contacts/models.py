@@ -182,6 +182,7 @@ class Booking(Owned, Base):
     __table_args__ = (
         UniqueConstraint("workspace_id", "kind", "reference"),
         ForeignKeyConstraint(["workspace_id", "contact_id"], ["contacts.workspace_id", "contacts.id"]),
+        Index("ix_bookings_id", "workspace_id", "id"),
         Index("ix_bookings_arrival", "workspace_id", "arrival"),
     )
 

@@ -125,7 +125,7 @@ def record_own(session: Session, own_events: Sequence[OwnEvent], now: datetime) 
             booking_reference=None,
             unmapped=False,
             quarantined=None,
-            data=_encode(own.data).decode(),
+            data=msgspec.Raw(_encode(own.data)),
         )
         for number, own in zip(ids, own_events, strict=True)
     ]
@@ -332,10 +332,10 @@ class _Recording:
     def _booking_rows(self, items: Sequence[_Item]) -> dict[Ref, BookingRow]:
         """Lock the bookings concerned and begin the new ones. At most one query."""
         concerned = [*items, *(item for item in self.corrections if item.told and item.told.ref in self.refs)]
-        ids = {self.refs[item.told.ref][0] for item in concerned if item.told and item.told.ref in self.refs}
+        refs = {item.told.ref for item in concerned if item.told and item.told.ref in self.refs}
         rows: dict[Ref, BookingRow] = {}
-        if ids:
-            found = bookings.locked_rows(self.connection, self.workspace_id, ids)
+        if refs:
+            found = bookings.locked_rows(self.connection, self.workspace_id, refs)
             rows = {(row.kind, row.reference): row for row in found}
         for item in items:
             if item.told is None:
@@ -427,7 +427,7 @@ class _Recording:
             booking_reference=item.told.ref[1] if item.told else None,
             unmapped=not event.mapped,
             quarantined=item.quarantined,
-            data=_encode(event.data).decode() if item.quarantined is None else f'{{"event":{event.body.decode()}}}',
+            data=msgspec.Raw(_encode(event.data) if item.quarantined is None else b'{"event":' + event.body + b"}"),
         )
 
     def _skew(self, item: _Item) -> list[Problem]:

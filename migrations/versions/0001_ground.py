@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
@@ -499,6 +500,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("workspace_id", "kind", "reference", name=op.f("uq_bookings_workspace_id_kind_reference")),
     )
     op.create_index("ix_bookings_arrival", "bookings", ["workspace_id", "arrival"], unique=False)
+    op.create_index("ix_bookings_id", "bookings", ["workspace_id", "id"], unique=False)
     op.create_table(
         "enrollments",
         sa.Column("workspace_id", sa.BigInteger(), nullable=False),
@@ -616,8 +618,7 @@ def upgrade() -> None:
         sa.Column("complained_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("clicked_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "state IN ('planned', 'deferred', 'ready', 'leased', 'handed_over', 'accepted', 'unknown', 'refused',"
-            " 'cancelled', 'failed')",
+            "state IN ('planned', 'deferred', 'ready', 'leased', 'handed_over', 'accepted', 'unknown', 'refused', 'cancelled', 'failed')",
             name=op.f("ck_messages_state"),
         ),
         sa.ForeignKeyConstraint(
@@ -744,6 +745,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("booking_id IS NOT NULL AND status = 'active'"),
     )
     op.drop_table("enrollments")
+    op.drop_index("ix_bookings_id", table_name="bookings")
     op.drop_index("ix_bookings_arrival", table_name="bookings")
     op.drop_table("bookings")
     op.drop_table("workspaces")
