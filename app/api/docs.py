@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json as standard_json
+import re
+from typing import Any
+
 from apiflask import APIBlueprint
 from flask import Response, render_template
+from markupsafe import Markup, escape
 
 from app.api import description, problems
 from app.api.description import OPERATIONS
@@ -40,4 +45,16 @@ def docs() -> str:
         problems=KINDS.values(),
         scopes=SCOPES,
         example=description.EXAMPLE_EVENT,
+        pretty=_pretty,
+        marked=_marked,
     )
+
+
+def _pretty(value: Any) -> str:
+    """JSON in the order it was written in."""
+    return standard_json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _marked(sentence: str) -> Markup:
+    """A sentence with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))  # noqa: S704 (escaped before)

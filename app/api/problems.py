@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -119,9 +120,19 @@ def _of_database(error: OperationalError) -> Response:
 
 
 def _of_anything(error: Exception) -> Response:
-    """Whatever else: a number that stands in our log with the whole story, and nothing of it in the answer."""
+    """Whatever else: a number that stands in our log with the story, and nothing of it in the answer.
+
+    The story is where it broke and on what kind of error: its message and locals may hold what people sent.
+    """
     number = secrets.token_hex(8)
-    log.error("api_failed", instance=number, path=request.path, method=request.method, exc_info=error)
+    log.error(
+        "api_failed",
+        instance=number,
+        endpoint=request.endpoint,
+        error=type(error).__name__,
+        cause=type(getattr(error, "orig", error)).__name__,
+        trace="".join(traceback.format_tb(error.__traceback__)),
+    )
     return answer(
         KINDS["internal"], "It was noted; nothing was kept of this request.", instance=f"urn:percorso:{number}"
     )

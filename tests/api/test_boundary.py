@@ -23,9 +23,9 @@ from tests.conftest import START
 from tests.events.feed import event, stay
 from tests.factories import Factory
 
-OWNED = sorted(
+OWNED: list[Any] = sorted(
     (mapper.class_ for mapper in Base.registry.mappers if issubclass(mapper.class_, Owned)),
-    key=lambda model: model.__tablename__,
+    key=lambda model: str(model.__table__.name),
 )
 SECRET = "only-for-lago"
 
@@ -167,7 +167,7 @@ def crossed(db: Database, sides: Sides) -> Sides:
 def rows(session: Session, model: Any, workspace_id: int) -> int:
     """How many rows of a workspace raw SQL sees."""
     statement = text(f"SELECT count(*) FROM {model.__tablename__} WHERE workspace_id = :workspace")
-    return session.execute(statement, {"workspace": workspace_id}).scalar_one()
+    return int(session.execute(statement, {"workspace": workspace_id}).scalar_one())
 
 
 def scoped(session: Session, scope: str) -> None:

@@ -15,7 +15,13 @@ from app.events.record import OwnEvent, record_own
 from tests.events.feed import GIULIA, NOW, event, report, stay
 from tests.factories import Factory
 
-MAY: dict[str, Any] = {"arrival": "2026-05-01", "departure": "2026-05-04", "adults": 2, "amount": 54000, "currency": "EUR"}
+MAY: dict[str, Any] = {
+    "arrival": "2026-05-01",
+    "departure": "2026-05-04",
+    "adults": 2,
+    "amount": 54000,
+    "currency": "EUR",
+}
 
 
 def booking(session: Session, reference: str = "B-1") -> Booking:
