@@ -102,7 +102,7 @@ def sign_in(session: Session, email: str, password: str) -> str | None:
 
 
 def who(session: Session, mark: str) -> Person | None:
-    """The person whose session carries `mark`, with every workspace they may enter; None once it has ended. One query."""
+    """The person whose session carries `mark`, with every workspace they may enter; None once it ended. One query."""
     rows = session.execute(
         select(User, Membership.role, Workspace.id, Workspace.slug, Workspace.name)
         .outerjoin(Membership, Membership.user_id == User.id)
@@ -113,7 +113,7 @@ def who(session: Session, mark: str) -> Person | None:
     if not rows:
         return None
     user = rows[0][0]
-    places = tuple(Place(id_, slug, name, role) for _, role, id_, slug, name in rows if id_ is not None)
+    places = tuple(Place(id_, slug, name, role) for _, role, id_, slug, name in rows if role)
     return Person(user.id, user.email, user.name, user.language, user.theme, places)
 
 

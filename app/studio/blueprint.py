@@ -1,5 +1,7 @@
-"""The studio's routes hang on this. Every address of a workspace begins with /w/<workspace>, so that it can be sent to a
-colleague and two tabs can show two workspaces."""
+"""The studio's routes hang on this.
+
+Every address of a workspace begins with /w/<workspace>: it can be sent to a colleague, and two tabs can show two.
+"""
 
 from __future__ import annotations
 

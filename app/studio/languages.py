@@ -1,4 +1,4 @@
-"""The studio's two languages: which one a page speaks, its catalogue, and dates, money and numbers as people say them."""
+"""The studio's two languages: which one a page speaks, its texts, and dates, money and numbers as people say them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,17 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal, format_percent, get_currency_precision
 from babel.support import NullTranslations, Translations
 from flask import Flask, g, has_request_context, request, session
-from flask_babel import Babel, Domain, get_locale, gettext
+from flask_babel import Babel, Domain, get_locale
+from flask_babel import gettext as _gettext
 from markupsafe import Markup
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "it": "Italiano"}
 CATALOGUES = Path(__file__).parent / "translations"
+
+
+def gettext(text: str, **values: Any) -> str:
+    """A text in the reader's language, with values filled in."""
+    return str(_gettext(text, **values))
 
 
 @cache
@@ -133,12 +139,16 @@ def day(value: date | None) -> str:
 
 def face(instant: datetime) -> str:
     """An instant to the minute, with its day: Sunday 22 November 2026, 06:46."""
-    return str(format_datetime(instant.astimezone(zone()), "EEEE d MMMM y, HH:mm", tzinfo=zone(), locale=_locale_of_numbers()))
+    return str(
+        format_datetime(instant.astimezone(zone()), "EEEE d MMMM y, HH:mm", tzinfo=zone(), locale=_locale_of_numbers())
+    )
 
 
 def moment(instant: datetime) -> str:
     """An instant to the minute, short: 21 Nov 2026, 10:00."""
-    return str(format_datetime(instant.astimezone(zone()), "d MMM y, HH:mm", tzinfo=zone(), locale=_locale_of_numbers()))
+    return str(
+        format_datetime(instant.astimezone(zone()), "d MMM y, HH:mm", tzinfo=zone(), locale=_locale_of_numbers())
+    )
 
 
 def weekday(instant: datetime) -> str:

@@ -7,10 +7,10 @@ import email.policy
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from email.message import EmailMessage
-from typing import cast
 
 from flask import Response, make_response
+
+from app.doors import house
 
 VIEWS = ("html", "phone", "text", "source", "headers")
 _HREF = re.compile(r"<a\b[^>]*?\bhref=[\"']([^\"']+)[\"'][^>]*>(.*?)</a>", re.IGNORECASE | re.DOTALL)
@@ -33,7 +33,7 @@ class Opened:
 
 def opened(raw: bytes) -> Opened:
     """Take apart the bytes of a mail."""
-    mail = cast("EmailMessage", email.message_from_bytes(raw, policy=email.policy.default))
+    mail = email.message_from_bytes(raw, policy=email.policy.default)
     html, text = mail.get_body(("html",)), mail.get_body(("plain",))
     page = str(html.get_content()) if html is not None else ""
     return Opened(
@@ -58,7 +58,11 @@ def links_of(html: str) -> list[tuple[str, str]]:
 
 
 def framed(html: str, *, dark: bool = False) -> Response:
-    """HTML of a mail for a frame of ours: no script, no form, nothing fetched but pictures; links open elsewhere."""
+    """HTML of a mail for a frame of ours: no script, no form, nothing fetched but pictures; links open elsewhere.
+
+    Our own pictures are taken from here, whatever public address the mail names them by.
+    """
+    html = html.replace(f'"{house().settings.base_url}/assets/', '"/assets/')
     style = "<style>:root{color-scheme:dark}</style>" if dark else ""
     base = f'<base target="_blank">{style}'
     page = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flask import abort, request
-from flask_babel import gettext
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
@@ -13,6 +12,7 @@ from app.delivery.track import Arrival, record
 from app.doors import opened_by
 from app.studio import access, mails, pages, previews
 from app.studio.blueprint import HERE, blueprint
+from app.studio.languages import gettext
 from app.studio.reading import chain
 from app.studio.reading import messages as reading
 

@@ -1,4 +1,4 @@
-"""How a page is answered: the whole of it, or the one named block that htmx asked for, from the same view and template."""
+"""How a page is answered: all of it, or the one named block that htmx asked for, from the same view and template."""
 
 from __future__ import annotations
 
@@ -80,10 +80,7 @@ def answer(template: str, status: int = 200, /, **context: Any) -> Response:
     block = block_wanted(name)
     current_app.update_template_context(context)
     chosen = _environment().get_template(name)
-    if block is None:
-        html = chosen.render(context)
-    else:
-        html = "".join(chosen.blocks[block](chosen.new_context(context)))
+    html = chosen.render(context) if block is None else "".join(chosen.blocks[block](chosen.new_context(context)))
     response = make_response(html, status)
     response.headers["Vary"] = "HX-Request, HX-Target, Cookie"
     return response
@@ -111,6 +108,8 @@ def unit() -> Iterator[Session]:
 def _load_frame(session: Session) -> None:
     """The workspace's properties, and the one that the page is narrowed to; one query."""
     g.properties = session.scalars(select(Property).order_by(Property.is_default.desc(), Property.name)).all()
+    for one in g.properties:
+        session.expunge(one)  # the page of a failure is drawn after this unit of work has been rolled back
     code = request.args.get("property")
     g.property = next((one for one in g.properties if one.code == code), None)
     spoken = g.property or next(iter(g.properties), None)

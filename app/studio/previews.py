@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.contacts.models import Property
 from app.content import catalogue
 from app.content.compiled import Compiled
 from app.content.models import TemplateVersion
 from app.content.render import Rendered, render
-from app.contacts.models import Property
 from app.doors import house
 from app.messages import compose
 from app.messages.models import Message
@@ -23,7 +23,7 @@ HERE = "#"
 def _urls() -> dict[str, str]:
     names = ("unsubscribe_url", "preferences_url", "view_url", "notice_url", "confirm_url")
     base = house().settings.base_url
-    return {"assets": f"{base}/assets/mail", **{name: f"{base}/{HERE}" for name in names}}
+    return {"assets": f"{base}/assets/mail", **dict.fromkeys(names, f"{base}/{HERE}")}
 
 
 def of_version(version: TemplateVersion, language: str, property_: Property | None) -> Rendered:

@@ -12,10 +12,10 @@ from zoneinfo import available_timezones
 
 from babel.numbers import is_currency
 from email_validator import EmailNotValidError, validate_email
-from flask_babel import gettext, lazy_gettext
+from flask_babel import lazy_gettext
 
 from app.contacts.models import Property
-from app.studio.languages import LANGUAGES
+from app.studio.languages import LANGUAGES, gettext
 
 _ = lazy_gettext
 _ZONES = tuple(

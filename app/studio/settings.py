@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 from flask import abort, request
-from flask_babel import gettext
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
@@ -20,7 +19,7 @@ from app.events.models import ApiKey, Source
 from app.events.sources import SCOPES, new_key, new_webhook_secret, revoke_key
 from app.studio import access, pages
 from app.studio.blueprint import HERE, blueprint
-from app.studio.languages import said
+from app.studio.languages import gettext, said
 from app.studio.property_form import GROUPS, apply, of_property, problems
 from app.studio.reading import sources as reading
 
@@ -83,7 +82,7 @@ def source_create() -> Response:
     """Add a system, with a first key that is shown this once."""
     name, slug = request.form.get("name", "").strip()[:80], request.form.get("slug", "").strip().lower()[:60]
     slug = slug or re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    errors = {}
+    errors, key = {}, ""
     if not name:
         errors["name"] = gettext("Give it a name, such as Booking engine.")
     elif not re.fullmatch(r"[a-z0-9][a-z0-9-]*", slug):
@@ -94,9 +93,13 @@ def source_create() -> Response:
         if not errors:
             speaks = pages.spoken_property()
             source = Source(
-                workspace_id=access.here().workspace_id, name=name, slug=slug, created_at=pages.now(), webhook_secrets=[],
+                workspace_id=access.here().workspace_id,
+                name=name,
+                slug=slug,
+                created_at=pages.now(),
+                webhook_secrets=[],
                 property_id=speaks.id if speaks else None,
-            )  # fmt: skip
+            )
             unit.add(source)
             unit.flush()  # the key hangs on its id
             key = new_key(unit, source.id, ["events:write"], pages.now(), gettext("First key"))

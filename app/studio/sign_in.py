@@ -5,7 +5,6 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from flask import Flask, current_app, redirect, request, session, url_for
-from flask_babel import gettext
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from werkzeug.wrappers import Response
@@ -14,7 +13,7 @@ from app.accounts import sign_in as accounts
 from app.doors import anyone, house, opened_by
 from app.studio import access, pages
 from app.studio.blueprint import blueprint
-from app.studio.languages import LANGUAGES
+from app.studio.languages import LANGUAGES, gettext
 
 limiter = Limiter(get_remote_address, strategy="sliding-window-counter", headers_enabled=True, swallow_errors=True)
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, request
-from flask_babel import gettext
+from flask import abort, request, url_for
 from werkzeug.wrappers import Response
 
 from app.doors import opened_by
 from app.enrollments import catalogue
 from app.studio import access, pages, yaml_lines
 from app.studio.blueprint import HERE, blueprint
-from app.studio.languages import in_words
+from app.studio.languages import gettext, in_words
 from app.studio.reading import workflows as reading
 
 OPERATORS = access.role("owner", "marketer")
@@ -44,7 +43,14 @@ def workflow(name: str) -> Response:
         numbers = reading.numbers(unit, workflow_id=row.id).get(row.id, reading.Numbers())
         titles = reading.template_titles(unit)
     return pages.answer(
-        "workflow_flow.html", workflow=row, version=version, flow=drawn, numbers=numbers, titles=titles, tab="flow", at="workflows"
+        "workflow_flow.html",
+        workflow=row,
+        version=version,
+        flow=drawn,
+        numbers=numbers,
+        titles=titles,
+        tab="flow",
+        at="workflows",
     )
 
 
@@ -96,7 +102,7 @@ def workflow_pause(name: str) -> Response:
         row, _ = _one(unit, name)
         catalogue.pause(unit, name, pages.now())
     text = gettext("%(name)s is paused.", name=in_words(row.title, name))
-    pages.tell(text, undo=pages.url_for("studio.workflow_resume", name=name))
+    pages.tell(text, undo=url_for("studio.workflow_resume", name=name))
     return pages.gone_to("studio.workflow", name=name)
 
 
@@ -108,5 +114,5 @@ def workflow_resume(name: str) -> Response:
         row, _ = _one(unit, name)
         catalogue.resume(unit, name, pages.now())
     text = gettext("%(name)s runs again.", name=in_words(row.title, name))
-    pages.tell(text, undo=pages.url_for("studio.workflow_pause", name=name))
+    pages.tell(text, undo=url_for("studio.workflow_pause", name=name))
     return pages.gone_to("studio.workflow", name=name)

@@ -1,1 +1,1 @@
-"""What pages show, read in a fixed number of queries each; modules are named after what they show. Nothing here writes."""
+"""What pages show, read in a fixed number of queries each; modules are named after it. Nothing here writes."""

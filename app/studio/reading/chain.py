@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask_babel import gettext
-
 from app.messages.models import Message
 from app.studio import words
-from app.studio.languages import in_words, moment
+from app.studio.languages import gettext, in_words, moment
 from app.studio.reading.messages import Told
 
 
@@ -86,7 +84,7 @@ def _steps(told: Told) -> list[Link]:
         following = told.visits[place + 1] if place + 1 < len(told.visits) else None
         if visit.code == "waiting" and following is not None and following.step_id == visit.step_id:
             continue  # how the wait ended says also that there was one
-        detail = visit.detail if isinstance(visit.detail, dict) else {}
+        detail = visit.detail
         goes = None
         if told.workflow:
             anchor = {"_anchor": f"step-{visit.step_id}"} if visit.step_id else {}
@@ -186,7 +184,7 @@ def _judged(message: Message, told: Told) -> list[Link]:
                 goes,
                 goes_to,
                 checks_of(verdict),
-            )  # fmt: skip
+            )
         )
     return links
 
@@ -242,7 +240,9 @@ def _handed_over(told: Told) -> list[Link]:
             else gettext("Handed over, try %(number)s", number=attempt.number)
         )
         goes = ("studio.captured", {"captured_id": told.captured_id}) if told.captured_id else None
-        said = "" if attempt.transport == "capture" else " ".join(part for part in (attempt.code, attempt.detail) if part)
+        said = (
+            "" if attempt.transport == "capture" else " ".join(part for part in (attempt.code, attempt.detail) if part)
+        )
         links.append(
             Link(
                 stage,

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask_babel import gettext
 from sqlalchemy import String, cast, select
 from sqlalchemy.orm import Session
 
 from app.contacts.models import display_name
 from app.content.models import Template
 from app.enrollments.models import Workflow
-from app.studio.languages import in_words
+from app.studio.languages import gettext, in_words
 from app.studio.reading import people
 
 

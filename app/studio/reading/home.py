@@ -138,8 +138,8 @@ def home(session: Session, now: datetime, zone: ZoneInfo, property_id: int | Non
         paused=[workflow for workflow in workflows if workflow.status == "paused"],
         unmapped=_unmapped(session, week),
         oldest_due=min(waiting, default=None),
-        today=Volume(*volumes[:3], waits[0]),
-        tomorrow=Volume(*volumes[3:], waits[1]),
+        today=Volume(volumes[0], volumes[1], volumes[2], waits[0]),
+        tomorrow=Volume(volumes[3], volumes[4], volumes[5], waits[1]),
         phases=[
             Phase(
                 phase,

@@ -109,7 +109,7 @@ def by_state(session: Session, filters: Filters) -> dict[str, int]:
     return {state: found[state] for state in STATES if state in found}
 
 
-def choices(session: Session) -> tuple[list[tuple[str, Mapping[str, str]]], list[str]]:
+def choices(session: Session) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
     """What the filters offer: workflows (name, title) and the reasons that occur; two queries."""
     workflows = [
         (row[0], row[1]) for row in session.execute(select(Workflow.name, Workflow.title).order_by(Workflow.name))
@@ -140,7 +140,7 @@ def one(session: Session, message_id: int) -> Told | None:
         return None
     message, contact, property_, booking, enrollment, workflow, version, template, number = row
     event = source = None
-    if enrollment is not None and enrollment.event_pk is not None:
+    if message.enrollment_id and enrollment.event_pk is not None:
         found = session.execute(
             select(Event, Source).outerjoin(Source, Source.id == Event.source_id).where(Event.id == enrollment.event_pk)
         ).first()

@@ -1,4 +1,4 @@
-"""Pages of a list by key, never by offset: page 10,000 costs what page 1 costs, and nothing is shown twice or missed."""
+"""Pages of a list by key, never by offset: page 10,000 costs what page 1 costs; nothing comes twice or is missed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Some rows, newest first; `newer` and `older` are the keys to ask the neighbouring pages with, None at the ends."""
+    """Some rows, newest first; `newer` and `older` are the keys of the neighbouring pages, None at the ends."""
 
     rows: Sequence[Row]
     newer: int | None
@@ -33,7 +33,7 @@ class Wanted:
 
 def page(
     session: Session,
-    query: Select[Any],
+    query: Select[*tuple[Any, ...]],
     key: ColumnElement[int] | Any,
     wanted: Wanted,
     key_of: Callable[[Any], int],

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from app.consent.models import ConsentRecord, Topic
@@ -88,7 +89,7 @@ def beside(session: Session, contact_ids: Sequence[int]) -> tuple[dict[int, Book
         select(Booking)
         .where(Booking.contact_id.in_(contact_ids))
         .order_by(Booking.contact_id, Booking.arrival.desc().nulls_last(), Booking.id.desc())
-        .distinct(Booking.contact_id)
+        .ext(distinct_on(Booking.contact_id))
     ).all()
     inside = session.execute(
         select(Enrollment.contact_id, func.count())

@@ -134,11 +134,9 @@ def drawn(session: Session, workflow: Workflow, version: WorkflowVersion | None)
         .where(StepVisit.workflow_id == workflow.id)
         .group_by(StepVisit.step_id)
     ).all()
-    active = {row[0]: row[2] for row in here if row[1] == "active"}
-    passed = {row[0]: (row[1], row[2]) for row in gone}
-    steps = {
-        step: StepNumbers(active.get(step, 0), *passed.get(step, (0, 0))) for step in {*active, *passed} - {None, ""}
-    }
+    active = {str(row[0]): row[2] for row in here if row[1] == "active" and row[0]}
+    passed = {row[0]: (row[1], row[2]) for row in gone if row[0]}
+    steps = {step: StepNumbers(active.get(step, 0), *passed.get(step, (0, 0))) for step in {*active, *passed}}
     finished = sum(row[2] for row in here if row[1] == "finished")
     return Flow(flow.beginning(compiled), flow.flow(compiled), flow.endings(compiled), steps, finished)
 
@@ -199,9 +197,8 @@ def versions(session: Session, workflow: Workflow) -> list[Change]:
     changes = []
     for place, version in enumerate(found):
         before = found[place + 1].source.splitlines() if place + 1 < len(found) else []
-        lines = []
-        for line in list(difflib.unified_diff(before, version.source.splitlines(), lineterm="", n=2))[2:]:
-            lines.append(("@", "") if line.startswith("@@") else (line[:1], line[1:]))
+        compared = list(difflib.unified_diff(before, version.source.splitlines(), lineterm="", n=2))[2:]
+        lines = [("@", "") if line.startswith("@@") else (line[:1], line[1:]) for line in compared]
         added = sum(sign == "+" for sign, _ in lines)
         removed = sum(sign == "-" for sign, _ in lines)
         changes.append(Change(version, lines if before else (), added, removed))
