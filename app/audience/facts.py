@@ -165,9 +165,8 @@ def contact_facts(row: Any) -> Facts:
 
 
 def booking_facts(row: Any) -> Facts:
-    """`booking.*` from a row of bookings. What its data holds besides stands at the top level too, where it is free."""
+    """`booking.*` from a row of bookings; what events said besides stands under `booking.data`."""
     return {
-        **row.data,
         "kind": row.kind,
         "reference": row.reference,
         "status": row.status,
@@ -192,7 +191,6 @@ def booking_facts(row: Any) -> Facts:
 def property_facts(row: Any) -> Facts:
     """`property.*` from a row of properties."""
     return {
-        **row.data,
         "code": row.code,
         "name": row.name,
         "zone": row.zone,

@@ -54,7 +54,8 @@ _CLAIM = text(
 _PASSAGES = text(
     f"""
     SELECT {passages.COLUMNS}, e.status <> 'active' AND EXISTS (
-        SELECT 1 FROM messages m WHERE m.workspace_id = e.workspace_id AND m.enrollment_id = e.id
+        SELECT 1 FROM messages m WHERE m.workspace_id = e.workspace_id AND m.contact_id = e.contact_id
+            AND m.enrollment_id = e.id
             AND m.state IN ('planned', 'deferred', 'ready')
     ) AS has_open
     FROM enrollments e

@@ -22,14 +22,15 @@ from app.content.languages import choose
 from app.content.render import Rendered, RenderError, render
 from app.db import settings_of, workspace_of
 from app.messages import grounds as grounds_of
-from app.messages import links
+from app.messages import links, properties
 from app.messages.grounds import Grounds, request_of
 from app.messages.links import Ref
 from app.messages.rows import MessageRow
 from app.messages.snapshot import freeze, thaw
 
-QUERIES = 1 + grounds_of.QUERIES
-"""The live versions of the templates, and the grounds (none of those where the caller has them)."""
+QUERIES = 2 + grounds_of.QUERIES
+"""The live versions of the templates, and the grounds (none of those where the caller has them). One keeps the facts of
+properties, and falls away once this process has met them as they are now."""
 
 TEST_MARK = {"it": "[Prova] ", "en": "[Test] "}
 
@@ -84,12 +85,16 @@ class Materials:
     settings: Settings
     grounds: Grounds
     templates: Mapping[str, catalogue.Published]
+    places: Mapping[int, str]
+    """Identity of a property's facts → the digest they are kept under."""
 
 
 def load(session: Session, rows: Sequence[MessageRow], now: datetime, grounds: Grounds | None = None) -> Materials:
     """What composing these messages needs: `QUERIES` queries, one where `grounds` are given."""
     known = grounds if grounds is not None else grounds_of.load(session, rows, now)
-    return Materials(settings_of(session), known, catalogue.published(session, {row.template for row in rows}))
+    templates = catalogue.published(session, {row.template for row in rows})
+    places = properties.keep(session, (facts["property"] for facts in known.told.values() if facts["property"]), now)
+    return Materials(settings_of(session), known, templates, places)
 
 
 def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
@@ -117,9 +122,12 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
         "language_why": choice.why,
         "language_wanted": choice.wanted,
     }
-    return _make(
+    made = _make(
         materials.settings, row, ref, template.version_id, template.compiled, choice.language, {**facts, "mail": recipe}
     )
+    if isinstance(made, Composed):
+        made.facts["property"] = {properties.MARK: materials.places[id(facts["property"])]}
+    return made
 
 
 class Kept(MessageRow, Protocol):
@@ -132,17 +140,20 @@ class Kept(MessageRow, Protocol):
 
 
 def again(session: Session, message: Kept) -> Composed:
-    """The very mail that was composed for a message, from its own snapshot. One query at most.
+    """The very mail that was composed for a message, from its own snapshot. Two queries at most.
 
     Raises LookupError where it has not been composed, or its snapshot has been erased.
     """
     facts = thaw(message.facts or {})
     if message.template_version_id is None or message.language is None or "mail" not in facts:
         raise LookupError(f"Message {message.id} has not been composed, or what it was made from has been erased.")
+    kept = facts["property"]
+    facts["property"] = properties.restore(session, kept)
     compiled = catalogue.versions(session, [message.template_version_id])[message.template_version_id]
     ref = Ref(workspace_of(session), message.contact_id, message.id)
     made = _make(settings_of(session), message, ref, message.template_version_id, compiled, message.language, facts)
     if isinstance(made, Composed):
+        made.facts["property"] = kept
         return made
     raise LookupError(f"Message {message.id} can no longer be made: {made.detail}")
 
@@ -190,7 +201,7 @@ def _make(
         text=rendered.text,
         headers=_headers(row, recipe, place, rendered, language),
         message_id=recipe["message_id"],
-        facts=freeze(facts),
+        facts=freeze({**facts, "property": None}),
         language=language,
         template_version_id=version_id,
         links_used=rendered.links_used,

@@ -23,6 +23,16 @@ STATES = (
 """See `messages/states.py` for the arrows between them."""
 
 
+class PropertyFacts(Owned, Base):
+    """What a property said of itself when mails were composed; see `messages/properties.py`. Never changed."""
+
+    __tablename__ = "property_facts"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    facts: Mapped[Json] = mapped_column(JSONB)
+    created_at: Mapped[Instant]
+
+
 class Message(Owned, Base):
     """A message, from the plan to its end. Never deleted; every end has a reason (R61)."""
 
@@ -111,6 +121,6 @@ class Message(Owned, Base):
         ),
         Index("ix_messages_list", "workspace_id", "id"),
         Index("ix_messages_workflow", "workspace_id", "workflow_id", "state"),
-        Index("ix_messages_enrollment", "workspace_id", "enrollment_id"),
-        Index("ix_messages_cap", "workspace_id", "contact_id", "accepted_at"),
+        # No index of its own for a person's or an enrollment's messages: the keys above begin with both, and each
+        # index is paid for at every change of state.
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
@@ -319,6 +318,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("workspace_id", "code", name=op.f("uq_properties_workspace_id_code")),
     )
     op.create_table(
+        "property_facts",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("facts", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "digest", name=op.f("pk_property_facts")),
+    )
+    op.create_table(
         "sources",
         sa.Column("workspace_id", sa.BigInteger(), nullable=False),
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -618,7 +625,8 @@ def upgrade() -> None:
         sa.Column("complained_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("clicked_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "state IN ('planned', 'deferred', 'ready', 'leased', 'handed_over', 'accepted', 'unknown', 'refused', 'cancelled', 'failed')",
+            "state IN ('planned', 'deferred', 'ready', 'leased', 'handed_over', 'accepted', 'unknown', 'refused',"
+            " 'cancelled', 'failed')",
             name=op.f("ck_messages_state"),
         ),
         sa.ForeignKeyConstraint(
@@ -637,8 +645,6 @@ def upgrade() -> None:
             name=op.f("uq_messages_workspace_id_contact_id_enrollment_id_step_id_visit_channel"),
         ),
     )
-    op.create_index("ix_messages_cap", "messages", ["workspace_id", "contact_id", "accepted_at"], unique=False)
-    op.create_index("ix_messages_enrollment", "messages", ["workspace_id", "enrollment_id"], unique=False)
     op.create_index(
         "ix_messages_leased",
         "messages",
@@ -728,8 +734,6 @@ def downgrade() -> None:
     op.drop_index(
         "ix_messages_leased", table_name="messages", postgresql_where=sa.text("state IN ('leased', 'handed_over')")
     )
-    op.drop_index("ix_messages_enrollment", table_name="messages")
-    op.drop_index("ix_messages_cap", table_name="messages")
     op.drop_table("messages")
     op.drop_index("ix_memberships_user_id", table_name="memberships")
     op.drop_table("memberships")
@@ -759,6 +763,7 @@ def downgrade() -> None:
     op.drop_index("ix_step_visits_enrollment", table_name="step_visits")
     op.drop_table("step_visits")
     op.drop_table("sources")
+    op.drop_table("property_facts")
     op.drop_table("properties")
     op.drop_table("identity_locks")
     op.drop_index("ix_events_contact", table_name="events")

@@ -30,6 +30,7 @@ OWNED = (
     "step_visits",
     "entry_refusals",
     "messages",
+    "property_facts",
     "attempts",
     "delivery_events",
     "captured_mails",
