@@ -88,6 +88,9 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
+            # A failed statement is told without its parameters: they hold what people sent.
+            hide_parameters=True,
+            json_deserializer=msgspec.json.decode,
             connect_args={"application_name": "percorso", "options": "-c timezone=UTC -c lock_timeout=30s"},
         )
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)

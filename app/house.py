@@ -9,6 +9,7 @@ from redis import Redis
 from app.clock import Clock, DatabaseClock, SystemClock
 from app.config import Settings
 from app.db import Database
+from app.logs import configure
 from app.queues import Signals, connect
 
 
@@ -35,6 +36,7 @@ def furnish(settings: Settings, *, clock: Clock | None = None, database: Databas
         clock: a test's own; else the demo's movable clock or real time, as `settings.demo` says.
         database: a test's own; else one is opened.
     """
+    configure(settings)
     database = database or Database(settings.database_url, settings.pool_size)
     database.settings = settings
     redis = Redis.from_url(settings.redis_url, socket_timeout=10, socket_connect_timeout=5)
