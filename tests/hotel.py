@@ -90,7 +90,7 @@ class Hotel:
         with self.house.database.work(self.loaded.workspace_id) as session:
             rows = session.scalars(select(CapturedMail).order_by(CapturedMail.id)).all()
         read = [email.message_from_bytes(row.raw, policy=email.policy.default) for row in rows]
-        return [mail for mail in read if to is None or to in str(mail["To"])]  # type: ignore[misc]
+        return [mail for mail in read if to is None or to in str(mail["To"])]
 
     def messages(self, **criteria: Any) -> list[Message]:
         """Message rows in the order of their planning."""

@@ -22,7 +22,7 @@ def test_a_traceback_is_told_without_what_its_variables_held(
     configure(replace(settings, demo=demo))
     address = "giulia@example.com"
     try:
-        {}[len(address)]
+        dict[int, str]()[len(address)]
     except KeyError:
         structlog.get_logger().exception("went_wrong", message_id=7)
     said = capsys.readouterr().err
