@@ -2,7 +2,7 @@
 
     transaction 1   lease up to `limit` due messages, judged in this very transaction; load what composing needs
     no transaction  compose, sign, in groups of 50
-    transaction 2   per group: `handed_over`, for those that may still go
+    transaction 2   per group or part of it: `handed_over`, for those that may still go
     no transaction  the transport talks to the provider; nobody holds a database connection meanwhile
     transaction 3   per group: outcomes and attempts
 
@@ -14,8 +14,9 @@ becomes `unknown`: counted, shown, and never sent again by itself.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -50,10 +51,16 @@ from app.queues import signal
 log = structlog.get_logger()
 
 GROUP = 50
-"""Messages handed over between two commits: what a crash can leave in doubt on one connection."""
+"""Messages handed over between two commits, at most: what a crash can leave in doubt on one connection."""
 
-QUERIES_TO_LEASE = 1 + grounds_of.QUERIES + 1 + 1 + 1
-"""Claim, grounds, the new lease, verdicts, templates; and what `left` asks (one at most)."""
+FIRST, SMALLEST = 10, 5
+DOUBT_SECONDS = 0.25
+"""A sender begins with `FIRST` messages and then takes as many as the provider swallows in this time, but never fewer
+than `SMALLEST`: a slow provider is no reason to leave more in doubt."""
+
+QUERIES_TO_LEASE = 3 + composing.QUERIES
+"""Claim, the new lease, verdicts, and what composing needs, the grounds of judging among it; and what `left` asks (one
+at most)."""
 
 QUERIES_PER_GROUP = 1 + outcomes.QUERIES
 """Hand-over, outcomes, attempts. One more where something could not be composed, one where something may no longer go,
@@ -176,19 +183,25 @@ def _kept(house: House, workspace_id: int, lease: Lease) -> Iterator[None]:
 
 
 def _send(house: House, workspace_id: int, leased: _Leased, transport: Transport) -> None:
-    """Compose group after group, and hand them to as many senders as there are connections."""
+    """Compose group after group, and have them handed over meanwhile.
+
+    One sender begins; another joins whenever a group is finished while the one before it still waits, up to the number
+    of connections. A fast server is served by one thread (threads that do not wait only fight for the interpreter), a
+    slow one by all.
+    """
     keys = _keyring(house.settings.data_dir).refresh()
     now = house.clock.now()
     groups: SimpleQueue[list[_Ready | Failed] | None] = SimpleQueue()
-    senders = min(house.settings.smtp_connections, -(-len(leased.rows) // GROUP))
-    with ThreadPoolExecutor(senders, thread_name_prefix="deliver") as threads:
-        running = [
-            threads.submit(_hand_over, house, workspace_id, leased.lease, transport, groups) for _ in range(senders)
-        ]
+    most = house.settings.smtp_connections
+    running: list[Future[None]] = []
+    with ThreadPoolExecutor(most, thread_name_prefix="deliver") as threads:
         try:
             for start in range(0, len(leased.rows), GROUP):
                 group = leased.rows[start : start + GROUP]
-                groups.put([_make(leased.materials, row, keys, now) for row in group])
+                made = [_make(leased.materials, row, keys, now) for row in group]
+                if len(running) < most and (not running or not groups.empty()):
+                    running.append(threads.submit(_hand_over, house, workspace_id, leased.lease, transport, groups))
+                groups.put(made)
         finally:
             for _ in running:
                 groups.put(None)
@@ -235,19 +248,28 @@ def _hand_over(
     Where the next group is there already, its `handed_over` and the outcomes of the last one are one transaction.
     """
     settled: list[Settled] = []
-    while True:
-        made = [] if settled and groups.empty() else groups.get()
-        if made is None and not settled:
-            return
+    left: Sequence[_Ready | Failed] = []
+    size, last = FIRST, False
+    while not last or left or settled:
+        if not left and not last and not (settled and groups.empty()):
+            group = groups.get()
+            left, last = group or [], group is None
+        chunk, left = left[:size], left[size:]
+        if not chunk and not settled:
+            continue
         with house.database.work(workspace_id) as session:
             now = house.clock.now()
             outcomes.settle(session, lease, transport.name, settled, now)
-            going = _write_handed_over(session, lease, made or [], house.settings, now)
-        if made is None:
-            return
-        sent = [one for one in made if isinstance(one, _Ready) and one.row.id in going]
-        answers = transport.send([one.mail for one in sent]) if sent else []
-        settled = [Settled(one.row, going[one.row.id], answer) for one, answer in zip(sent, answers, strict=True)]
+            going = _write_handed_over(session, lease, chunk, house.settings, now)
+        sent = [one for one in chunk if isinstance(one, _Ready) and one.row.id in going]
+        if sent:
+            began = time.monotonic()
+            answers = transport.send([one.mail for one in sent])
+            pace = (time.monotonic() - began) / len(sent)
+            size = max(SMALLEST, min(GROUP, int(DOUBT_SECONDS / max(pace, 1e-6))))
+            settled = [Settled(one.row, going[one.row.id], answer) for one, answer in zip(sent, answers, strict=True)]
+        else:
+            settled = []
 
 
 def _write_handed_over(

@@ -1,9 +1,9 @@
 """Who may hand which message over: leases with a fencing token.
 
 A worker begins a lease (`begin`), is given due messages under it for a while, keeps them while it works (`renew`), and
-writes `handed_over` before the first byte leaves (`hand_over`). Every write names its token: a worker that was taken for
-dead and lives finds that its rows are no longer its own. `recover` frees what dead workers held. Nothing here waits for
-another worker.
+writes `handed_over` before the first byte leaves (`hand_over`). Every write names its token: a worker that was taken
+for dead and lives finds that its rows are no longer its own. `recover` frees what dead workers held. Nothing here waits
+for another worker.
 """
 
 from __future__ import annotations

@@ -18,13 +18,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from sqlalchemy import exists, select, text
 from sqlalchemy.orm import Session
 
 from app.consent.case import ConsentFacts, Contacted, Decision, Request
 from app.consent.rules import decide
-from app.db import Ran, workspace_of
+from app.db import Ran, as_rows, workspace_of
 from app.events.models import EventWork
 from app.messages import grounds as grounds_of
 from app.messages.grounds import Grounds, Moment, Other, request_of
@@ -132,23 +131,27 @@ def record(
         lease: at the lease, its token and its end: what may go is leased in the same statement, since each write of a
             message row is paid for in all of its indexes.
     """
-    values: dict[str, list[Any]] = {name: [] for name in _VERDICT_FIELDS}
+    values: list[dict[str, Any]] = []
     for row in rows:
         decision = decisions[row.id]
         event = "lease" if lease and decision.allowed else _event(decision)
         state = move(row.state, event).to
-        values["id"].append(row.id)
-        values["contact_id"].append(row.contact_id)
-        values["state"].append(state)
-        values["reason"].append(None if decision.allowed else decision.code)
-        values["rule"].append(decision.rule)
-        values["verdict"].append(msgspec.json.encode([decision.as_json(now, moment)]).decode())
-        values["basis"].append(decision.basis)
-        values["ledger_line"].append(decision.ledger_line)
-        values["due_at"].append(decision.until)
-        values["ended_at"].append(now if state in {"refused", "cancelled"} else None)
+        values.append(
+            {
+                "id": row.id,
+                "contact_id": row.contact_id,
+                "state": state,
+                "reason": None if decision.allowed else decision.code,
+                "rule": decision.rule,
+                "verdict": [decision.as_json(now, moment)],
+                "basis": decision.basis,
+                "ledger_line": decision.ledger_line,
+                "due_at": decision.until,
+                "ended_at": now if state in {"refused", "cancelled"} else None,
+            }
+        )
     token, until = lease or (None, None)
-    session.execute(_VERDICTS, {"ws": workspace_of(session), "token": token, "until": until, **values})
+    session.execute(_VERDICTS, {"ws": workspace_of(session), "token": token, "until": until, "rows": as_rows(values)})
 
 
 def _event(decision: Decision) -> str:
@@ -174,9 +177,6 @@ def _claim(now: datetime, limit: int) -> Any:
     )
 
 
-_VERDICT_FIELDS = (
-    *("id", "contact_id", "state", "reason", "rule", "verdict", "basis", "ledger_line", "due_at", "ended_at"),
-)
 _VERDICTS = text(
     """
     UPDATE messages m
@@ -184,10 +184,8 @@ _VERDICTS = text(
         ledger_line = v.ledger_line, due_at = coalesce(v.due_at, m.due_at), ended_at = v.ended_at,
         lease_token = CASE WHEN v.state = 'leased' THEN CAST(:token AS bigint) END,
         lease_until = CASE WHEN v.state = 'leased' THEN CAST(:until AS timestamptz) END
-    FROM unnest(CAST(:id AS bigint[]), CAST(:contact_id AS bigint[]), CAST(:state AS text[]), CAST(:reason AS text[]),
-                CAST(:rule AS text[]), CAST(:verdict AS jsonb[]), CAST(:basis AS text[]),
-                CAST(:ledger_line AS bigint[]), CAST(:due_at AS timestamptz[]), CAST(:ended_at AS timestamptz[]))
-         AS v (id, contact_id, state, reason, rule, verdict, basis, ledger_line, due_at, ended_at)
+    FROM json_to_recordset(CAST(:rows AS json)) AS v(id bigint, contact_id bigint, state text, reason text, rule text,
+        verdict jsonb, basis text, ledger_line bigint, due_at timestamptz, ended_at timestamptz)
     WHERE m.workspace_id = :ws AND m.contact_id = v.contact_id AND m.id = v.id
     """
 )

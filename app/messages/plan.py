@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.db import workspace_of
+from app.db import as_rows, workspace_of
 from app.messages.snapshot import freeze
 from app.queues import signal
 
@@ -54,12 +53,9 @@ _INSERT = text(
                           booking_id, channel, template, class, topic, priority, due_at, latest, facts, state,
                           planned_at)
     SELECT :workspace_id, p.*, 'planned', :now
-    FROM unnest(CAST(:contact_id AS bigint[]), CAST(:enrollment_id AS bigint[]), CAST(:workflow_id AS bigint[]),
-                CAST(:version_id AS bigint[]), CAST(:step_id AS text[]), CAST(:visit AS integer[]),
-                CAST(:property_id AS bigint[]), CAST(:booking_id AS bigint[]), CAST(:channel AS text[]),
-                CAST(:template AS text[]), CAST(:class_ AS text[]), CAST(:topic AS text[]),
-                CAST(:priority AS integer[]), CAST(:due_at AS timestamptz[]), CAST(:latest AS timestamptz[]),
-                CAST(:facts AS jsonb[])) AS p
+    FROM json_to_recordset(CAST(:rows AS json)) AS p(contact_id bigint, enrollment_id bigint, workflow_id bigint,
+        version_id bigint, step_id text, visit integer, property_id bigint, booking_id bigint, channel text,
+        template text, class_ text, topic text, priority integer, due_at timestamptz, latest timestamptz, facts jsonb)
     ON CONFLICT DO NOTHING
     RETURNING id
     """
@@ -83,8 +79,8 @@ def plan(session: Session, wanted: Sequence[Planned], now: datetime) -> list[int
     """
     if not wanted:
         return []
-    columns = {name: [getattr(one, name) for one in wanted] for name in _FIELDS}
-    columns["facts"] = [msgspec.json.encode(freeze(one.passage)).decode() for one in wanted]
-    ids = session.scalars(_INSERT, {"workspace_id": workspace_of(session), "now": now, **columns}).all()
+    rows = [{**{name: getattr(one, name) for name in _FIELDS}, "facts": freeze(one.passage)} for one in wanted]
+    asked = {"workspace_id": workspace_of(session), "now": now, "rows": as_rows(rows)}
+    ids = session.scalars(_INSERT, asked).all()
     signal(session, "gate")
     return list(ids)
