@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import g, request, session
+from flask import abort, g, request, session
 from werkzeug.wrappers import Response
 
 from app.doors import opened_by
@@ -21,6 +21,13 @@ def home() -> Response:
     with pages.unit() as unit:
         told = reading.home(unit, pages.now(), zone(), pages.property_id())
     return pages.answer("home.html", home=told, at="home")
+
+
+@blueprint.get(f"{HERE}/<path:_rest>")
+@opened_by(access.member)
+def nothing(_rest: str) -> Response:
+    """An address that no page has, answered within the frame."""
+    abort(404)
 
 
 @blueprint.get(f"{HERE}/find")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from datetime import datetime
 from typing import Any, cast
 from urllib.parse import urlencode
 
+import structlog
 from flask import (
     Flask,
     Response,
@@ -31,6 +33,8 @@ from app.contacts.models import Property, display_name
 from app.doors import house
 from app.studio import access, assets, languages, words
 from app.studio.reading.paging import Wanted
+
+log = structlog.get_logger()
 
 THEMES = ("light", "dark", "auto")
 
@@ -219,10 +223,12 @@ def when(instant: Any, *, focus: bool = False, otherwise: str = "–") -> Markup
 
 
 def failure(status: int) -> Response:
-    """A page for what went wrong."""
+    """A page for what went wrong, with an id to quote where it was our fault."""
+    fault = ""
     if status not in {400, 403, 404, 405, 413, 422, 429}:
-        status = 500
-    return answer("failure.html", status, status=status, at="")
+        status, fault = 500, secrets.token_hex(4)
+        log.error("page_failed", fault=fault, path=request.path)
+    return answer("failure.html", status, status=status, fault=fault, at="")
 
 
 def spoken_property() -> Property | None:

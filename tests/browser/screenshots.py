@@ -7,6 +7,7 @@ Without an address it builds the stage of the studio's tests on servers of its o
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 import tempfile
@@ -18,14 +19,14 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 from werkzeug.serving import make_server
 
-from app.clock import FixedClock
+from app.clock import DatabaseClock, FixedClock
 from app.config import Settings
 from app.house import House
 from app.serve.postgres import CarriedPostgres
 from app.serve.valkey import CarriedValkey
 from app.web import create_app
 from tests.conftest import CHROMIUM_ARGUMENTS, ROOT, START, migrate
-from tests.studio.stage import OWNER, PASSWORD, build
+from tests.studio.stage import NOW, OWNER, PASSWORD, build
 
 FOLDER = ROOT / "screenshots"
 WIDTHS = {1440: 900, 390: 844}
@@ -75,14 +76,17 @@ def staged() -> Iterator[tuple[str, str, str]]:
             base_url="http://localhost",
             smtp_url="capture:",
         )
-        app = create_app(settings, clock=clock)
-        build(app, clock)
-        app.jinja_env.globals["movable"] = lambda: True
+        past = create_app(settings, clock=clock)
+        build(past, clock)
+        past.extensions["percorso"].close()
+        app = create_app(settings)
+        house: House = app.extensions["percorso"]
+        assert isinstance(house.clock, DatabaseClock)
+        house.clock.set(NOW, frozen=True)
         server = make_server("127.0.0.1", 0, app, threaded=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", OWNER, PASSWORD
         server.shutdown()
-        house: House = app.extensions["percorso"]
         house.close()
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -108,6 +112,7 @@ def main(arguments: list[str]) -> int:
     if program is None:
         sys.stderr.write("Pictures need Chromium: apt-get install chromium\n")
         return 1
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line a request would hide what matters
     shutil.rmtree(FOLDER, ignore_errors=True)
     taken = 0
     with sync_playwright() as playwright:
@@ -117,7 +122,9 @@ def main(arguments: list[str]) -> int:
                 for scheme in ("light", "dark"):
                     for width, height in WIDTHS.items():
                         context = browser.new_context(
-                            viewport={"width": width, "height": height}, color_scheme=scheme, locale=language  # type: ignore[arg-type]
+                            viewport={"width": width, "height": height},
+                            color_scheme=scheme,
+                            locale=language,
                         )
                         page, folder = context.new_page(), FOLDER / f"{language}-{scheme}-{width}"
                         taken += picture(page, "sign-in", f"{address}/sign-in", folder / "sign-in.png")
