@@ -2,7 +2,7 @@
 
 One event's way through the house, and where each stage lives:
 
-    receive   api/events.py            an HTTP request is authenticated, validated, answered
+    receive   api/receiving.py         an HTTP request is authenticated, validated, answered
     record    events/record.py         the event is stored once; contact and booking are brought up to date
     enrol     enrollments/enrol.py     entry rules decide who starts, is refreshed, leaves
     advance   enrollments/advance.py   due passages take their steps (journey/advance.py decides, this one persists)
@@ -11,5 +11,5 @@ One event's way through the house, and where each stage lives:
     deliver   delivery/deliver.py      leased, judged once more, handed to a provider
     track     delivery/track.py        what came back becomes events again
 
-Stages do not call the next one: they commit rows and signal a name (queues.py); a worker (worker.py) runs the stage.
+Stages do not call the next one: they commit rows and signal a name (queues.py); a worker (worker/) runs the stage.
 """

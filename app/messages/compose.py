@@ -112,7 +112,10 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
     choice = choose(facts, template.compiled.languages)
     ref = Ref(grounds.workspace_id, row.contact_id, row.id)
     recipe = {
-        "blocks": sorted(block_classes(request, about, grounds.now, grounds.policy)),
+        # Asked only where the template has blocks of a class: it is the whole consent decision over again.
+        "blocks": sorted(block_classes(request, about, grounds.now, grounds.policy))
+        if template.compiled.block_classes
+        else [row.class_],
         "track": row.class_ in links.LIST_CLASSES and may_track(about, row.channel),
         "urls": _urls(materials, row, ref),
         "bounce_inbox": grounds.workspace.get("bounce_inbox"),
