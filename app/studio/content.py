@@ -71,7 +71,8 @@ def template_mail(name: str) -> Response:
             shown = previews.of_version(version, _tongue(version), pages.spoken_property())
         except RenderError:
             abort(404)
-    return mails.framed(shown.html, dark=request.args.get("paper") == "dark")
+    paper = request.args.get("paper")
+    return mails.framed(shown.html, paper if paper in {"light", "dark"} else None)
 
 
 @blueprint.get(f"{HERE}/templates/<name>/used-in")

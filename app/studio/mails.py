@@ -14,6 +14,7 @@ from app.doors import house
 
 VIEWS = ("html", "phone", "text", "source", "headers")
 _HREF = re.compile(r"<a\b[^>]*?\bhref=[\"']([^\"']+)[\"'][^>]*>(.*?)</a>", re.IGNORECASE | re.DOTALL)
+_DARK = re.compile(r"@media\s*\(\s*prefers-color-scheme:\s*dark\s*\)", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]+>|\s+")
 
 
@@ -57,14 +58,19 @@ def links_of(html: str) -> list[tuple[str, str]]:
     return [(href, label or href) for href, label in found.items() if href.startswith("http")]
 
 
-def framed(html: str, *, dark: bool = False) -> Response:
+def framed(html: str, paper: str | None = "light") -> Response:
     """HTML of a mail for a frame of ours: no script, no form, nothing fetched but pictures; links open elsewhere.
 
     Our own pictures are taken from here, whatever public address the mail names them by.
+
+    Args:
+        paper: light or dark, as a reader's program would have it; None: as this reader's own system.
     """
     html = html.replace(f'"{house().settings.base_url}/assets/', '"/assets/')
-    style = "<style>:root{color-scheme:dark}</style>" if dark else ""
-    base = f'<base target="_blank">{style}'
+    if paper is not None:
+        # A frame of another origin follows the system's scheme, not the page's: so the mail's own rules are switched.
+        html = _DARK.sub("@media all" if paper == "dark" else "@media not all", html)
+    base = '<base target="_blank">'
     page = (
         re.sub(r"(<head[^>]*>)", rf"\1{base}", html, count=1, flags=re.IGNORECASE) if "<head" in html else base + html
     )

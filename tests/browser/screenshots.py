@@ -99,8 +99,10 @@ def picture(page: Page, name: str, address: str, path: Path) -> bool:
     if name in FIRST_ROW and page.locator("a.row-link").count():
         page.locator("a.row-link").first.click()
     page.wait_for_load_state("networkidle")
-    page.evaluate("for (const frame of document.querySelectorAll('iframe')) frame.loading = 'eager'")
-    page.wait_for_load_state("networkidle")
+    for frame in page.locator("iframe").all():
+        frame.scroll_into_view_if_needed()  # thumbnails load when they are near
+        page.wait_for_timeout(120)
+    page.evaluate("scrollTo(0, 0)")
     path.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=path, full_page=True)
     return True

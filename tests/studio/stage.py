@@ -179,15 +179,19 @@ def build(app: APIFlask, clock: FixedClock) -> tuple[int, int]:
     return loaded.workspace_id, elsewhere_id
 
 
+_lived: dict[str, tuple[str, int, int]] = {}
+
+
 @pytest.fixture(scope="session")
 def lived(postgres: CarriedPostgres, template: str, valkey: CarriedValkey) -> tuple[str, int, int]:
     """The name of a database in which nine days have passed at the hotel, and the numbers of both workspaces."""
-    name, clock = "template_studio", FixedClock(START)
-    superuser(postgres, f'CREATE DATABASE {name} TEMPLATE {template} OWNER "{postgres.role}"')
-    app = create_app(settings_for(postgres.url(name), valkey.url), clock=clock)
-    ids = build(app, clock)
-    app.extensions["percorso"].close()
-    return name, *ids
+    if "built" not in _lived:  # two conftests offer this fixture, and one database serves both
+        name, clock = "template_studio", FixedClock(START)
+        superuser(postgres, f'CREATE DATABASE {name} TEMPLATE {template} OWNER "{postgres.role}"')
+        app = create_app(settings_for(postgres.url(name), valkey.url), clock=clock)
+        _lived["built"] = (name, *build(app, clock))
+        app.extensions["percorso"].close()
+    return _lived["built"]
 
 
 @pytest.fixture

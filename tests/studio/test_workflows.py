@@ -90,3 +90,10 @@ def test_a_template_is_previewed_in_the_property_s_name_and_the_language_asked_f
     assert "Albergo Riva Serena" in italian
     assert 'lang="it"' in italian
     assert 'lang="en"' in english
+
+
+def test_a_preview_wears_the_paper_asked_for(owner: FlaskClient) -> None:
+    page = f"{HERE}/templates/booking-confirmation/preview"
+    assert "prefers-color-scheme: dark" in owner.get(page).text
+    assert "@media all" in owner.get(f"{page}?paper=dark").text
+    assert "@media not all" in owner.get(f"{page}?paper=light").text
