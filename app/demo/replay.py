@@ -7,13 +7,14 @@ happened is counted in the database and held against an independent count over t
 
 from __future__ import annotations
 
+import calendar
 import csv
 import gzip
 import io
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -222,5 +223,9 @@ def count(path: Path, limit: int | None, hotel: str | None, consent_every: int) 
             totals["status cancelled"] += row["reservation_status"] == "Canceled"
             totals["status no_show"] += row["reservation_status"] == "No-Show"
             totals["entered pre-arrival"] += nights >= 1
-            totals["entered review-request"] += came and nights >= 1
+            # Who leaves early is asked by the day they really left (X27): the day of the status, not the one booked.
+            month = list(calendar.month_name).index(row["arrival_date_month"])
+            arrival = date(int(row["arrival_date_year"]), month, int(row["arrival_date_day_of_month"]))
+            stayed = (date.fromisoformat(row["reservation_status_date"]) - arrival).days
+            totals["entered review-request"] += came and stayed >= 1 and nights >= 1
     return dict(totals)

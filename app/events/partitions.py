@@ -34,13 +34,12 @@ def ensure_partitions(session: Session, now: datetime) -> list[str]:
             name = f"{table}_p{begin:%Y_%m}"
             if session.scalar(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": name}):
                 continue
+            # Locked before looking: a row recorded in between would have the making of the partition fail.
+            session.execute(text(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
             span = {"begin": begin, "end": end}
-            taken = session.scalar(
-                text(
-                    f"SELECT EXISTS (SELECT 1 FROM {table}_default WHERE received_at >= :begin AND received_at < :end)"
-                ),
-                span,
-            )
+            # Through the parent: the default partition shows nothing by its own name.
+            look = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE received_at >= :begin AND received_at < :end)"
+            taken = session.scalar(text(look), span)
             if taken:
                 continue
             bounds = f"FROM ('{begin.isoformat()}') TO ('{end.isoformat()}')"

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app.config import Settings
@@ -143,7 +143,7 @@ def timer(house: House, every: timedelta = timedelta(seconds=1)) -> None:
     while not stop.wait(every.total_seconds()):
         try:
             tick(house)
-        except (OperationalError, RedisError) as error:
+        except (DBAPIError, RedisError) as error:
             log.warning("tick_failed", error=str(error).splitlines()[0])
 
 
