@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, distinct, func, select
@@ -203,8 +202,3 @@ def versions(session: Session, workflow: Workflow) -> list[Change]:
         removed = sum(sign == "-" for sign, _ in lines)
         changes.append(Change(version, lines if before else (), added, removed))
     return changes
-
-
-def inside_until(enrollment: Enrollment) -> datetime | None:
-    """Until when a person waits where they are."""
-    return enrollment.wake_at if enrollment.status == "active" else enrollment.ended_at
