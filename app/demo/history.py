@@ -23,7 +23,7 @@ _MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 _LANGUAGES = {"ITA": "it", "CHE": "it", "SMR": "it"}
-"""The demo speaks Italian and English; whoever is from elsewhere is written to in English."""
+"""The data say where guests are from, not what they speak: Italian for these, English for all others."""
 _CHANNELS = {
     "Online TA": "ota",
     "Offline TA/TO": "agency",

@@ -126,7 +126,7 @@ GUESTS: tuple[tuple[str, str, str, str], ...] = (
     ("Andrea", "Testa", "it", "IT"),
     ("Clara", "Dubois", "fr", "FR"),
 )
-"""First name, last name, language, country. Who speaks neither Italian nor English is written to in English."""
+"""First name, last name, language, country. Whose language a template lacks gets Italian, then English (R25)."""
 
 
 def address_of(first: str, last: str) -> str:

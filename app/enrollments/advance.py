@@ -7,7 +7,6 @@ with its error on the row.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +19,8 @@ from sqlalchemy.orm import Session
 from app.audience import facts as audience
 from app.audience.facts import Facts
 from app.db import Ran, as_rows, workspace_of
-from app.enrollments import passages, programs
+from app.enrollments import history, passages, programs
+from app.enrollments.history import Past
 from app.enrollments.passages import Inside
 from app.journey import advance, entry
 from app.journey.advance import Decision, Send, SetFields
@@ -50,14 +50,6 @@ _CLAIM = text(
     FOR UPDATE OF e SKIP LOCKED
     """
 )
-_PAST = text(
-    """
-    SELECT contact_id, booking_reference, type, ordered_at, data FROM events
-    WHERE workspace_id = :workspace_id AND contact_id = ANY(:contact_ids) AND type = ANY(:types)
-        AND quarantined IS NULL
-    ORDER BY ordered_at, id
-    """
-)
 _SET = text(
     """
     UPDATE contacts c SET attributes = c.attributes || r.attributes,
@@ -85,7 +77,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     rows = passages.readable(session, claimed, now, now + STEP_ASIDE)
     known = programs.of_versions(session, {row.version_id for row in rows})
     facts = audience.load(session, [row.who for row in rows], now)
-    past = _past(session, workspace_id, rows, known)
+    past = history.load(session, [row.contact_id for row in rows], known.values())
     sends: list[tuple[Inside, Send]] = []
     visits: list[tuple[Inside, Decision]] = []
     left: list[tuple[Inside, str]] = []
@@ -121,34 +113,16 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
 
 
 def _steps(
-    program: Program, row: Inside, loaded: Mapping[Any, Facts], past: Mapping[int, Sequence[Any]], now: datetime
+    program: Program, row: Inside, loaded: Mapping[Any, Facts], past: Mapping[int, Sequence[Past]], now: datetime
 ) -> tuple[advance.Advanced, bool]:
     """What became of one passage, and whether an exit rule (not a step) ended it."""
     facts = row.facts(loaded)
     booking = facts["booking"]
-    over_all = past.get(row.contact_id, ())
-    facts["contact_events"] = [(each.type, each.ordered_at, each.data) for each in over_all]
-    facts["past_events"] = [
-        (each.type, each.ordered_at, each.data)
-        for each in over_all
-        if booking is None or each.booking_reference == booking["reference"]
-    ]
+    facts |= history.as_facts(past.get(row.contact_id, ()), booking["reference"] if booking else None)
     ended = entry.exit_by_state(program, facts, now)
     if ended:
         return advance.leave(row.state, ended.reason, ended.outcome, ended.sentence, now), True
     return advance.advance(program, row.state, facts, now), False
-
-
-def _past(
-    session: Session, workspace_id: int, rows: Sequence[Inside], known: Mapping[int, Program]
-) -> Mapping[int, Sequence[Any]]:
-    """Contact → events that any of these programs listens to; one query, none where nobody listens."""
-    types = sorted({kind for program in known.values() for kind in program.listens_to})
-    found: dict[int, list[Any]] = defaultdict(list)
-    contact_ids = sorted({row.contact_id for row in rows})
-    for row in session.execute(_PAST, {"workspace_id": workspace_id, "contact_ids": contact_ids, "types": types}):
-        found[row.contact_id].append(row)
-    return found
 
 
 _LATELY = text(

@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 from app.audience import facts as audience
 from app.audience.facts import Facts, Who
 from app.db import Ran, as_rows, workspace_of
-from app.enrollments import passages, programs
+from app.enrollments import history, passages, programs
+from app.enrollments.history import Past
 from app.enrollments.passages import Inside
 from app.enrollments.programs import Live
 from app.journey import advance, entry
@@ -64,14 +65,6 @@ _PASSAGES = text(
     FOR UPDATE OF e
     """
 )
-_PAST = text(
-    """
-    SELECT contact_id, booking_reference, type, ordered_at, data FROM events
-    WHERE workspace_id = :workspace_id AND contact_id = ANY(:contact_ids) AND type = ANY(:types)
-        AND quarantined IS NULL
-    ORDER BY ordered_at, id
-    """
-)
 _REFUSALS = text(
     """
     INSERT INTO entry_refusals (workspace_id, contact_id, workflow_id, version_id, event_pk, code, detail, at)
@@ -96,10 +89,6 @@ _DONE = text(
         AND r.error IS NULL
     """
 )
-
-
-Past = tuple[str | None, str, datetime, Mapping[str, Any]]
-"""(booking's reference, type, instant, data) of an event that happened to a contact."""
 
 
 @dataclass(slots=True)
@@ -130,11 +119,7 @@ class _Batch:
 
     def history(self, contact_id: int, reference: str | None) -> Facts:
         """What happened to a contact, over all and for one booking, as the core reads it."""
-        over_all = self.past.get(contact_id, ())
-        return {
-            "contact_events": [(kind, at, data) for _, kind, at, data in over_all],
-            "past_events": [(kind, at, data) for of, kind, at, data in over_all if reference in (None, of)],
-        }
+        return history.as_facts(self.past.get(contact_id, ()), reference)
 
 
 def run(session: Session, now: datetime, limit: int) -> Ran:
@@ -172,11 +157,7 @@ def _load(session: Session, workspace_id: int, work: Sequence[Any], now: datetim
     inside = [row for rows in by_contact.values() for row in rows]
     pinned = programs.of_versions(session, {row.version_id for row in inside} | {each.version_id for each in live})
     wanted = [Who(row.contact_id, row.booking_id, row.property_id) for row in work] + [row.who for row in inside]
-    types = sorted({kind for program in pinned.values() for kind in program.listens_to})
-    past: dict[int, list[Past]] = defaultdict(list)
-    parameters = {"workspace_id": workspace_id, "contact_ids": contact_ids, "types": types}
-    for row in session.execute(_PAST, parameters):
-        past[row.contact_id].append((row.booking_reference, row.type, row.ordered_at, row.data))
+    past = history.load(session, contact_ids, pinned.values())
     facts = audience.load(session, wanted, now)
     return _Batch(now, live, pinned, facts, past, by_contact, open_messages, unreadable)
 
