@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 
 from redis import Redis
@@ -43,3 +44,13 @@ def furnish(settings: Settings, *, clock: Clock | None = None, database: Databas
     if clock is None:
         clock = DatabaseClock(database.engine) if settings.demo else SystemClock()
     return House(settings, clock, database, redis, connect(redis))
+
+
+def calm_collector() -> None:
+    """Have Python look for garbage cycles more seldom: batches make many objects that live long and form none.
+
+    With Python's own thresholds a tenth to a fifth of the time of a busy process goes into looking at them again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)

@@ -14,13 +14,16 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from app.config import Settings, SettingsError
+from app.house import calm_collector
 from app.serve.process import die_with_parent
 
 
 def load(_target: str) -> Any:
     """Import the application in a web process, which from then on dies with the server that started it."""
     die_with_parent(signal.SIGKILL)
-    return importlib.import_module("wsgi").app
+    app = importlib.import_module("wsgi").app
+    calm_collector()
+    return app
 
 
 def main(arguments: list[str]) -> int:

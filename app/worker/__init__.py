@@ -9,7 +9,6 @@ transaction is gone, its leases expire.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal as unix_signal
 import sys
@@ -32,7 +31,7 @@ from app.delivery import deliver
 from app.due import due
 from app.enrollments import advance, enrol, exits
 from app.events.partitions import ensure_partitions
-from app.house import House, furnish
+from app.house import House, calm_collector, furnish
 from app.messages import gate
 from app.queues import STAGES
 
@@ -160,16 +159,6 @@ def work(house: House, stages: Sequence[str] = STAGES) -> None:
         job_monitoring_interval=3,
     )
     worker.work(logging_level="WARNING", with_scheduler=False)
-
-
-def calm_collector() -> None:
-    """Have Python look for garbage cycles more seldom: batches make many objects that live long and form none.
-
-    With Python's own thresholds a tenth to a fifth of a worker's time goes into looking at them again and again.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def main(arguments: list[str]) -> int:
