@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from sqlalchemy import BigInteger, Date, DateTime, Identity, MetaData, Text, create_engine, event, text
@@ -55,7 +55,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {str: Text}
+    type_annotation_map: ClassVar = {str: Text}
 
 
 class Owned:
@@ -142,14 +142,14 @@ def workspace_of(session: Session) -> int:
 
 def settings_of(session: Session) -> Settings:
     """The configuration of the house this unit of work runs in; raises LookupError where no house was furnished."""
-    settings = session.info.get("settings")
-    if not isinstance(settings, Settings):
+    settings: Settings | None = session.info.get("settings")
+    if settings is None:
         raise LookupError("This unit of work's database has no settings: set `database.settings`, as `furnish` does.")
     return settings
 
 
 def as_rows(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows for one bulk statement: `... FROM json_to_recordset(CAST(:rows AS json)) AS r(id bigint, at timestamptz, ...)`.
+    """Rows for one bulk statement: `... FROM json_to_recordset(CAST(:rows AS json)) AS r(id bigint, at timestamptz)`.
 
     One parameter whatever the number of rows and the types of their columns (JSON and arrays among them, which
     `unnest` cannot take), so a batch is one statement and one plan.

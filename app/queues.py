@@ -1,4 +1,4 @@
-"""Work signals: "there is work in this stage of this workspace", sent only after commit. With worker.py the one user of RQ.
+"""Work signals: "this stage of this workspace has work", sent only after commit. With worker/ the one user of RQ.
 
 The database is the truth; a signal is a doorbell. Losing every signal (FLUSHALL) delays work until the timer's next
 sweep and loses none. A signal carries a stage and a workspace, never an id of a row.

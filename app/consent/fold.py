@@ -99,16 +99,21 @@ def settle(lines: Iterable[Line]) -> State:
     no = _newest(line for line in said if line.state in REFUSALS)
     # Where a no was ever said, a system's word counts for nothing: it may be a copy made before it (R10).
     heard = [line for line in said if no is None or line.method not in IMPORTED]
-    yes = _newest(line for line in heard if line.state == "granted" and line.proven)
+    yeses = [line for line in heard if line.state == "granted" and line.proven and (no is None or line.at > no.at)]
     asked = _newest(line for line in heard if line.state == "pending")
     lapsed = _newest(line for line in said if line.state == "expired")
     refused = (no.at, no.state, no.line) if no is not None else (None, None, None)
-    newer = yes is not None and (no is None or yes.at > no.at)
-    if yes is not None and newer and (lapsed is None or yes.at > lapsed.at):
+    # The person's own yes is named before a system's newer copy of one: it also counts against a no of another topic.
+    yes = max(
+        (line for line in yeses if lapsed is None or line.at > lapsed.at),
+        key=lambda line: (line.method not in IMPORTED, line.at, line.line),
+        default=None,
+    )
+    if yes is not None:
         return State("granted", yes.line, yes.at, yes.method, True, refusal_offered=yes.refusal_offered)
     if asked is not None and all(one is None or asked.at > one.at for one in (no, lapsed)):
         return State("pending", asked.line, asked.at, asked.method, True, *refused)
-    if no is not None and not newer:
+    if no is not None and not yeses:
         return State(no.state, no.line, no.at, no.method, True, *refused)
     last = lapsed or max(said, key=lambda line: (line.at, line.line))
     return State(last.state, last.line, last.at, last.method, last.proven, *refused)
@@ -158,7 +163,8 @@ def grant(states: Mapping[Key, State], address: str, channel: str, topic: str | 
         for state in said
         if state.granted and (barrier is None or (state.at > barrier and state.method not in IMPORTED))
     ]
-    return max(grants, key=lambda state: state.at, default=None)
+    # The person's own word before a system's: a no that their own yes has lifted is lifted for nothing else.
+    return max(grants, key=lambda state: (state.method not in IMPORTED, state.at), default=None)
 
 
 def standing(states: Mapping[Key, State], address: str, channel: str, topic: str | None) -> tuple[str, int | None]:
