@@ -16,11 +16,7 @@ from app.events.sources import (
     Caller,
     SignatureRefusedError,
     Signed,
-    add_webhook_secret,
     holder_of_key,
-    new_key,
-    new_webhook_secret,
-    revoke_key,
     signer,
 )
 
@@ -111,16 +107,3 @@ def limit(redis: Redis, key: str, most: int) -> None:
         wait = max(int(left), 1)
         detail = f"This source may make {most} requests a minute; wait {wait} s."
         raise ProblemError("rate-limited", detail, headers={"Retry-After": str(wait)})
-
-
-__all__ = [
-    "SCOPES",
-    "Caller",
-    "add_webhook_secret",
-    "caller",
-    "limit",
-    "may",
-    "new_key",
-    "new_webhook_secret",
-    "revoke_key",
-]
