@@ -94,6 +94,7 @@ class Database:
             connect_args={"application_name": "percorso", "options": "-c timezone=UTC -c lock_timeout=30s"},
         )
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._memory: dict[tuple[str, int | None], dict[Any, Any]] = {}
         self.settings: Settings | None = None
         """What units of work know of the configuration (secrets of links, public address); `furnish` sets it."""
 
@@ -115,6 +116,7 @@ class Database:
             session.info["workspace_id"] = workspace_id
             session.info["settings"] = self.settings
             session.info["after_commit"] = []
+            session.info["memory"] = self._memory
             with session.begin():
                 session.execute(text("SELECT set_config('percorso.workspace', :scope, true)"), {"scope": scope})
                 yield session
@@ -146,6 +148,20 @@ def settings_of(session: Session) -> Settings:
     if settings is None:
         raise LookupError("This unit of work's database has no settings: set `database.settings`, as `furnish` does.")
     return settings
+
+
+def remembered(session: Session, what: str, limit: int = 2_000) -> dict[Any, Any]:
+    """What this process keeps under a name of the rows of this workspace in this database that never change.
+
+    It hangs on the database, not on a module: a process that works on two would else take one's rows for the other's.
+    Once it holds more than `limit` it starts anew; who still holds the old one may go on reading it.
+    """
+    memory: dict[tuple[str, int | None], dict[Any, Any]] = session.info["memory"]
+    key = (what, session.info["workspace_id"])
+    kept = memory.get(key)
+    if kept is None or len(kept) > limit:
+        kept = memory[key] = {}
+    return kept
 
 
 def as_rows(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -32,11 +32,7 @@ from werkzeug.serving import make_server
 from app.accounts.models import Workspace
 from app.clock import Clock, FixedClock
 from app.config import Settings
-from app.content.catalogue import _versions as versions_known
 from app.db import Database
-from app.enrollments.programs import _programs as programs_known
-from app.events.partitions import _seen as partitions_known
-from app.messages.properties import _kept as properties_known
 from app.serve.postgres import CarriedPostgres
 from app.serve.valkey import CarriedValkey
 from app.web import create_app
@@ -89,15 +85,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def shared() -> Path:
     """The optional data folder; ask for it only under `@pytest.mark.shared_data`."""
     return SHARED
-
-
-@pytest.fixture(autouse=True)
-def fresh_memory() -> None:
-    """A process works on one database and may remember what never changes there; a test run works on many."""
-    versions_known.clear()
-    programs_known.clear()
-    properties_known.clear()
-    partitions_known.clear()
 
 
 # -- servers ---------------------------------------------------------------------------------------------------------

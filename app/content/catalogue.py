@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from app.content.manifest import Manifest, read_manifest
 from app.content.models import Template, TemplateVersion
 from app.content.problems import ContentError, Problem
 from app.content.samples import BASE
-from app.db import workspace_of
+from app.db import remembered, workspace_of
 from app.journey.known import TemplateInfo
 
 TEXT_ENDINGS: Final = frozenset({".mjml", ".yaml", ".txt", ".css", ".html"})
@@ -214,16 +213,14 @@ def _publish(
     return number
 
 
-_versions: OrderedDict[tuple[int, int], Compiled] = OrderedDict()
-
-
 def published(session: Session, names: Iterable[str]) -> dict[str, Published]:
     """The live versions of the templates named, in one query; of those already known here only the id is read.
 
     A name without a published version is left out.
     """
     workspace_id = workspace_of(session)
-    known = [version for owner, version in _versions if owner == workspace_id]
+    kept = _kept(session)
+    known = list(kept)
     rows = session.execute(
         select(
             Template.name,
@@ -238,7 +235,7 @@ def published(session: Session, names: Iterable[str]) -> dict[str, Published]:
     )
     found = {}
     for name, version_id, data in rows:
-        found[name] = Published(version_id, _compiled(workspace_id, version_id, data))
+        found[name] = Published(version_id, _compiled(kept, version_id, data))
     return found
 
 
@@ -246,23 +243,24 @@ def versions(session: Session, ids: Iterable[int]) -> dict[int, Compiled]:
     """Compiled versions by id, live or not, in one query, and none for those this process knows."""
     workspace_id = workspace_of(session)
     wanted = set(ids)
-    found = {i: _versions[workspace_id, i] for i in wanted if (workspace_id, i) in _versions}
+    kept = _kept(session)
+    found = {i: kept[i] for i in wanted if i in kept}
     if wanted - found.keys():
         rows = session.execute(
             select(TemplateVersion.id, TemplateVersion.compiled).where(
                 TemplateVersion.workspace_id == workspace_id, TemplateVersion.id.in_(sorted(wanted - found.keys()))
             )
         )
-        found.update({version_id: _compiled(workspace_id, version_id, data) for version_id, data in rows})
+        found.update({version_id: _compiled(kept, version_id, data) for version_id, data in rows})
     return found
 
 
-def _compiled(workspace_id: int, version_id: int, data: Mapping[str, Any] | None) -> Compiled:
-    key = (workspace_id, version_id)
-    if data is None or key in _versions:
-        _versions.move_to_end(key)
-        return _versions[key]
-    compiled = _versions[key] = Compiled.from_json(data)
-    while len(_versions) > CACHE_SIZE:
-        _versions.popitem(last=False)
+def _kept(session: Session) -> dict[int, Compiled]:
+    return remembered(session, "template versions", CACHE_SIZE)
+
+
+def _compiled(kept: dict[int, Compiled], version_id: int, data: Mapping[str, Any] | None) -> Compiled:
+    if data is None or version_id in kept:
+        return kept[version_id]
+    compiled = kept[version_id] = Compiled.from_json(data)
     return compiled

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.db import workspace_of
+from app.db import remembered
 from app.enrollments.models import Workflow, WorkflowVersion
 from app.journey import program as programs
 from app.journey.program import Program
-
-_KEPT = 2_000
-_programs: dict[tuple[int, int], Program] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +26,14 @@ class Live:
 
 def of_versions(session: Session, version_ids: Iterable[int]) -> Mapping[int, Program]:
     """Programs by version id; at most one query, none where all are known to this process."""
-    workspace_id = workspace_of(session)
+    kept: dict[int, Program] = remembered(session, "programs")
     wanted = set(version_ids)
-    missing = [version for version in wanted if (workspace_id, version) not in _programs]
+    missing = wanted - kept.keys()
     if missing:
-        if len(_programs) > _KEPT:
-            _programs.clear()
         query = select(WorkflowVersion.id, WorkflowVersion.program).where(WorkflowVersion.id.in_(missing))
         for version_id, stored in session.execute(query):
-            _programs[workspace_id, version_id] = programs.from_json(stored)
-    return {version: _programs[workspace_id, version] for version in wanted if (workspace_id, version) in _programs}
+            kept[version_id] = programs.from_json(stored)
+    return {version: kept[version] for version in wanted if version in kept}
 
 
 def live(session: Session) -> list[Live]:

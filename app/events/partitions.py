@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.db import remembered
+
 PARTITIONED = ("events", "delivery_events")
 AHEAD = 2
 """Months made ahead of the present one."""
-
-_seen: set[tuple[int, int]] = set()
 
 
 def ensure_partitions(session: Session, now: datetime) -> list[str]:
@@ -24,7 +24,8 @@ def ensure_partitions(session: Session, now: datetime) -> list[str]:
     records. Nothing waits longer than half a second for a lock; the next tick tries again.
     """
     moment = now.astimezone(UTC)
-    if (moment.year, moment.month) in _seen:
+    seen = remembered(session, "partitions")
+    if (moment.year, moment.month) in seen:
         return []
     session.execute(text("SET LOCAL lock_timeout = '500ms'"))
     made = []
@@ -48,7 +49,7 @@ def ensure_partitions(session: Session, now: datetime) -> list[str]:
             session.execute(text(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY"))
             session.execute(text(f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY"))
             made.append(name)
-    _seen.add((moment.year, moment.month))
+    seen[moment.year, moment.month] = True
     return made
 
 

@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from app.db import after_commit, as_rows, workspace_of
+from app.db import after_commit, as_rows, remembered, workspace_of
 from app.messages.models import PropertyFacts
 from app.messages.snapshot import freeze, thaw
 
@@ -29,7 +29,6 @@ _INSERT = text(
     ON CONFLICT DO NOTHING
     """
 )
-_kept: set[tuple[int, str]] = set()
 
 
 def keep(session: Session, places: Iterable[Mapping[str, Any]], now: datetime) -> dict[int, str]:
@@ -38,18 +37,19 @@ def keep(session: Session, places: Iterable[Mapping[str, Any]], now: datetime) -
     One query, none where this process has kept them all before.
     """
     workspace_id = workspace_of(session)
+    kept = remembered(session, "property facts")
     digests: dict[int, str] = {}
     missing: dict[str, Any] = {}
     for place in {id(one): one for one in places}.values():
         frozen = freeze(place)
         digest = hashlib.sha256(msgspec.json.encode(frozen, order="deterministic")).hexdigest()[:32]
         digests[id(place)] = digest
-        if (workspace_id, digest) not in _kept:
+        if digest not in kept:
             missing[digest] = frozen
     if missing:
         rows = as_rows([{"digest": digest, "facts": frozen} for digest, frozen in missing.items()])
         session.execute(_INSERT, {"workspace_id": workspace_id, "rows": rows, "now": now})
-        after_commit(session, lambda: _kept.update((workspace_id, digest) for digest in missing))
+        after_commit(session, lambda: kept.update(dict.fromkeys(missing, True)))
     return digests
 
 
