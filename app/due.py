@@ -22,7 +22,8 @@ _ROWS: Mapping[str, tuple[str, str]] = {
     "gate": ("messages e WHERE e.state IN ('planned', 'deferred')", "e.due_at"),
     "deliver": ("messages e WHERE e.state = 'ready'", "e.due_at"),
 }
-"""Stage → rows that wait for it, and the instant from which each is due."""
+"""Stage → rows that wait for it, and the instant from which each is due. A stage of which nothing stands here is woken
+by its signal alone."""
 
 _DUE = {
     stage: text(f"SELECT DISTINCT e.workspace_id FROM {rows} AND {at} <= :now") for stage, (rows, at) in _ROWS.items()

@@ -17,11 +17,21 @@ from app.db import after_commit, workspace_of
 
 log = structlog.get_logger()
 
-STAGES = ("enrol", "advance", "gate", "deliver")
+STAGES = ("segments", "occasions", "broadcast", "calls", "enrol", "advance", "gate", "deliver")
 """Stages in path order; each has a queue of its name, and workers serve them last first, so that what is nearest to
-a mailbox goes out before new work is taken in."""
+a mailbox goes out before new work is taken in. The first three bring about what the fifth takes up; `calls` stands
+among them since another house's slow answer must not keep a letter waiting."""
 
-PARALLEL = {"enrol": 1, "advance": 2, "gate": 1, "deliver": 2}
+PARALLEL = {
+    "segments": 1,
+    "occasions": 1,
+    "broadcast": 1,
+    "calls": 1,
+    "enrol": 1,
+    "advance": 2,
+    "gate": 1,
+    "deliver": 2,
+}
 """How many workers are woken for one stage of one workspace. `enrol` and `gate` also take a lock of their own: events
 of a person keep their order, and a frequency cap cannot be passed by two judges at once."""
 

@@ -135,6 +135,8 @@ _MESSAGE = (
 )
 _MESSAGE_EXAMPLE = {"message_id": 4711, "workflow": "pre-arrival", "step": "eve", "template": "pre-arrival-direct"}
 
+_CAUSE = Field("caused_by", "any", "the passage that brought it about: {enrollment, workflow, step, depth}")
+
 KINDS: tuple[EventKind, ...] = (
     _booking("enquired", "Booking enquired", "Richiesta di preventivo", "Status enquired, unless already sold."),
     _booking("abandoned", "Booking abandoned", "Prenotazione abbandonata", "Status abandoned, unless sold.", _STAY),
@@ -248,6 +250,83 @@ KINDS: tuple[EventKind, ...] = (
             ("unsubscribed", "Unsubscribed", "Disiscrizione", "Consent is withdrawn.", (Field("topic", "text"),), {}),
         )
     ),
+    *(
+        _other(name, en, it, "May start a workflow.", fields, example, own=True)
+        for name, en, it, fields, example in (
+            (
+                "segment.entered",
+                "Came into a segment",
+                "Entrata in un segmento",
+                (Field("segment", "text"),),
+                {"segment": "returning-guests"},
+            ),
+            (
+                "segment.left",
+                "Left a segment",
+                "Uscita da un segmento",
+                (Field("segment", "text"),),
+                {"segment": "returning-guests"},
+            ),
+            (
+                "date.reached",
+                "A date came",
+                "Data raggiunta",
+                (
+                    Field("workflow", "text"),
+                    Field("entry", "number", "which entry of the workflow, from 0"),
+                    Field("ref", "text", "whose date: booking.arrival, contact.attributes.birthday ..."),
+                    Field("date", "date", "the date itself, before the offset"),
+                ),
+                {"workflow": "birthday", "entry": 0, "ref": "contact.attributes.birthday", "date": "2027-03-02"},
+            ),
+            (
+                "schedule.fired",
+                "A planned time came",
+                "Momento pianificato",
+                (
+                    Field("workflow", "text"),
+                    Field("entry", "number", "which entry of the workflow, from 0"),
+                    Field("segment", "text"),
+                    Field("occurrence", "instant"),
+                ),
+                {"workflow": "monthly", "entry": 0, "segment": "everybody", "occurrence": "2027-03-01T09:00:00Z"},
+            ),
+            (
+                "workflow.started",
+                "Workflow started for this person",
+                "Percorso avviato per questa persona",
+                (
+                    Field("workflow", "text"),
+                    Field("by", "text", "manual, api or workflow"),
+                    Field("key", "text", "of the passage, where another one asked for it"),
+                    _CAUSE,
+                ),
+                {"workflow": "win-back", "by": "manual"},
+            ),
+            (
+                "workflow.ended",
+                "Workflow ended for this person",
+                "Percorso terminato per questa persona",
+                (
+                    Field("workflow", "text"),
+                    Field("key", "text"),
+                    Field("status", "text", "finished or exited"),
+                    Field("reason", "text"),
+                    Field("outcome", "text"),
+                    Field("enrollment", "number"),
+                    _CAUSE,
+                ),
+                {"workflow": "win-back", "key": "", "status": "finished", "reason": "finished", "enrollment": 815},
+            ),
+            (
+                "task.done",
+                "Task done",
+                "Attività svolta",
+                (Field("task", "number"), Field("workflow", "text"), Field("step", "text"), Field("to", "text")),
+                {"task": 12, "workflow": "pre-arrival", "step": "desk", "to": "front_desk"},
+            ),
+        )
+    ),
 )
 
 BY_NAME: Mapping[str, EventKind] = {kind.name: kind for kind in KINDS}
@@ -261,7 +340,7 @@ FIELD_TYPES: Mapping[About, Mapping[str, FieldType]] = {
 
 def is_own(type_: str) -> bool:
     """Whether only Percorso itself may write events of this type."""
-    return type_.startswith("message.")
+    return type_.startswith("message.") or (type_ in BY_NAME and BY_NAME[type_].own)
 
 
 def known_events() -> Mapping[str, EventShape]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -37,6 +38,9 @@ CLOCK_SKEW = timedelta(minutes=5)
 QUARANTINE = timedelta(hours=24)
 """One dated further ahead than this is kept and not acted on (X15)."""
 
+OWN_SOURCE = 0
+"""Under which our own events keep their ids in `event_keys`; no source has this number."""
+
 Moved = Callable[[Session, Sequence[int], datetime], object]
 """Called in the same unit of work with the ids of bookings whose state really changed, so that waits move with them."""
 
@@ -53,13 +57,20 @@ class Reporter:
 
 @dataclass(frozen=True, slots=True)
 class OwnEvent:
-    """Something Percorso itself noticed of a person: a click, a bounce, a change of consent."""
+    """Something Percorso itself noticed of a person, or brought about: a click, a bounce, a date that came."""
 
     contact_id: int
     type: str
     occurred_at: datetime
     data: dict[str, Any] = field(default_factory=dict)
     booking_id: int | None = None
+    booking_reference: str | None = None
+    """With `booking_id`: passages keyed by the booking hear only an event that names it."""
+    property_id: int | None = None
+    id: str | None = None
+    """What it is an event of, in words that are the same whenever it is noticed (`date:7:0:12:2027-05-14`): an event
+    of this id is recorded once for ever. None: each is another one. It must hold nothing of a person but numbers, as
+    it outlives them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -105,24 +116,38 @@ def record(
     return _Recording(session, source, now).run(events, moved)
 
 
-def record_own(session: Session, own_events: Sequence[OwnEvent], now: datetime) -> None:
-    """Append our own events, in two queries; they are looked at by the entry rules like any other."""
+def record_own(session: Session, own_events: Sequence[OwnEvent], now: datetime) -> list[OwnEvent]:
+    """Append our own events; they are looked at by the entry rules like any other.
+
+    Args:
+        own_events: any number. Those with an `id` that was recorded before, now or years ago, are left out.
+
+    Returns:
+        Those that were recorded. Two queries, three where any has an `id`.
+    """
     if not own_events:
-        return
+        return []
     connection, workspace_id = session.connection(), workspace_of(session)
+    named = {own.id: own for own in reversed(own_events) if own.id is not None}
+    if named:
+        hashes = {name: sha256(_encode(own.data)).digest() for name, own in named.items()}
+        taken = log.let_in(connection, workspace_id, OWN_SOURCE, hashes, now)
+        own_events = [own for own in own_events if own.id is None or (own.id in taken and named[own.id] is own)]
+        if not own_events:
+            return []
     _, _, ids = log.numbers(connection, 0, 0, len(own_events))
     lines = [
         Line(
             id=number,
             contact_id=own.contact_id,
-            event_id=f"own-{number}",
+            event_id=own.id or f"own-{number}",
             type=own.type,
             occurred_at=own.occurred_at,
             ordered_at=own.occurred_at,
             sequence=None,
-            property_id=None,
+            property_id=own.property_id,
             booking_id=own.booking_id,
-            booking_reference=None,
+            booking_reference=own.booking_reference,
             unmapped=False,
             quarantined=None,
             data=msgspec.Raw(_encode(own.data)),
@@ -131,6 +156,7 @@ def record_own(session: Session, own_events: Sequence[OwnEvent], now: datetime) 
     ]
     log.append(connection, workspace_id, None, lines, now)
     signal(session, "enrol")
+    return list(own_events)
 
 
 class _Recording:

@@ -162,16 +162,17 @@ def work(house: House, stages: Sequence[str] = STAGES) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`work` or `timer`."""
+    """`work`, with the stages to serve where not all, or `timer`."""
+    what, *served = arguments or [""]
+    if what not in {"work", "timer"} or not set(served) <= (set(STAGES) if what == "work" else set()):
+        print(f"usage: python -m app.worker work [{'|'.join(STAGES)} ...] | timer", file=sys.stderr)
+        return 2
     house = furnish(Settings.from_env(os.environ))
     _house[:] = [house]
-    if arguments == ["work"]:
+    if what == "work":
         calm_collector()
-        work(house)
-    elif arguments == ["timer"]:
-        timer(house)
+        work(house, served or STAGES)
     else:
-        print("usage: python -m app.worker work | timer", file=sys.stderr)
-        return 2
+        timer(house)
     house.close()
     return 0
