@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import PERSONAL, Base, Instant, Json, Owned, RowId
+from app.db import PERSONAL, Base, Instant, Json, JsonList, Owned, RowId
 
 
 class Workflow(Owned, Base):
@@ -147,3 +147,112 @@ class EntryRefusal(Owned, Base):
     at: Mapped[Instant]
 
     __table_args__ = (UniqueConstraint("workspace_id", "contact_id", "workflow_id", "event_pk"),)
+
+
+class Task(Owned, Base):
+    """Work for a person, asked for by a step; once for (enrollment, step, visit)."""
+
+    __tablename__ = "tasks"
+
+    contact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
+    id: Mapped[RowId]
+    enrollment_id: Mapped[int] = mapped_column(BigInteger)
+    workflow_id: Mapped[int] = mapped_column(BigInteger)
+    step_id: Mapped[str]
+    visit: Mapped[int]
+    booking_id: Mapped[int | None] = mapped_column(BigInteger)
+    property_id: Mapped[int | None] = mapped_column(BigInteger)
+    team: Mapped[str]
+    """Whose work it is, as the workflow's `to` says: front_desk ..."""
+    what: Mapped[Json] = mapped_column(JSONB)
+    """What is to be done, in a line, by language."""
+    due_at: Mapped[Instant | None]
+    assigned_to: Mapped[int | None] = mapped_column(BigInteger)
+    """The account it was given to."""
+    created_at: Mapped[Instant]
+    done_at: Mapped[Instant | None]
+    done_by: Mapped[str | None]
+    """Who said so: an account's name, or `api:` and the source's."""
+
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "enrollment_id", "step_id", "visit"),
+        Index("ix_tasks_id", "workspace_id", "id"),
+        Index("ix_tasks_open", "workspace_id", "team", postgresql_where=text("done_at IS NULL")),
+    )
+
+
+class CallEndpoint(Owned, Base):
+    """Where `webhook` steps call: an address of another house, by the name workflows use."""
+
+    __tablename__ = "call_endpoints"
+
+    id: Mapped[RowId]
+    name: Mapped[str]
+    url: Mapped[str]
+    secrets: Mapped[JsonList] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    """At most two that sign: {secret (sealed), created_at, expires_at}."""
+    headers: Mapped[str] = mapped_column(server_default="")
+    """Further headers as sealed JSON: they may hold a password of the other house."""
+    active: Mapped[bool] = mapped_column(server_default=text("true"))
+    stopped_reason: Mapped[str | None]
+    """Why it is not active: `failing` where we gave up, `by_hand`."""
+    failing_since: Mapped[Instant | None]
+    last_at: Mapped[Instant | None]
+    last_outcome: Mapped[str | None]
+    """What came of the last try, in a word."""
+    created_at: Mapped[Instant]
+
+    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+
+
+class Call(Owned, Base):
+    """One call out that a step asked for: written with the step, made by the stage `calls`, tried again until taken."""
+
+    __tablename__ = "calls"
+
+    contact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
+    id: Mapped[RowId]
+    enrollment_id: Mapped[int | None] = mapped_column(BigInteger)
+    """None: a trial call from the settings."""
+    workflow_id: Mapped[int | None] = mapped_column(BigInteger)
+    step_id: Mapped[str]
+    visit: Mapped[int]
+    endpoint: Mapped[str]
+    """Its name; whether there is one is found out when the call is made."""
+    payload: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
+    state: Mapped[str]
+    """waiting, leased, done or failed."""
+    next_at: Mapped[Instant | None]
+    """waiting: the next try. leased: until when the worker that has it may be silent. None: at an end."""
+    token: Mapped[str | None]
+    """Of the lease: only its holder writes the outcome."""
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    tries: Mapped[JsonList] = mapped_column(JSONB, server_default=text("'[]'::jsonb"), info=PERSONAL)
+    """What came of the last ten: {at, outcome, status, said, ms}. `unknown`: the worker was gone before the answer."""
+    first_at: Mapped[Instant | None]
+    created_at: Mapped[Instant]
+    ended_at: Mapped[Instant | None]
+
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "enrollment_id", "step_id", "visit"),
+        Index("ix_calls_id", "workspace_id", "id"),
+        Index("ix_calls_due", "workspace_id", "next_at", postgresql_where=text("next_at IS NOT NULL")),
+    )
+
+
+class OccasionMark(Owned, Base):
+    """Up to when the dates or planned times of one entry of one workflow were looked at: nothing is fired twice, an
+    outage loses nothing, and a new workflow does not fire for the past."""
+
+    __tablename__ = "occasion_marks"
+
+    workflow_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    rule: Mapped[str] = mapped_column(primary_key=True)
+    """What the entry says, as text: a changed rule begins anew."""
+    swept_until: Mapped[Instant]
+    next_at: Mapped[Instant]
+    """When it is to be looked at next."""
+    after_id: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    """Within a sweep that is not finished: the contact up to whom it came."""
+    sweeping: Mapped[Instant | None]
+    """Within a sweep that is not finished: up to when it sweeps."""

@@ -57,6 +57,63 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("workspace_id", "key", name=op.f("pk_attribute_definitions")),
     )
     op.create_table(
+        "call_endpoints",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column(
+            "secrets", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'::jsonb"), nullable=False
+        ),
+        sa.Column("headers", sa.Text(), server_default="", nullable=False),
+        sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("stopped_reason", sa.Text(), nullable=True),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_outcome", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_call_endpoints")),
+        sa.UniqueConstraint("workspace_id", "name", name=op.f("uq_call_endpoints_workspace_id_name")),
+    )
+    op.create_table(
+        "calls",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("contact_id", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("enrollment_id", sa.BigInteger(), nullable=True),
+        sa.Column("workflow_id", sa.BigInteger(), nullable=True),
+        sa.Column("step_id", sa.Text(), nullable=False),
+        sa.Column("visit", sa.Integer(), nullable=False),
+        sa.Column("endpoint", sa.Text(), nullable=False),
+        sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("token", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "tries", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'::jsonb"), nullable=False
+        ),
+        sa.Column("first_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "contact_id", "id", name=op.f("pk_calls")),
+        sa.UniqueConstraint(
+            "workspace_id",
+            "enrollment_id",
+            "step_id",
+            "visit",
+            name=op.f("uq_calls_workspace_id_enrollment_id_step_id_visit"),
+        ),
+    )
+    op.create_index(
+        "ix_calls_due",
+        "calls",
+        ["workspace_id", "next_at"],
+        unique=False,
+        postgresql_where=sa.text("next_at IS NOT NULL"),
+    )
+    op.create_index("ix_calls_id", "calls", ["workspace_id", "id"], unique=False)
+    op.create_table(
         "captured_mails",
         sa.Column("workspace_id", sa.BigInteger(), nullable=False),
         sa.Column("contact_id", sa.BigInteger(), nullable=False),
@@ -279,6 +336,17 @@ def upgrade() -> None:
         prefixes=["UNLOGGED"],
     )
     op.create_table(
+        "occasion_marks",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("workflow_id", sa.BigInteger(), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("swept_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("after_id", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("sweeping", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "workflow_id", "rule", name=op.f("pk_occasion_marks")),
+    )
+    op.create_table(
         "properties",
         sa.Column("workspace_id", sa.BigInteger(), nullable=False),
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -384,6 +452,37 @@ def upgrade() -> None:
         ["workspace_id", "channel", "address_hash", "reason"],
         unique=True,
         postgresql_where=sa.text("lifted_at IS NULL"),
+    )
+    op.create_table(
+        "tasks",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("contact_id", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("enrollment_id", sa.BigInteger(), nullable=False),
+        sa.Column("workflow_id", sa.BigInteger(), nullable=False),
+        sa.Column("step_id", sa.Text(), nullable=False),
+        sa.Column("visit", sa.Integer(), nullable=False),
+        sa.Column("booking_id", sa.BigInteger(), nullable=True),
+        sa.Column("property_id", sa.BigInteger(), nullable=True),
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("what", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("assigned_to", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("done_by", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "contact_id", "id", name=op.f("pk_tasks")),
+        sa.UniqueConstraint(
+            "workspace_id",
+            "enrollment_id",
+            "step_id",
+            "visit",
+            name=op.f("uq_tasks_workspace_id_enrollment_id_step_id_visit"),
+        ),
+    )
+    op.create_index("ix_tasks_id", "tasks", ["workspace_id", "id"], unique=False)
+    op.create_index(
+        "ix_tasks_open", "tasks", ["workspace_id", "team"], unique=False, postgresql_where=sa.text("done_at IS NULL")
     )
     op.create_table(
         "templates",
@@ -757,6 +856,9 @@ def downgrade() -> None:
     op.drop_table("users")
     op.drop_table("topics")
     op.drop_table("templates")
+    op.drop_index("ix_tasks_open", table_name="tasks", postgresql_where=sa.text("done_at IS NULL"))
+    op.drop_index("ix_tasks_id", table_name="tasks")
+    op.drop_table("tasks")
     op.drop_index("uq_suppressions_live", table_name="suppressions", postgresql_where=sa.text("lifted_at IS NULL"))
     op.drop_table("suppressions")
     op.drop_index("ix_step_visits_step", table_name="step_visits")
@@ -765,6 +867,7 @@ def downgrade() -> None:
     op.drop_table("sources")
     op.drop_table("property_facts")
     op.drop_table("properties")
+    op.drop_table("occasion_marks")
     op.drop_table("identity_locks")
     op.drop_index("ix_events_contact", table_name="events")
     op.drop_index("ix_events_booking", table_name="events", postgresql_where=sa.text("booking_id IS NOT NULL"))
@@ -788,6 +891,10 @@ def downgrade() -> None:
     op.drop_index("uq_captured_mails_message", table_name="captured_mails")
     op.drop_index("ix_captured_mails_list", table_name="captured_mails")
     op.drop_table("captured_mails")
+    op.drop_index("ix_calls_id", table_name="calls")
+    op.drop_index("ix_calls_due", table_name="calls", postgresql_where=sa.text("next_at IS NOT NULL"))
+    op.drop_table("calls")
+    op.drop_table("call_endpoints")
     op.drop_table("attribute_definitions")
     op.drop_index("ix_attempts_message", table_name="attempts")
     op.drop_table("attempts")
