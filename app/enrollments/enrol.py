@@ -227,7 +227,7 @@ def _at_the_door(batch: _Batch, live: Live, event: Event, as_fact: Mapping[str, 
                 "version_id": live.version_id,
                 "event_pk": recorded.event_pk,
                 "code": verdict.code,
-                "detail": {"sentence": verdict.sentence, "key": verdict.key},
+                "detail": {"sentence": verdict.sentence, "key": verdict.key, "inputs": dict(verdict.inputs)},
             }
         )
         return

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from app.journey.condition_tree import Condition
-from app.journey.conditions import evaluate, explain
+from app.journey.conditions import evaluate, explain, weighed
 from app.journey.entry import Event, concerns, exit_by_state, happened_since, hearing
 from app.journey.facts import Facts, zone
 from app.journey.program import (
@@ -183,6 +183,7 @@ class _Walk:
         self.inside = state.inside
         self.waited = state.waited
         self.visits = dict(state.visits)
+        self.taken = state.done
         self.fields = dict(state.fields)
         self.contact: dict[str, Any] | None = None
         self.ended: Left | None = None
@@ -229,6 +230,7 @@ class _Walk:
             waited=self.waited,
             visits=self.visits,
             fields=self.fields,
+            done=self.taken,
             reason=ended.reason if ended else None,
             outcome=ended.outcome if ended else None,
         )
@@ -271,6 +273,10 @@ class _Walk:
     def _step(self) -> bool:
         """One operation; True where the walk goes on."""
         op = self.program.ops[self.place]
+        if op.id in self.taken and not self.inside and isinstance(op, SendOp | WaitOp | SetOp | TaskOp):
+            self._note("done_before", both("was done before: passed over", "già fatto: si prosegue"))
+            self._go(op.next)
+            return True
         match op:
             case WaitOp():
                 return self._wait(op)
@@ -424,18 +430,19 @@ class _Walk:
         for number, case in enumerate(op.cases, 1):
             verdict = evaluate(case.condition, facts, self.now)
             if verdict is True:
-                self._note("branch", self._explained(case.condition), case=number)
+                self._note("branch", self._explained(case.condition), case=number, lines=self._lines(case))
                 self._go(case.goto)
                 return
             if verdict is None and unknown is None:
                 unknown = case
         if unknown is not None:
-            self._note("branch", self._explained(unknown.condition), case="unknown")
+            self._note("branch", self._explained(unknown.condition), case="unknown", lines=self._lines(unknown))
             self._go(op.unknown)
             return
         told = [explain(case.condition, facts, self.now, "en") for case in op.cases]
         detto = [explain(case.condition, facts, self.now, "it") for case in op.cases]
-        self._note("branch", both("else: " + ", ".join(told), "altrimenti: " + ", ".join(detto)), case="else")
+        text = both("else: " + "; ".join(told), "altrimenti: " + "; ".join(detto))
+        self._note("branch", text, case="else", lines=self._lines(*op.cases))
         self._go(op.otherwise)
 
     def _set(self, op: SetOp) -> None:
@@ -475,6 +482,10 @@ class _Walk:
 
     def _note(self, code: str, text: Sentence, **inputs: Any) -> None:
         self.trace.append(Decision(self.step_id or "", code, text, self.now, inputs))
+
+    def _lines(self, *cases: Case) -> list[dict[str, Any]]:
+        facts = self.facts()
+        return [row for case in cases for row in weighed(case.condition, facts, self.now)]
 
     def _explained(self, condition: Condition) -> Sentence:
         facts = self.facts()

@@ -16,9 +16,10 @@ false as soon as one is false, and else what cannot be known stays unknown.
 from __future__ import annotations
 
 import math
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from app.journey import condition_words
 from app.journey.condition_checks import ConditionProblem, check, type_of
 from app.journey.condition_lines import OPERATORS, ConditionError, parse, to_line
 from app.journey.condition_tree import (
@@ -42,7 +43,7 @@ from app.journey.condition_tree import (
     rests_on_engagement,
     to_json,
 )
-from app.journey.durations import Duration, say
+from app.journey.durations import Duration
 from app.journey.facts import Facts, lookup, temporal, zone
 from app.journey.waits import add, move_day
 
@@ -61,23 +62,10 @@ __all__ = [
     "to_json",
     "to_line",
     "type_of",
+    "weighed",
 ]
 
 _NEGATIVE = {"!=": "==", "not in": "in", "has not": "has", "is unknown": "is known"}
-_OPPOSITE = {
-    "==": "!=",
-    "!=": "==",
-    "<": ">=",
-    "<=": ">",
-    ">": "<=",
-    ">=": "<",
-    "in": "not in",
-    "not in": "in",
-    "has": "has not",
-    "has not": "has",
-    "before": ">=",
-    "after": "<=",
-}
 
 # --- evaluation ---------------------------------------------------------------------------------------------------
 
@@ -257,61 +245,67 @@ def _engaged(condition: Engaged, facts: Facts, now: datetime) -> bool | None:
 
 
 def explain(condition: Condition, facts: Facts, now: datetime, language: str = "en") -> str:
-    """Why it is true, false or unknown, in a few words: `nights 0 < 1`; language `en` or `it`."""
+    """Why it is true, false or unknown, in plain words: "nights is at least 1 — it was 0"; language `en` or `it`.
+
+    Of several lines, those that decided.
+    """
     if isinstance(condition, Group):
         verdicts = [(evaluate(one, facts, now), one) for one in condition.conditions]
         whole = evaluate(condition, facts, now)
         telling = whole if condition.join != "none" else (None if whole is None else not whole)
         told = [one for verdict, one in verdicts if verdict is telling] or [one for _, one in verdicts]
-        return ", ".join(explain(one, facts, now, language) for one in told)
+        return "; ".join(explain(one, facts, now, language) for one in told)
+    italian = language == "it"
     if isinstance(condition, Engaged):
-        return _explain_engaged(condition, facts, now, language)
-    name = _short(condition.field)
+        return f"{condition_words.engaged(condition, language)} — {_acted(condition, facts, now, italian)}"
+    said = condition_words.compare(condition, language)
     left = now if condition.field == "now" else lookup(facts, condition.field)
     if left is None or left == "":
-        return f"{name} " + ("sconosciuto" if language == "it" else "unknown")
-    shown = _show(left, condition.field, facts)
-    if condition.value is None:
-        return f"{name} {shown}"
-    true = evaluate(condition, facts, now)
-    operator: str = condition.operator if true else _OPPOSITE.get(condition.operator, "")
-    if not operator:
-        operator = f"non {condition.operator}" if language == "it" else f"not {condition.operator}"
-    value = to_line(condition).removeprefix(f"{condition.field} {condition.operator} ")
+        unknown = "non è noto" if italian else "it is not known"
+        return said if condition.operator == "is unknown" else f"{said} — {unknown}"
+    found = f"{'era' if italian else 'it was'} {_show(left, condition.field, facts, language)}"
     if isinstance(condition.value, Ref):
         meant = _plain(condition.value, facts, now)
-        if isinstance(meant, datetime) and not isinstance(left, datetime):
+        if isinstance(meant, datetime) and not isinstance(temporal(left), datetime):
             meant = _day(meant, facts)
-        value = _show(meant, condition.value.path, facts) if meant is not None else value
-    return f"{name} {shown} {operator} {value}"
+        if meant is not None:
+            name = condition_words.wanted(condition.value, condition.field, language)
+            found += f", {name}: {_show(meant, condition.value.path, facts, language)}"
+    return f"{said} — {found}"
 
 
-def _explain_engaged(condition: Engaged, facts: Facts, now: datetime, language: str) -> str:
+def weighed(condition: Condition, facts: Facts, now: datetime) -> list[dict[str, Any]]:
+    """Each line with what was wanted, what was found and the verdict, as JSON values: what a decision was read from."""
+    if isinstance(condition, Group):
+        return [row for one in condition.conditions for row in weighed(one, facts, now)]
     verdict = evaluate(condition, facts, now)
-    italian = language == "it"
-    act = {"clicked": "cliccato", "opened": "aperto"}[condition.act] if italian else condition.act
-    within = ""
-    if condition.within:
-        within = (" entro " if italian else " within ") + say(condition.within, language)
+    row: dict[str, Any] = {"line": to_line(condition), "verdict": verdict}
+    if isinstance(condition, Compare):
+        left = now if condition.field == "now" else lookup(facts, condition.field)
+        row |= {"field": condition.field, "found": _as_json(left)}
+        if isinstance(condition.value, Ref):
+            row["wanted"] = _as_json(_plain(condition.value, facts, now))
+    return [row]
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_as_json(one) for one in value]
+    return value if isinstance(value, (str, int, float, bool, dict)) or value is None else str(value)
+
+
+def _acted(condition: Engaged, facts: Facts, now: datetime, italian: bool) -> str:
+    verdict = evaluate(condition, facts, now)
     if verdict is None:
-        cannot = "non si può sapere" if italian else "cannot be known"
-        return f"{condition.step} {act}{within}: {cannot}"
-    negation = "" if verdict else ("non " if italian else "not ")
-    return f"{condition.step} {negation}{act}{within}"
+        return "non si può sapere" if italian else "it cannot be known"
+    return ("sì" if italian else "yes") if verdict else "no"
 
 
-def _short(path: str) -> str:
-    root, _, rest = path.partition(".")
-    return path if root in ("consent", "event") or not rest else path.rsplit(".", 1)[-1]
-
-
-def _show(value: Any, path: str, facts: Facts) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(str(one) for one in value) + "]"
-    if isinstance(value, int) and path.endswith(".amount"):
-        return f"{value / 100:.2f} {_currency(path, facts) or ''}".strip()
-    return str(value)
+def _show(value: Any, path: str, facts: Facts, language: str) -> str:
+    if isinstance(value, str) and condition_words.is_date(path):
+        value = temporal(value) or value
+    money = path.endswith(".amount") or path == "amount"
+    currency = str(_currency(path, facts) or "") or None if money else None
+    return condition_words.found(value, path, currency, zone(facts, "property"), language)

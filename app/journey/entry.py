@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from app.journey.condition_tree import Condition
-from app.journey.conditions import evaluate, explain
+from app.journey.conditions import evaluate, explain, weighed
 from app.journey.durations import say
 from app.journey.facts import Facts, lookup, temporal
 from app.journey.program import ExitRule, Program, Scope, Sentence
@@ -89,6 +89,8 @@ class NotEntered:
     code: str
     sentence: Sentence
     key: str | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """What it was read from, as JSON values: `lines` of the condition as `conditions.weighed` gives them, and such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +169,20 @@ def _no_way_in(program: Program, event: Event, facts: Facts, now: datetime) -> N
         if rule.on != event.type:
             continue
         if rule.topic is not None and lookup(heard, "event.topic") != rule.topic:
-            refusal = NotEntered("other_topic", both(f"not about {rule.topic}", f"non riguarda {rule.topic}"))
+            inputs = {"topic": lookup(heard, "event.topic"), "wanted": rule.topic}
+            text = both(f"not about {rule.topic}", f"non riguarda {rule.topic}")
+            refusal = NotEntered("other_topic", text, inputs=inputs)
         elif rule.max_age is not None and add(event.occurred_at, rule.max_age, _UTC) < now:
             english = f"happened more than {say(rule.max_age, 'en')} ago"
-            refusal = NotEntered("too_old", both(english, f"accaduto più di {say(rule.max_age, 'it')} fa"))
+            text = both(english, f"accaduto più di {say(rule.max_age, 'it')} fa")
+            refusal = NotEntered("too_old", text, inputs={"occurred_at": event.occurred_at.isoformat()})
         else:
             verdict = evaluate(rule.condition, heard, now)
             if verdict is True:
                 return None
             code = "condition_false" if verdict is False else "condition_unknown"
-            refusal = NotEntered(code, _explained(rule.condition, heard, now))
+            lines = weighed(rule.condition, heard, now)
+            refusal = NotEntered(code, _explained(rule.condition, heard, now), inputs={"lines": lines})
     return refusal
 
 

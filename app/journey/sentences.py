@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
-from app.journey.condition_lines import to_line
 from app.journey.condition_tree import Condition, Group
+from app.journey.condition_words import in_words
 from app.journey.durations import Duration, say
 from app.journey.program import (
     BranchOp,
@@ -117,21 +117,8 @@ def late(op: WaitOp) -> Sentence | None:
 
 
 def condition_text(condition: Condition, language: Language = "en") -> str:
-    """A condition as its lines, joined by and, or, none of."""
-    if not isinstance(condition, Group):
-        return to_line(condition)
-    if not condition.conditions:
-        return "sempre" if language == "it" else "always"
-    joins = {"all": (" and ", " e "), "any": (" or ", " o "), "none": (" or ", " o ")}[condition.join]
-    parts = [condition_text(one, language) for one in condition.conditions]
-    nested = [
-        f"({p})" if isinstance(c, Group) and len(c.conditions) > 1 else p
-        for p, c in zip(parts, condition.conditions, strict=True)
-    ]
-    text = joins[language == "it"].join(nested)
-    if condition.join == "none":
-        return f"nessuna di: {text}" if language == "it" else f"none of: {text}"
-    return text
+    """A condition in words, its lines joined by and, or, none of."""
+    return in_words(condition, language)
 
 
 def event_text(name: str, language: Language = "en") -> str:

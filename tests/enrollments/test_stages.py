@@ -80,7 +80,7 @@ def test_what_did_not_start_a_workflow_is_kept_with_its_reason(hotel: Hotel) -> 
     with hotel.house.database.work(hotel.loaded.workspace_id) as session:
         refusal = session.scalars(select(EntryRefusal)).one()
     assert refusal.code == "condition_false"
-    assert "0 < 1" in refusal.detail["sentence"]["en"], "it says what was and what was wanted"
+    assert "nights is at least 1 — it was 0" in refusal.detail["sentence"]["en"], "it says what was and what was wanted"
 
 
 def test_a_poisoned_passage_steps_aside_with_its_error_and_the_others_go_on(hotel: Hotel) -> None:

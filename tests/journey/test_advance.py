@@ -263,7 +263,13 @@ def test_a_branch_says_why_it_went_that_way() -> None:
     steps = "  - id: b\n    branch: [ { if: booking.nights >= 5, steps: [ { id: a, send: x } ] } ]"
     run = begin(program(steps), facts())
     said = next(decision for decision in run.trace if decision.code == "branch")
-    assert said.sentence == {"en": "else: nights 3 < 5", "it": "altrimenti: nights 3 < 5"}
+    assert said.sentence == {
+        "en": "else: nights is at least 5 — it was 3",
+        "it": "altrimenti: numero di notti è almeno 5 — era 3",
+    }
+    assert said.inputs["lines"] == [
+        {"line": "booking.nights >= 5", "verdict": False, "field": "booking.nights", "found": 3}
+    ]
 
 
 def test_what_is_written_is_seen_by_the_next_step() -> None:

@@ -59,7 +59,10 @@ def test_a_condition_that_fails_is_explained() -> None:
     under_test = compile_program(read(text, file="t.yaml", known=OPEN_WORLD))
     verdict = door(under_test, confirmed(), nights=0)
     assert refused(verdict) == "condition_false"
-    assert verdict.sentence == {"en": "nights 0 < 1", "it": "nights 0 < 1"}
+    assert verdict.sentence == {
+        "en": "nights is at least 1 — it was 0",
+        "it": "numero di notti è almeno 1 — era 0",
+    }
 
 
 def test_an_event_that_is_too_old_starts_nothing() -> None:
@@ -160,7 +163,7 @@ def test_a_state_of_things_ends_a_passage() -> None:
     assert exit_by_state(under_test, facts(arrival=date(2026, 7, 10)), NOW) is None
     ended = exit_by_state(under_test, facts(arrival=date(2026, 5, 10)), NOW)
     assert ended is not None
-    assert ended.sentence["en"] == "departure 2026-05-13 < 2026-06-01"
+    assert ended.sentence["en"] == "departure is earlier than now — it was 13 May 2026, now: 1 Jun 2026"
 
 
 # --- the goal ---

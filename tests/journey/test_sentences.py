@@ -66,7 +66,7 @@ def test_ways_stand_side_by_side_under_their_card() -> None:
   - { id: c, send: z }"""
     branch, after = flow(program(steps))
     assert [(way.kind, way.sentence["en"], [card.id for card in way.cards]) for way in branch.ways] == [
-        ("case", "If booking.channel == direct or booking.nights >= 3", ["a", "b"]),
+        ("case", "If booking channel is direct or nights is at least 3", ["a", "b"]),
         ("else", "Otherwise", []),
     ]
     assert (after.id, after.details["template"]) == ("c", "z")
