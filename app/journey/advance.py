@@ -47,6 +47,7 @@ from app.journey.state import (
     from_json,
     leave,
     start,
+    taken,
     to_json,
     written,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "leave",
     "rebind",
     "start",
+    "taken",
     "to_json",
     "written",
 ]

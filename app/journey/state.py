@@ -38,6 +38,8 @@ class State:
     """True once a wait was passed: from then on sends have a default `latest`."""
     visits: Mapping[str, int] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
+    done: tuple[str, ...] = ()
+    """Steps taken before this passage came to its present version, or by the passage it takes up: never taken again."""
     reason: str | None = None
     outcome: str | None = None
 
@@ -126,12 +128,19 @@ def start(program: Program, key: str, facts: Facts, now: datetime) -> State:
     return State("active", key, entered_at=moment, moment=moment, step_id=program.ops[0].id, wake_at=now)
 
 
+def taken(state: State) -> tuple[str, ...]:
+    """The ids of the steps that were taken to their end, sorted: all that were begun but a wait still pending."""
+    return tuple(sorted({*state.done, *state.visits} - ({state.step_id} if state.inside else set())))
+
+
 def leave(state: State, reason: str, outcome: str | None, sentence: Sentence, now: datetime) -> Advanced:
     """End a passage from outside (an exit rule, a restart, a person's hand)."""
     if state.status != "active":
         return Advanced(state, (), ())
     ended = replace(
         state,
+        # A wait that was pending has not been taken: who takes this passage up again may come to it anew.
+        visits={step: count for step, count in state.visits.items() if not state.inside or step != state.step_id},
         status="exited",
         step_id=None,
         wake_at=None,
