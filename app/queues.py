@@ -29,7 +29,7 @@ PARALLEL = {
     "calls": 1,
     "enrol": 1,
     "advance": 2,
-    "gate": 1,
+    "gate": 2,
     "deliver": 2,
 }
 """How many workers are woken for one stage of one workspace. `enrol` and `gate` also take a lock of their own: events

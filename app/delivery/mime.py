@@ -112,6 +112,7 @@ def assemble(mail: Mail) -> bytes:
     )
 
 
+@lru_cache(maxsize=4096)
 def wire_address(email: str) -> str:
     """The address as it goes over the wire: local part untouched, domain in ASCII (X45).
 

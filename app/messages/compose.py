@@ -22,15 +22,18 @@ from app.content.languages import choose
 from app.content.render import Rendered, RenderError, render
 from app.db import settings_of, workspace_of
 from app.messages import grounds as grounds_of
-from app.messages import links, properties
+from app.messages import links, properties, snapshot
 from app.messages.grounds import Grounds, request_of
 from app.messages.links import Ref
 from app.messages.rows import MessageRow
-from app.messages.snapshot import freeze, thaw
+from app.messages.snapshot import thaw
 
 QUERIES = 2 + grounds_of.QUERIES
 """The live versions of the templates, and the grounds (none of those where the caller has them). One keeps the facts of
 properties, and falls away once this process has met them as they are now."""
+
+_NEEDED = ["contact.email", "contact.first_name", "contact.last_name"]
+_PASSAGE = ("event", "enrollment", "test")
 
 TEST_MARK = {"it": "[Prova] ", "en": "[Test] "}
 
@@ -87,6 +90,8 @@ class Materials:
     templates: Mapping[str, catalogue.Published]
     places: Mapping[int, str]
     """Identity of a property's facts → the digest they are kept under."""
+    shown: Mapping[str, snapshot.Paths]
+    """Template → the facts it may show, which are all that is kept of a person beside the mail."""
 
 
 def load(session: Session, rows: Sequence[MessageRow], now: datetime, grounds: Grounds | None = None) -> Materials:
@@ -94,7 +99,11 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime, grounds: G
     known = grounds if grounds is not None else grounds_of.load(session, rows, now)
     templates = catalogue.published(session, {row.template for row in rows})
     places = properties.keep(session, (facts["property"] for facts in known.told.values() if facts["property"]), now)
-    return Materials(settings_of(session), known, templates, places)
+    shown = {
+        name: snapshot.paths(_NEEDED + [one.path for one in template.compiled.variables])
+        for name, template in templates.items()
+    }
+    return Materials(settings_of(session), known, templates, places, shown)
 
 
 def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
@@ -125,12 +134,20 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
         "language_why": choice.why,
         "language_wanted": choice.wanted,
     }
-    made = _make(
-        materials.settings, row, ref, template.version_id, template.compiled, choice.language, {**facts, "mail": recipe}
+    kept = snapshot.freeze(snapshot.pruned(facts, materials.shown[row.template]))
+    # The passage is wanted whole, should the mail be made anew for another try, and lies frozen on the row.
+    kept |= {key: row.facts[key] for key in _PASSAGE if row.facts and key in row.facts}
+    kept |= {"mail": recipe, "property": {properties.MARK: materials.places[id(facts["property"])]}}
+    return _make(
+        materials.settings,
+        row,
+        ref,
+        template.version_id,
+        template.compiled,
+        choice.language,
+        {**facts, "mail": recipe},
+        kept,
     )
-    if isinstance(made, Composed):
-        made.facts["property"] = {properties.MARK: materials.places[id(facts["property"])]}
-    return made
 
 
 class Kept(MessageRow, Protocol):
@@ -150,13 +167,20 @@ def again(session: Session, message: Kept) -> Composed:
     facts = thaw(message.facts or {})
     if message.template_version_id is None or message.language is None or "mail" not in facts:
         raise LookupError(f"Message {message.id} has not been composed, or what it was made from has been erased.")
-    kept = facts["property"]
-    facts["property"] = properties.restore(session, kept)
+    facts["property"] = properties.restore(session, facts["property"])
     compiled = catalogue.versions(session, [message.template_version_id])[message.template_version_id]
     ref = Ref(workspace_of(session), message.contact_id, message.id)
-    made = _make(settings_of(session), message, ref, message.template_version_id, compiled, message.language, facts)
+    made = _make(
+        settings_of(session),
+        message,
+        ref,
+        message.template_version_id,
+        compiled,
+        message.language,
+        facts,
+        message.facts or {},
+    )
     if isinstance(made, Composed):
-        made.facts["property"] = kept
         return made
     raise LookupError(f"Message {message.id} can no longer be made: {made.detail}")
 
@@ -169,8 +193,9 @@ def _make(
     compiled: Compiled,
     language: str,
     facts: dict[str, Any],
+    kept: dict[str, Any],
 ) -> Composed | Failed:
-    """The mail from a version and a snapshot: everything that varies is in `facts`."""
+    """The mail from a version and a snapshot: everything that varies is in `facts`, and `kept` is their frozen form."""
     recipe, place, contact = facts["mail"], facts["property"], facts["contact"]
     in_language = compiled.languages[language]
     try:
@@ -204,7 +229,7 @@ def _make(
         text=rendered.text,
         headers=_headers(row, recipe, place, rendered, language),
         message_id=recipe["message_id"],
-        facts=freeze({**facts, "property": None}),
+        facts=kept,
         language=language,
         template_version_id=version_id,
         links_used=rendered.links_used,

@@ -48,8 +48,7 @@ def run(session: Session, now: datetime, limit: int, left: Left) -> Ran:
     A contact with events that the entry rules have not looked at yet is passed over: a cancellation that is recorded
     is acted on before any message is judged.
     """
-    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK | workspace_of(session)})
-    rows = list(session.execute(_claim(now, limit)).all())
+    rows = claim(session, now, limit)
     if not rows:
         return Ran(0, False)
     decisions = judge(session, rows, now, "gate", left)
@@ -57,6 +56,14 @@ def run(session: Session, now: datetime, limit: int, left: Left) -> Ran:
     if any(decision.allowed for decision in decisions.values()):
         signal(session, "deliver")
     return Ran(len(rows), len(rows) == limit)
+
+
+def claim(session: Session, now: datetime, limit: int) -> list[Any]:
+    """Up to `limit` due messages that nobody has judged yet, locked; until the end of this unit of work nobody else of
+    this workspace judges at the gate. Two queries.
+    """
+    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK | workspace_of(session)})
+    return list(session.execute(_claim(now, limit)).all())
 
 
 def judge(
@@ -128,8 +135,8 @@ def record(
     One whose passage is over is cancelled, any other refusal is `refused`, and one put off is judged again at `due_at`.
 
     Args:
-        lease: at the lease, its token and its end: what may go is leased in the same statement, since each write of a
-            message row is paid for in all of its indexes.
+        lease: its token and its end, where whoever judges also sends: what may go is leased in the same statement,
+            since each write of a message row is paid for in all of its indexes.
     """
     values: list[dict[str, Any]] = []
     for row in rows:

@@ -64,6 +64,13 @@ def _mac(secret: str, purpose: str, payload: bytes) -> bytes:
 
 def sign(settings: Settings, purpose: Purpose, numbers: Sequence[int]) -> str:
     """A token for these numbers (not negative); about 24 characters for small ones, safe in a URL path."""
+    payload = _packed(tuple(numbers))
+    return base64.urlsafe_b64encode(payload + _mac(settings.secret, purpose, payload)).rstrip(b"=").decode()
+
+
+@lru_cache(maxsize=256)
+def _packed(numbers: tuple[int, ...]) -> bytes:
+    """The numbers as LEB128; kept for a moment, as one mail has several links to sign."""
     payload = bytearray()
     for number in numbers:
         if number < 0:
@@ -73,8 +80,7 @@ def sign(settings: Settings, purpose: Purpose, numbers: Sequence[int]) -> str:
             payload.append(rest & 127 | 128)
             rest >>= 7
         payload.append(rest)
-    raw = bytes(payload) + _mac(settings.secret, purpose, bytes(payload))
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return bytes(payload)
 
 
 def read(settings: Settings, purpose: Purpose, token: str) -> tuple[int, ...]:
@@ -132,7 +138,7 @@ def message_id(settings: Settings, ref: Ref, domain: str) -> str:
     """
     keyed = _key(settings.secret, "message-id").copy()
     keyed.update(f"{ref.workspace_id}:{ref.contact_id}:{ref.message_id}".encode())
-    return f"<{base64.b32encode(keyed.digest()[:16]).decode().rstrip('=').lower()}@{domain}>"
+    return f"<{keyed.digest()[:16].hex()}@{domain}>"
 
 
 def bounce_address(settings: Settings, ref: Ref, inbox: str) -> str:

@@ -1,17 +1,48 @@
 """Facts as JSON and back, dates and instants kept apart from texts: so that a mail can be made again, the very same.
 
+Only what a mail may show of a person is kept with it (`paths`, `pruned`): the rest is nobody's business later.
+
 A day becomes `{"$day": "2026-11-22"}`, an instant `{"$at": "2026-11-22T10:00:00+00:00"}`, a clock time `{"$clock": …}`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 """Nearly all that facts hold: told by its type alone, since every mail's facts pass through here."""
+
+
+class Paths(dict[str, "Paths | None"]):
+    """Facts as a tree of names; None: all that lies beneath."""
+
+
+def paths(wanted: Iterable[str]) -> Paths:
+    """The tree of dotted paths; `booking.guests[].name` asks for the whole list."""
+    tree = Paths()
+    for path in wanted:
+        whole, _, _ = path.partition("[")
+        here, names = tree, whole.split(".")
+        for name in names[:-1]:
+            inner = here.setdefault(name, Paths())
+            if inner is None:
+                break
+            here = inner
+        else:
+            here[names[-1]] = None
+    return tree
+
+
+def pruned(value: Mapping[str, Any], tree: Paths) -> dict[str, Any]:
+    """The facts that a tree names, as far as they are there."""
+    return {
+        name: pruned(value[name], inner) if inner is not None and isinstance(value[name], Mapping) else value[name]
+        for name, inner in tree.items()
+        if name in value
+    }
 
 
 def freeze(value: Any) -> Any:

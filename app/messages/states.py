@@ -68,8 +68,10 @@ _OWN = "our part was over"
 ARROWS: dict[tuple[str, str], Arrow] = {
     **{("planned", event): arrow for event, arrow in _JUDGED.items()},
     ("planned", "allow"): Arrow("ready", "judged and free to go"),
+    ("planned", "lease"): Arrow("leased", "judged in this very transaction, by the worker that sends it"),
     **{("deferred", event): arrow for event, arrow in _JUDGED.items()},
     ("deferred", "allow"): Arrow("ready", "the obstacle is gone"),
+    ("deferred", "lease"): Arrow("leased", "the obstacle is gone, and the worker that judged it sends it"),
     **{("ready", event): arrow for event, arrow in _JUDGED.items()},
     ("ready", "lease"): Arrow("leased", "judged once more in this very transaction"),
     ("ready", "fail_compose"): Arrow("failed", "a hole in a mail is worse than no mail"),
