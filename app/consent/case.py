@@ -57,6 +57,7 @@ class Purchase(NamedTuple):
     channel: str | None
     departure: date | None
     refunded: bool = False
+    arrival: date | None = None
 
 
 class Contacted(NamedTuple):
@@ -66,6 +67,7 @@ class Contacted(NamedTuple):
     class_: str
     at: datetime
     booking_id: int | None = None
+    topic: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

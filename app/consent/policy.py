@@ -6,10 +6,11 @@ Defaults are ours, not law, except where RULES.md marks a rule as hard: those ha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import time, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
+from app.journey.holidays import COUNTRY
 from app.journey.waits import Quiet
 
 
@@ -34,7 +35,38 @@ its own under `relay_suffixes`."""
 
 
 _EMAIL_QUIET = Quiet(time(21), time(8))
-_OTHER_QUIET = Quiet(time(20, 30), time(9), closed=(6,))
+_OTHER_QUIET = Quiet(time(20, 30), time(9), closed=(6,), holidays=COUNTRY)
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WINDOWS = ("day", "week", "month")
+_CAPPED = ("marketing", "feedback")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many in a local calendar day, in 7 and in 30 of them; None: as many as there are."""
+
+    day: int | None = None
+    week: int | None = None
+    month: int | None = None
+
+    def windows(self) -> tuple[tuple[str, int, int], ...]:
+        """(name, days, limit) of those that limit."""
+        found = (("day", 1, self.day), ("week", 7, self.week), ("month", 30, self.month))
+        return tuple((name, days, limit) for name, days, limit in found if limit is not None)
+
+
+class Bound(NamedTuple):
+    """One limit that binds a message: what it counts, and how much of it there may be."""
+
+    counts: str
+    """`all` of marketing and feedback, a class, or `topic <name>`."""
+    limits: Limits
+
+    def covers(self, class_: str, topic: str | None) -> bool:
+        """Whether a message takes one of its places."""
+        if class_ not in _CAPPED:
+            return False
+        return self.counts in {"all", class_} or (topic is not None and self.counts == f"topic {topic}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +79,14 @@ class Policy:
     """The same in 7 local calendar days."""
     month_cap: int = 8
     """The same in 30 local calendar days."""
+    class_caps: Mapping[str, Limits] = field(default_factory=dict)
+    """Further limits that count one class alone."""
+    topic_caps: Mapping[str, Limits] = field(default_factory=dict)
+    """Further limits that count one topic alone: a newsletter promised once a month comes once a month (R46)."""
+    on_cap: str = "defer"
+    """What becomes of a message the cap has no room for: `defer` within its window, or `drop` at once."""
+    senders: frozenset[str] = frozenset({"email"})
+    """Channels this house can send over. There is a transport for e-mail alone."""
     defer_for: timedelta = timedelta(days=3)
     """How long after its first judgement a message without `latest` may be put off."""
     pause_retry: timedelta = timedelta(minutes=10)
@@ -79,25 +119,49 @@ class Policy:
         """The quiet hours of a channel."""
         return self.email_quiet if channel == "email" else self.other_quiet
 
+    def bounds(self, class_: str, topic: str | None) -> tuple[Bound, ...]:
+        """Every limit that binds a message of this class and topic; a message over any of them waits."""
+        found = [Bound("all", Limits(self.day_cap, self.week_cap, self.month_cap))]
+        if class_ in self.class_caps:
+            found.append(Bound(class_, self.class_caps[class_]))
+        if topic is not None and topic in self.topic_caps:
+            found.append(Bound(f"topic {topic}", self.topic_caps[topic]))
+        return tuple(found)
+
+    def with_terms(self, terms: Mapping[str, Any] | None) -> Policy:
+        """The same with one workflow's or broadcast's own terms in place of the workspace's.
+
+        Args:
+            terms: `caps: {day, week, month, on_hit: defer|drop}` and `quiet_hours: {from, to, days, holidays}`, each
+                with what differs. Limits on one class or topic stay: they were promised to people.
+
+        Raises PolicyError for a value that is not usable.
+        """
+        if not terms:
+            return self
+        changes = _caps(_section(terms, "caps"), nested=False)
+        hours = _section(terms, "quiet_hours")
+        if hours:
+            changes["email_quiet"] = _hours("quiet_hours", hours, self.email_quiet)
+            changes["other_quiet"] = _hours("quiet_hours", hours, self.other_quiet)
+        return replace(self, **changes)
+
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Policy:
         """The defaults with a workspace's own settings laid over them.
 
-        Known keys: `caps: {day, week, month}`, `quiet_hours: {email: [from, to], other: [from, to]}`,
+        Known keys: `caps: {day, week, month, on_hit, marketing: {...}, feedback: {...}, topics: {name: {...}}}`,
+        `quiet_hours: {email: [from, to], other: {from, to, days, holidays}}` (either form),
         `soft_opt_in_topics`, `block_topic`, `feedback_basis: {kind, assessment}`, `relay_suffixes` (more of them),
         `paused: {class: why}`, `defer_days`. Other keys belong to others and are passed over.
         Raises PolicyError for a value that is not usable.
         """
-        changes: dict[str, Any] = {}
-        for name, value in _section(settings, "caps").items():
-            if f"{name}_cap" not in {one.name for one in fields(cls)} or not isinstance(value, int) or value < 0:
-                raise PolicyError(f"caps.{name} must be day, week or month with a whole number of 0 or more.")
-            changes[f"{name}_cap"] = value
+        changes = _caps(_section(settings, "caps"), nested=True)
         for name, value in _section(settings, "quiet_hours").items():
             if name not in {"email", "other"}:
                 raise PolicyError(f"quiet_hours.{name} is not known; there are email and other.")
             default = _EMAIL_QUIET if name == "email" else _OTHER_QUIET
-            changes[f"{name}_quiet"] = replace(default, start=_clock(name, value, 0), end=_clock(name, value, 1))
+            changes[f"{name}_quiet"] = _hours(f"quiet_hours.{name}", value, default)
         basis = _section(settings, "feedback_basis")
         if basis:
             kind, assessment = basis.get("kind"), basis.get("assessment")
@@ -137,8 +201,69 @@ def _words(settings: Mapping[str, Any], name: str) -> list[str]:
     return value
 
 
-def _clock(name: str, value: Any, position: int) -> time:
+def _caps(given: Mapping[str, Any], *, nested: bool) -> dict[str, Any]:
+    """What a `caps` section changes; `nested`: it may hold limits on one class or topic."""
+    changes: dict[str, Any] = {}
+    class_caps: dict[str, Limits] = {}
+    for name, value in given.items():
+        if name in _WINDOWS:
+            changes[f"{name}_cap"] = _limit(f"caps.{name}", value)
+        elif name == "on_hit":
+            if value not in {"defer", "drop"}:
+                raise PolicyError("caps.on_hit must be defer or drop.")
+            changes["on_cap"] = value
+        elif nested and name in _CAPPED:
+            class_caps[name] = _limits(f"caps.{name}", value)
+        elif nested and name == "topics":
+            topics = _section(given, "topics")
+            changes["topic_caps"] = {str(one): _limits(f"caps.topics.{one}", topics[one]) for one in topics}
+        else:
+            more = ", marketing, feedback, topics" if nested else ""
+            raise PolicyError(f"caps.{name} is not known; there are day, week, month, on_hit{more}.")
+    return changes | ({"class_caps": class_caps} if class_caps else {})
+
+
+def _limits(name: str, given: Any) -> Limits:
+    if not isinstance(given, Mapping) or not given or not given.keys() <= set(_WINDOWS):
+        raise PolicyError(f"{name} must hold day, week or month.")
+    return Limits(**{window: _limit(f"{name}.{window}", value) for window, value in given.items()})
+
+
+def _limit(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise PolicyError(f"{name} must be a whole number of 0 or more.")
+    return value
+
+
+def _hours(name: str, given: Any, default: Quiet) -> Quiet:
+    """Quiet hours as [from, to], or as {from, to, days, holidays} with what differs from the default."""
+    if not isinstance(given, Mapping):
+        try:
+            start, end = given
+        except (TypeError, ValueError) as error:
+            raise PolicyError(f'{name} must be two clock times such as ["21:00", "08:00"].') from error
+        given = {"from": start, "to": end}
+    unknown = sorted(given.keys() - {"from", "to", "days", "holidays"})
+    if unknown:
+        raise PolicyError(f"{name}.{unknown[0]} is not known; there are from, to, days and holidays.")
+    days, holidays = given.get("days"), given.get("holidays")
+    if days is not None and (not isinstance(days, list | tuple) or not set(days) <= set(_WEEKDAYS)):
+        raise PolicyError(f"{name}.days must be a list of {', '.join(_WEEKDAYS)}.")
+    if holidays is not None and not isinstance(holidays, bool):
+        raise PolicyError(f"{name}.holidays must be true or false.")
+    quiet = Quiet(
+        _clock(name, given["from"]) if "from" in given else default.start,
+        _clock(name, given["to"]) if "to" in given else default.end,
+        default.closed if days is None else tuple(sorted(_WEEKDAYS.index(day) for day in days)),
+        default.holidays if holidays is None else (COUNTRY if holidays else None),
+    )
+    if len(quiet.closed) == len(_WEEKDAYS):
+        raise PolicyError(f"{name}.days closes the whole week: nothing would ever go.")
+    return quiet
+
+
+def _clock(name: str, value: Any) -> time:
     try:
-        return time.fromisoformat(value[position])
-    except (ValueError, TypeError, IndexError, KeyError) as error:
-        raise PolicyError(f'quiet_hours.{name} must be two clock times such as ["21:00", "08:00"].') from error
+        return time.fromisoformat(value)
+    except (ValueError, TypeError) as error:
+        raise PolicyError(f'{name} must be two clock times such as ["21:00", "08:00"].') from error

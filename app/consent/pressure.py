@@ -9,9 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.consent.case import CAPPED, Case, Check, ConsentFacts
-from app.consent.policy import Policy
+from app.consent.policy import Bound
 from app.consent.zones import ZONE_OF_COUNTRY
-from app.journey.waits import at_clock, next_opening
+from app.journey.waits import NeverOpensError, at_clock, next_opening
 
 _HORIZON = 31
 _UTC = ZoneInfo("UTC")
@@ -20,69 +20,93 @@ _UTC = ZoneInfo("UTC")
 def cap(case: Case, at: datetime, may_go: Callable[[Case], bool]) -> tuple[Check, datetime]:
     """Whether the cap has room at `at`, and from when it has.
 
-    Counted by local calendar days over everything sent or about to go. A message that ranks higher and is due no later
-    has its slot first, unless `may_go` says that it can never go.
+    Counted by local calendar days over everything sent or about to go, for every limit that binds this message. One
+    that ranks higher and is due no later has its slot first, unless `may_go` says that it can never go.
     """
     request, facts, _, policy = case
     if request.class_ not in CAPPED:
         return Check("cap", True, "cap_exempt", "R46", {}), at
     zone = zones_of(facts)[0]
     today = at.astimezone(zone).date()
-    sent = [one.at.astimezone(zone).date() for one in facts.contacted if one.class_ in CAPPED]
+    sent = [(one.at.astimezone(zone).date(), one.class_, one.topic) for one in facts.contacted if one.class_ in CAPPED]
     rivals = [
-        max(rival.due_at.astimezone(zone).date(), today)
+        (max(rival.due_at.astimezone(zone).date(), today), rival.class_, rival.topic)
         for rival in facts.rivals
         if rival.class_ in CAPPED and rival.rank < request.rank and may_go(case.asking(rival))
     ]
-    ages = [(today - day).days for day in sent]
+    bounds = policy.bounds(request.class_, request.topic)
+    ages = [(today - day).days for day, _, _ in sent]
     inputs: dict[str, Any] = {
         "day": sum(1 for age in ages if age == 0),
         "week": sum(1 for age in ages if age < 7),
         "month": sum(1 for age in ages if age < 30),
         "limits": [policy.day_cap, policy.week_cap, policy.month_cap],
-        "ahead": sum(1 for day in rivals if day == today),
+        "ahead": sum(1 for day, _, _ in rivals if day == today),
         "zone": zone.key,
     }
-    full = _full(today, sent + rivals, policy)
+    full = _full(today, sent + rivals, bounds)
     if full is None:
         return Check("cap", True, "under_cap", "R46", inputs), at
-    code = "cap" if _full(today, sent, policy) else "outranked"
-    inputs["full"] = full
+    code = "cap" if _full(today, sent, bounds) else "outranked"
+    bound, inputs["full"] = full
+    if bound.counts != "all":
+        inputs["counts"] = bound.counts
+    if policy.on_cap != "defer":
+        inputs["on_hit"] = policy.on_cap
     for ahead in range(1, _HORIZON):
         day = today + timedelta(days=ahead)
-        if _full(day, sent + rivals, policy) is None:
+        if _full(day, sent + rivals, bounds) is None:
             return Check("cap", False, code, "R46", inputs), at_clock(day, time(0), zone)
     return Check("cap", False, code, "R46", inputs), at + timedelta(days=_HORIZON)
 
 
-def _full(day: date, others: Sequence[date], policy: Policy) -> str | None:
-    """Which of the three windows that end on `day` has no room for one more."""
-    windows = (("day", 1, policy.day_cap), ("week", 7, policy.week_cap), ("month", 30, policy.month_cap))
-    for name, length, limit in windows:
-        if sum(1 for other in others if 0 <= (day - other).days < length) >= limit:
-            return name
+_Slot = tuple[date, str, str | None]
+
+
+def _full(day: date, others: Sequence[_Slot], bounds: Sequence[Bound]) -> tuple[Bound, str] | None:
+    """The first limit, and which of its windows that end on `day`, that has no room for one more."""
+    for bound in bounds:
+        ages = [(day - other).days for other, class_, topic in others if bound.covers(class_, topic)]
+        for name, length, limit in bound.limits.windows():
+            if sum(1 for age in ages if 0 <= age < length) >= limit:
+                return bound, name
     return None
 
 
 def quiet(case: Case, at: datetime) -> tuple[Check, datetime]:
     """Whether the recipient's clocks allow writing at `at`, and from when they do.
 
-    Where something else has already put the message off (`at` lies ahead), quiet hours only move that moment on.
+    Where something else has already put the message off (`at` lies ahead), quiet hours only move that moment on. They
+    bind marketing and feedback, and on channels that ring in a pocket also service messages that can wait.
     """
     request, facts, now, policy = case
-    if request.class_ not in CAPPED:
-        return Check("quiet_hours", True, "quiet_exempt", "R47", {}), at
     zones = zones_of(facts)
+    if request.class_ not in CAPPED and (request.channel == "email" or _urgent(case)):
+        return Check("quiet_hours", True, "quiet_exempt", "R47", {}), at
     hours = policy.quiet(request.channel)
-    opens = next_opening(at, hours, zones)
+    try:
+        opens = next_opening(at, hours, zones)
+    except NeverOpensError:
+        opens = at + timedelta(days=_HORIZON)
     held = at <= now < opens
-    inputs = {
+    inputs: dict[str, Any] = {
         "zones": [zone.key for zone in zones],
         "from": hours.start.isoformat("minutes"),
         "to": hours.end.isoformat("minutes"),
         "opens": opens.isoformat(),
     }
+    if held and any(hours.closes(now.astimezone(zone).date()) for zone in zones):
+        return Check("quiet_hours", False, "closed_day", "R47", inputs), opens
     return Check("quiet_hours", not held, "quiet_hours" if held else "open_hours", "R47", inputs), opens
+
+
+def _urgent(case: Case) -> bool:
+    """Whether it serves a stay of this very day: only then may a service SMS come at night or on a Sunday (R47)."""
+    stay = case.facts.booking
+    if stay is None or stay.arrival is None:
+        return False
+    today = case.now.astimezone(zone_or_utc(case.facts.property_zone)).date()
+    return stay.arrival <= today <= (stay.departure or stay.arrival)
 
 
 def zones_of(facts: ConsentFacts) -> list[ZoneInfo]:

@@ -15,6 +15,8 @@ day, a slot of the cap) never turns a no into a yes: a property test holds that.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.consent.bases import basis_of, is_relay
@@ -47,6 +49,7 @@ __all__ = [
     "Suppressed",
     "block_classes",
     "decide",
+    "decide_among",
     "may_track",
 ]
 
@@ -65,6 +68,9 @@ def decide(request: Request, facts: ConsentFacts, now: datetime, policy: Policy 
     """
     case = Case(request, facts, now, policy)
     checks: list[Check] = []
+    if request.channel not in policy.senders:
+        check = Check("sender", False, "no_sender", "R24", {"channel": request.channel})
+        return Decision("refused", (check,))
     for question in (_reachable, _relay):
         answer = question(case)
         checks.append(answer)
@@ -86,9 +92,40 @@ def decide(request: Request, facts: ConsentFacts, now: datetime, policy: Policy 
     if stream.ok and limit.ok and hours.ok:
         return Decision("allowed", tuple(checks), basis.name, basis.line)
     end = request.latest or (request.since or now) + policy.defer_for
-    if opens > end:
+    if opens > end or (not limit.ok and policy.on_cap == "drop"):
         return Decision("refused", tuple(checks), basis.name, basis.line)
     return Decision("deferred", tuple(checks), basis.name, basis.line, opens)
+
+
+def decide_among(
+    request: Request, facts: Mapping[str, ConsentFacts], now: datetime, policy: Policy = DEFAULT
+) -> tuple[str, Decision]:
+    """Judge one message that may go over several channels: the first that is not refused takes it.
+
+    Args:
+        request: the message; its own channel is that of the first.
+        facts: channel → what is known there (address, suppressions), in the order of preference.
+
+    Returns:
+        The channel, and the decision for it. Where every one is refused, the first channel with a refusal
+        (`no_channel`) that names each channel and why; a single channel is judged as it is.
+    """
+    tried: list[str] = []
+    refusals: list[Decision] = []
+    for channel, known in facts.items():
+        decision = decide(replace(request, channel=channel), known, now, policy)
+        if decision.outcome != "refused":
+            chosen = Check("channel", True, "channel_chosen", "R19", {"channel": channel, "tried": list(tried)})
+            checks = (chosen, *decision.checks) if len(facts) > 1 else decision.checks
+            return channel, replace(decision, checks=checks)
+        tried.append(f"{channel}: {decision.code}")
+        refusals.append(decision)
+    first = next(iter(facts))
+    if len(facts) == 1:
+        return first, refusals[0]
+    none = Check("channel", False, "no_channel", "R19", {"tried": tried})
+    over = next((one for one in refusals if one.code == "exited"), None)
+    return first, over or Decision("refused", (none,))
 
 
 def block_classes(request: Request, facts: ConsentFacts, now: datetime, policy: Policy = DEFAULT) -> frozenset[str]:
@@ -111,6 +148,8 @@ def may_track(facts: ConsentFacts, channel: str) -> bool:
 
 def _may_go(case: Case) -> bool:
     """Whether a message can go at all, whatever the hour: what will be refused takes nobody's slot."""
+    if case.request.channel not in case.policy.senders:
+        return False
     questions = (_reachable, _relay, _suppression, _latest)
     return all(question(case).ok for question in questions) and basis_of(case).check.ok
 

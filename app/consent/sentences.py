@@ -9,6 +9,22 @@ from collections.abc import Mapping
 from typing import Any
 
 SENTENCES: dict[str, tuple[str, str]] = {
+    "no_sender": (
+        "There is no sender for {channel}: this house cannot send over it.",
+        "Non c'è un mittente per {channel}: da qui non si può inviare.",
+    ),
+    "channel_chosen": (
+        "It goes over {channel}; tried before: {tried}.",
+        "Parte tramite {channel}; provati prima: {tried}.",
+    ),
+    "no_channel": (
+        "None of its channels is open: {tried}.",
+        "Nessuno dei suoi canali è percorribile: {tried}.",
+    ),
+    "closed_day": (
+        "It is a Sunday, a public holiday or another closed day for this channel ({zones}).",
+        "È domenica, un giorno festivo o un altro giorno chiuso per questo canale ({zones}).",
+    ),
     "reachable": ("There is an address on this channel.", "C'è un recapito per questo canale."),
     "no_address": (
         "There is no address on this channel ({channel}).",

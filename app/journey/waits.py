@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from app.journey.durations import Duration
 from app.journey.facts import Facts, lookup, temporal
 from app.journey.facts import zone as zone_of
+from app.journey.holidays import is_holiday
 from app.journey.program import Clock, Dated, For, Latest, Until, Window
 
 MIDNIGHT = time(0, 0)
@@ -30,12 +31,18 @@ class NeverOpensError(ValueError):
 class Quiet:
     """The hours of a day in which nothing is sent, from `start` up to `end`, over midnight where end comes first.
 
-    `closed` are whole weekdays (0 is Monday). Equal start and end: no quiet hours, only closed days.
+    `closed` are whole weekdays (0 is Monday), `holidays` the country whose public holidays are whole days too. Equal
+    start and end: no quiet hours, only closed days.
     """
 
     start: time
     end: time
     closed: tuple[int, ...] = ()
+    holidays: str | None = None
+
+    def closes(self, day: date) -> bool:
+        """Whether nothing is sent on that day at all."""
+        return day.weekday() in self.closed or (self.holidays is not None and is_holiday(day, self.holidays))
 
 
 def at_clock(day: date, at: time, zone: ZoneInfo) -> datetime:
@@ -106,7 +113,7 @@ def next_in_window(after: datetime, start: time, end: time, weekdays: Sequence[i
 def is_quiet(instant: datetime, quiet: Quiet, zone: ZoneInfo) -> bool:
     """Whether the moment lies in the quiet hours of one zone."""
     local = instant.astimezone(zone)
-    if local.weekday() in quiet.closed:
+    if quiet.closes(local.date()):
         return True
     clock = local.time()
     if quiet.start <= quiet.end:
@@ -137,7 +144,7 @@ def _quiet_ends(moment: datetime, quiet: Quiet, zone: ZoneInfo) -> datetime:
     local = moment.astimezone(zone)
     tomorrow = at_clock(local.date() + timedelta(days=1), MIDNIGHT, zone)
     end = at_clock(local.date(), quiet.end, zone)
-    ends = [tomorrow] if local.weekday() in quiet.closed else [tomorrow, end]
+    ends = [tomorrow] if quiet.closes(local.date()) else [tomorrow, end]
     later = [candidate for candidate in ends if candidate > moment]
     return min(later) if later else moment + timedelta(hours=1)
 
