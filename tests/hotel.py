@@ -5,7 +5,8 @@ from __future__ import annotations
 import email
 import email.policy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.message import EmailMessage  # noqa: TID251 - reading, not writing
@@ -133,11 +134,11 @@ def _settings(database_url: str, redis_url: str) -> Settings:
     )
 
 
-@pytest.fixture
-def hotel(
-    postgres: CarriedPostgres, founded: tuple[str, Loaded], valkey: CarriedValkey, redis: Redis, clock: FixedClock
+@contextmanager
+def opened(
+    postgres: CarriedPostgres, founded: tuple[str, Loaded], valkey: CarriedValkey, clock: FixedClock
 ) -> Iterator[Hotel]:
-    """The demo hotel, founded now, nobody in it."""
+    """A hotel in a database of its own, founded now, nobody in it."""
     name, loaded = founded
     for url in copied(postgres, name):
         database = Database(url)
@@ -146,3 +147,21 @@ def hotel(
         house: House = app.extensions["percorso"]
         yield Hotel(house, loaded, app.test_client(), clock)
         house.close()
+
+
+@pytest.fixture
+def hotel(
+    postgres: CarriedPostgres, founded: tuple[str, Loaded], valkey: CarriedValkey, redis: Redis, clock: FixedClock
+) -> Iterator[Hotel]:
+    """The demo hotel, founded now, nobody in it."""
+    with opened(postgres, founded, valkey, clock) as hotel:
+        yield hotel
+
+
+@pytest.fixture
+def hotels(
+    postgres: CarriedPostgres, founded: tuple[str, Loaded], valkey: CarriedValkey, redis: Redis
+) -> Iterator[Callable[[], Hotel]]:
+    """`hotels()` is another hotel of its own, on a clock of its own: for comparing lives that differ in one thing."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(opened(postgres, founded, valkey, FixedClock(START)))
