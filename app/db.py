@@ -169,6 +169,10 @@ def as_rows(rows: Sequence[Mapping[str, Any]]) -> str:
 
     One parameter whatever the number of rows and the types of their columns (JSON and arrays among them, which
     `unnest` cannot take), so a batch is one statement and one plan.
+
+    An UPDATE of such rows names their keys twice: `WITH r AS (SELECT * FROM json_to_recordset(...)) UPDATE t ... FROM r
+    WHERE t.contact_id = ANY(ARRAY(SELECT contact_id FROM r)) AND t.contact_id = r.contact_id ...`. The planner knows
+    nothing of how many rows a workspace has, and by the join alone would read all of them to find fifty.
     """
     return msgspec.json.encode(rows).decode()
 

@@ -37,10 +37,7 @@ steps:
   - id: confirm
     send: confirmation
 """
-_WORDS = (
-    "Vi aspettiamo sul lago con le camere pronte dalle quindici, la colazione sulla terrazza e il parcheggio coperto. "
-    "Per qualsiasi cosa chiamate la reception, che risponde a ogni ora; il battello per le isole parte ogni mezz'ora. "
-)
+_WORDS = "Vi aspettiamo sul lago con le camere pronte dalle quindici e la colazione sulla terrazza."
 TEMPLATE = {
     "confirmation/template.yaml": """template: confirmation
 name: {en: Confirmation, it: Conferma}

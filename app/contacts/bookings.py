@@ -59,9 +59,10 @@ _INSERT = text(
 )
 _UPDATE = text(
     f"""
+    WITH x AS (SELECT * FROM {_GIVEN})
     UPDATE bookings b SET claims = x.claims, revision = x.revision, updated_at = :now,
            {", ".join(f"{name} = x.{name}" for name in _TYPES)}
-      FROM {_GIVEN} WHERE b.workspace_id = :workspace AND b.id = x.id
+      FROM x WHERE b.workspace_id = :workspace AND b.id = ANY(ARRAY(SELECT id FROM x)) AND b.id = x.id
     """
 )
 _PAIR = text(

@@ -80,12 +80,13 @@ _INSERT = text(
 )
 _UPDATE = text(
     f"""
+    WITH x AS (SELECT * FROM {_GIVEN})
     UPDATE contacts c SET external_id = x.external_id, email = x.email, email_key = x.email_key, phone = x.phone,
            first_name = x.first_name, last_name = x.last_name, language = x.language, zone = x.zone,
            country = x.country, tags = x.tags, attributes = x.attributes,
            field_versions = x.versions, updated_at = :now
-      FROM {_GIVEN}
-     WHERE c.workspace_id = :workspace AND c.id = x.id
+      FROM x
+     WHERE c.workspace_id = :workspace AND c.id = ANY(ARRAY(SELECT id FROM x)) AND c.id = x.id
     """
 )
 

@@ -21,7 +21,7 @@ from app.contacts.profiles import COLUMNS, PLAIN
 from app.db import workspace_of
 
 UNDO_WITHIN = timedelta(days=30)
-STAY = frozenset({"consent_records", "contact_merges"})
+STAY = frozenset({"consent_records", "consent_words", "contact_merges", "contact_changes", "segment_members"})
 """Tables whose rows keep the contact they were written for."""
 
 _encode = msgspec.json.Encoder().encode

@@ -125,13 +125,18 @@ _RENEW = text(
 )
 _HAND_OVER = text(
     """
+    WITH r AS (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given(contact_id bigint, id bigint,
+            address text, address_hash text, subject text, message_id text, language text,
+            template_version_id bigint, facts jsonb)
+    )
     UPDATE messages m SET
         state = 'handed_over', handed_over_at = coalesce(m.handed_over_at, :now), address = r.address,
         subject = r.subject, message_id = coalesce(m.message_id, r.message_id), language = r.language,
         template_version_id = r.template_version_id, facts = r.facts
-    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, id bigint, address text, address_hash text,
-        subject text, message_id text, language text, template_version_id bigint, facts jsonb)
-    WHERE m.workspace_id = :ws AND m.contact_id = r.contact_id AND m.id = r.id
+    FROM r
+    WHERE m.workspace_id = :ws AND m.contact_id = ANY(ARRAY(SELECT contact_id FROM r))
+      AND m.contact_id = r.contact_id AND m.id = r.id
       AND m.state = 'leased' AND m.lease_token = :token
       AND NOT EXISTS (SELECT 1 FROM consent_records c
                       WHERE c.workspace_id = :ws AND c.contact_id = r.contact_id AND c.line > :line)
@@ -145,9 +150,13 @@ _HAND_OVER = text(
 )
 _GIVE_BACK = text(
     """
+    WITH r AS (
+        SELECT * FROM unnest(CAST(:contacts AS bigint[]), CAST(:ids AS bigint[])) AS given(contact_id, id)
+    )
     UPDATE messages m SET state = 'ready', lease_token = NULL, lease_until = NULL
-    FROM unnest(CAST(:contacts AS bigint[]), CAST(:ids AS bigint[])) AS r(contact_id, id)
-    WHERE m.workspace_id = :ws AND m.contact_id = r.contact_id AND m.id = r.id
+    FROM r
+    WHERE m.workspace_id = :ws AND m.contact_id = ANY(ARRAY(SELECT contact_id FROM r))
+      AND m.contact_id = r.contact_id AND m.id = r.id
       AND m.state = 'leased' AND m.lease_token = :token
     """
 )

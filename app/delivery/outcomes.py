@@ -158,6 +158,10 @@ def _said(outcome: Permanent) -> str:
 
 _MESSAGES = text(
     """
+    WITH r AS (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given(contact_id bigint, id bigint, state text,
+            late text, reason text, rule text, due_at timestamptz, provider_id text)
+    )
     UPDATE messages m SET
         state = CASE m.state WHEN 'handed_over' THEN r.state WHEN 'unknown' THEN r.late ELSE m.state END,
         reason = CASE WHEN m.state = 'accepted' OR m.state = 'unknown' AND r.late = 'unknown' THEN m.reason
@@ -170,9 +174,9 @@ _MESSAGES = text(
         accepted_at = CASE WHEN r.state = 'accepted' THEN coalesce(m.accepted_at, :now) ELSE m.accepted_at END,
         ended_at = CASE WHEN r.state IN ('accepted', 'failed') THEN coalesce(m.ended_at, :now) ELSE m.ended_at END,
         lease_until = NULL
-    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, id bigint, state text, late text, reason text,
-        rule text, due_at timestamptz, provider_id text)
-    WHERE m.workspace_id = :ws AND m.contact_id = r.contact_id AND m.id = r.id
+    FROM r
+    WHERE m.workspace_id = :ws AND m.contact_id = ANY(ARRAY(SELECT contact_id FROM r))
+      AND m.contact_id = r.contact_id AND m.id = r.id
       AND m.lease_token = :token AND m.state IN ('handed_over', 'unknown', 'accepted')
     RETURNING m.id
     """
@@ -187,11 +191,15 @@ _ATTEMPTS = text(
 )
 _FAILED = text(
     """
+    WITH r AS (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given(contact_id bigint, id bigint, state text,
+            reason text, rule text, verdict jsonb)
+    )
     UPDATE messages m SET state = r.state, reason = r.reason, rule = r.rule, verdict = m.verdict || r.verdict,
         ended_at = :now, lease_token = NULL, lease_until = NULL
-    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, id bigint, state text, reason text,
-        rule text, verdict jsonb)
-    WHERE m.workspace_id = :ws AND m.contact_id = r.contact_id AND m.id = r.id
+    FROM r
+    WHERE m.workspace_id = :ws AND m.contact_id = ANY(ARRAY(SELECT contact_id FROM r))
+      AND m.contact_id = r.contact_id AND m.id = r.id
       AND m.state = 'leased' AND m.lease_token = :token
     """
 )

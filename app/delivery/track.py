@@ -319,6 +319,10 @@ _INSERT = text(
 )
 _UPDATE = text(
     """
+    WITH r AS (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given(contact_id bigint, id bigint, state text,
+            delivered_at timestamptz, bounced_at timestamptz, complained_at timestamptz, clicked_at timestamptz)
+    )
     UPDATE messages m SET
         state = r.state,
         reason = CASE WHEN r.state <> m.state AND r.state = 'accepted' THEN NULL ELSE m.reason END,
@@ -328,9 +332,9 @@ _UPDATE = text(
         bounced_at = coalesce(m.bounced_at, r.bounced_at),
         complained_at = coalesce(m.complained_at, r.complained_at),
         clicked_at = coalesce(m.clicked_at, r.clicked_at)
-    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, id bigint, state text, delivered_at timestamptz,
-        bounced_at timestamptz, complained_at timestamptz, clicked_at timestamptz)
-    WHERE m.workspace_id = :ws AND m.contact_id = r.contact_id AND m.id = r.id
+    FROM r
+    WHERE m.workspace_id = :ws AND m.contact_id = ANY(ARRAY(SELECT contact_id FROM r))
+      AND m.contact_id = r.contact_id AND m.id = r.id
     """
 )
 _SOFT = text(

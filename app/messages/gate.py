@@ -186,13 +186,18 @@ def _claim(now: datetime, limit: int) -> Any:
 
 _VERDICTS = text(
     """
+    WITH v AS (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given(id bigint, contact_id bigint, state text,
+            reason text, rule text, verdict jsonb, basis text, ledger_line bigint, due_at timestamptz,
+            ended_at timestamptz)
+    )
     UPDATE messages m
     SET state = v.state, reason = v.reason, rule = v.rule, verdict = m.verdict || v.verdict, basis = v.basis,
         ledger_line = v.ledger_line, due_at = coalesce(v.due_at, m.due_at), ended_at = v.ended_at,
         lease_token = CASE WHEN v.state = 'leased' THEN CAST(:token AS bigint) END,
         lease_until = CASE WHEN v.state = 'leased' THEN CAST(:until AS timestamptz) END
-    FROM json_to_recordset(CAST(:rows AS json)) AS v(id bigint, contact_id bigint, state text, reason text, rule text,
-        verdict jsonb, basis text, ledger_line bigint, due_at timestamptz, ended_at timestamptz)
-    WHERE m.workspace_id = :ws AND m.contact_id = v.contact_id AND m.id = v.id
+    FROM v
+    WHERE m.workspace_id = :ws AND m.contact_id = ANY(ARRAY(SELECT contact_id FROM v))
+      AND m.contact_id = v.contact_id AND m.id = v.id
     """
 )
