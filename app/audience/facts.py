@@ -11,17 +11,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from app.audience.models import Segment, SegmentMember
 from app.consent import ledger
 from app.consent.fold import words
 from app.contacts.models import Booking, Contact, Property
+from app.db import workspace_of
 
 QUERIES = 4
-"""contacts, bookings, properties, consents; whatever the size of the batch."""
+"""contacts, bookings, properties, consents; whatever the size of the batch. Segments and engagement, which are loaded
+only where a program of the batch asks for them, are one more each."""
 
 Facts = dict[str, Any]
+
+HUMAN = "coalesce(d.data ->> 'machine', 'false') <> 'true'"
+"""Of a delivery event d: a person did it. A provider's word for a scanner or a proxy is kept under `machine`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +39,14 @@ class Who:
     property_id: int | None = None
 
 
-def load(session: Session, wanted: Iterable[Who], now: datetime) -> dict[Who, Facts]:
+def load(session: Session, wanted: Iterable[Who], now: datetime, *, segments: bool = False) -> dict[Who, Facts]:
     """Facts by person and subject.
 
     Args:
         session: a unit of work of one workspace.
         wanted: who to load; doubled entries cost nothing. A contact that does not exist is left out of the answer.
         now: put into the facts as `now`.
+        segments: load `segments`, the names of those the person is in, for one query more.
 
     Returns:
         For each: `now`, `contact`, `booking` (None without one), `property` (the booking's, else the one asked for,
@@ -48,33 +55,101 @@ def load(session: Session, wanted: Iterable[Who], now: datetime) -> dict[Who, Fa
     """
     people = list(dict.fromkeys(wanted))
     contact_ids = sorted({who.contact_id for who in people})
-    contacts = {
-        row.id: contact_facts(row) for row in session.execute(_CONTACTS.where(Contact.id.in_(contact_ids))).all()
-    }
+    persons = of_contacts(session, contact_ids, now)
+    inside = segments_of(session, contact_ids) if segments else None
     bookings: dict[int, tuple[Facts, int | None]] = {}
     booking_ids = sorted({who.booking_id for who in people if who.booking_id})
-    for stay in session.execute(_BOOKINGS.where(Booking.id.in_(booking_ids))).all():
+    for stay in session.execute(BOOKINGS.where(Booking.id.in_(booking_ids))).all():
         bookings[stay.id] = (booking_facts(stay), stay.property_id)
     properties: dict[int | None, Facts] = {}
-    for place in session.execute(_PROPERTIES.order_by(Property.id)).all():
+    for place in session.execute(PROPERTIES.order_by(Property.id)).all():
         properties[place.id] = property_facts(place)
         if place.is_default or None not in properties:
             properties[None] = properties[place.id]
-    consents = _consents(session, contact_ids, {key: value.get("email") for key, value in contacts.items()})
     found: dict[Who, Facts] = {}
     for who in people:
-        contact = contacts.get(who.contact_id)
-        if contact is None:
+        person = persons.get(who.contact_id)
+        if person is None:
             continue
         booking, of_property = bookings.get(who.booking_id or 0, (None, None))
         found[who] = {
-            "now": now,
-            "contact": contact,
+            **person,
             "booking": booking,
             "property": properties.get(of_property or who.property_id) or properties.get(None),
-            "consent": consents.get(who.contact_id, {}),
         }
+        if inside is not None:
+            found[who]["segments"] = inside.get(who.contact_id, [])
     return found
+
+
+def of_contacts(session: Session, contact_ids: Sequence[int], now: datetime) -> dict[int, Facts]:
+    """`now`, `contact` and `consent` of these people; two queries. Who does not exist is left out."""
+    contacts = {
+        row.id: contact_facts(row) for row in session.execute(_CONTACTS.where(Contact.id.in_(contact_ids))).all()
+    }
+    consents = _consents(session, contact_ids, {key: value.get("email") for key, value in contacts.items()})
+    return {
+        contact_id: {"now": now, "contact": contact, "consent": consents.get(contact_id, {})}
+        for contact_id, contact in contacts.items()
+    }
+
+
+def segments_of(session: Session, contact_ids: Sequence[int]) -> dict[int, list[str]]:
+    """Contact → names of the living segments they are in, as far as the last refresh knows; one query."""
+    found: dict[int, list[str]] = {}
+    rows = session.execute(
+        select(SegmentMember.contact_id, Segment.name)
+        .join(Segment, (Segment.workspace_id == SegmentMember.workspace_id) & (Segment.id == SegmentMember.segment_id))
+        .where(SegmentMember.contact_id.in_(contact_ids), Segment.archived_at.is_(None))
+        .order_by(Segment.name)
+    )
+    for row in rows:
+        found.setdefault(row.contact_id, []).append(row.name)
+    return found
+
+
+_ENGAGEMENT = text(
+    f"""
+    SELECT m.enrollment_id, d.kind, m.step_id, max(d.occurred_at) AS at
+    FROM messages m
+    JOIN delivery_events d ON d.workspace_id = m.workspace_id AND d.contact_id = m.contact_id AND d.message_pk = m.id
+    WHERE m.workspace_id = :workspace_id AND m.contact_id = ANY(:contact_ids) AND m.enrollment_id = ANY(:enrollments)
+        AND d.kind IN ('clicked', 'opened') AND d.occurred_at <= :now AND {HUMAN}
+    GROUP BY 1, 2, 3
+    """
+)
+
+
+def engagement(
+    session: Session, passages: Iterable[tuple[int, int]], now: datetime
+) -> dict[int, dict[str, dict[str, datetime]]]:
+    """What people did with the messages of these very passages, for `with_engagement`; one query, none for nobody.
+
+    Args:
+        passages: (enrollment's number, contact's number) of those whose program asks for it.
+
+    Returns:
+        Enrollment → `clicked` or `opened` → step → when it was last done. Only what a person did counts.
+    """
+    asked = dict(passages)
+    if not asked:
+        return {}
+    given = {
+        "workspace_id": workspace_of(session),
+        "contact_ids": sorted(set(asked.values())),
+        "enrollments": sorted(asked),
+        "now": now,
+    }
+    found: dict[int, dict[str, dict[str, datetime]]] = {}
+    for row in session.execute(_ENGAGEMENT, given):
+        found.setdefault(row.enrollment_id, {}).setdefault(row.kind, {})[row.step_id] = row.at
+    return found
+
+
+def with_engagement(facts: Mapping[str, Any], acts: Mapping[str, Mapping[str, datetime]]) -> Facts:
+    """The facts with `engagement`; consent to being tracked decides whether its absence means anything (R14)."""
+    tracked = facts["consent"].get("open_tracking") == "granted"
+    return {**facts, "engagement": {"tracked": tracked, **acts}}
 
 
 def with_passage(facts: Mapping[str, Any], event: Mapping[str, Any], enrollment: Mapping[str, Any]) -> Facts:
@@ -98,7 +173,7 @@ _CONTACTS = select(
     Contact.frozen_at,
     Contact.erased_at,
 )
-_BOOKINGS = select(
+BOOKINGS = select(
     Booking.id,
     Booking.kind,
     Booking.reference,
@@ -120,7 +195,7 @@ _BOOKINGS = select(
     Booking.booked_at,
     Booking.cancelled_at,
 )
-_PROPERTIES = select(
+PROPERTIES = select(
     Property.id,
     Property.code,
     Property.name,
@@ -150,6 +225,7 @@ _PROPERTIES = select(
 def contact_facts(row: Any) -> Facts:
     """`contact.*` from a row of contacts."""
     return {
+        "id": row.id,
         "external_id": row.external_id,
         "email": row.email,
         "phone": row.phone,

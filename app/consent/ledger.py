@@ -22,9 +22,9 @@ from sqlalchemy.orm import Session
 
 from app.config import Settings
 from app.consent.case import Suppressed
-from app.consent.fold import PURPOSES, REFUSALS, STATES, Key, Line, State, by_key, fold, is_proven, settle
+from app.consent.fold import PURPOSES, REFUSALS, STATES, Key, Line, State, by_key, fold, is_proven, settle, words
 from app.consent.models import ConsentRecord
-from app.db import settings_of, workspace_of
+from app.db import as_rows, settings_of, workspace_of
 
 QUERIES_TO_APPEND = 4
 """The lock, the last line, what held before, and the insert; whatever the number of acts."""
@@ -126,8 +126,19 @@ def append(session: Session, acts: Sequence[Act], now: datetime) -> list[int]:
         before.append(_line(number, act.confirmed_at, act.requested_at, record, proof))
         written.append({**record, "proof": _json(proof), "previous_hash": previous_hash, "hash": digest})
         previous_hash = digest
-    session.execute(_INSERT, {name: [line[name] for line in written] for name in _COLUMNS} | {"ws": workspace_id})
+    columns = {name: [line[name] for line in written] for name in _COLUMNS}
+    session.execute(_INSERT, columns | {"ws": workspace_id, "now": now, "told": as_rows(_told(acts, known))})
     return [line["line"] for line in written]
+
+
+def _told(acts: Sequence[Act], known: Mapping[int, Mapping[Key, list[Line]]]) -> list[dict[str, Any]]:
+    """Rows of `consent_words` for everybody these acts speak of: one for each of their e-mail addresses."""
+    rows: list[dict[str, Any]] = []
+    for contact_id in sorted({act.contact_id for act in acts}):
+        states = {key: settle(said) for key, said in known[contact_id].items() if said}
+        addresses = sorted({address for address, channel, _, _ in states if channel == "email"})
+        rows += [{"contact_id": contact_id, "address": one, "words": words(states, one)} for one in addresses]
+    return rows
 
 
 def lines(session: Session, contact_ids: Iterable[int]) -> dict[int, list[Line]]:
@@ -179,6 +190,12 @@ _HASHED = (
 _COLUMNS = (*_HASHED[1:], "previous_hash", "hash")
 _INSERT = text(
     """
+    WITH told AS (
+        INSERT INTO consent_words AS w (workspace_id, contact_id, address, words, updated_at)
+        SELECT :ws, r.contact_id, r.address, r.words, :now
+        FROM json_to_recordset(CAST(:told AS json)) AS r(contact_id bigint, address text, words jsonb)
+        ON CONFLICT (workspace_id, contact_id, address) DO UPDATE SET words = excluded.words, updated_at = :now
+    )
     INSERT INTO consent_records (workspace_id, line, contact_id, address, channel, purpose, topic, state, method, proof,
                                  requested_at, confirmed_at, recorded_at, previous_state, previous_hash, hash)
     SELECT :ws, a.*

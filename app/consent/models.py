@@ -54,6 +54,22 @@ class ConsentRecord(Owned, Base):
     __table_args__ = (Index("ix_consent_records_contact", "workspace_id", "contact_id", "line"),)
 
 
+class ConsentWords(Owned, Base):
+    """What conditions call `consent` of one address (`fold.words`): the ledger folded, for SQL to read.
+
+    Written by `ledger.append` in the statement that writes the lines, so the two never differ. It belongs to the
+    contact whose lines it folds and is not moved when contacts are merged: the winner's is folded anew.
+    """
+
+    __tablename__ = "consent_words"
+
+    contact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
+    address: Mapped[str] = mapped_column(primary_key=True, info=PERSONAL)
+    words: Mapped[Json] = mapped_column(JSONB)
+    """topic or purpose -> granted, pending, denied, withdrawn, objected or expired."""
+    updated_at: Mapped[Instant]
+
+
 class Suppression(Owned, Base):
     """An address that must not be written to, whatever else says yes (R37)."""
 

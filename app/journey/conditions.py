@@ -45,6 +45,7 @@ from app.journey.condition_tree import (
 )
 from app.journey.durations import Duration
 from app.journey.facts import Facts, lookup, temporal, zone
+from app.journey.folding import folded
 from app.journey.waits import add, move_day
 
 __all__ = [
@@ -118,7 +119,7 @@ def _holds(operator: str, condition: Compare, facts: Facts, now: datetime) -> bo
         right = _plain(value, facts, now)
         if not (isinstance(left, str) and isinstance(right, str)):
             return False
-        whole, part = left.casefold(), right.casefold()
+        whole, part = folded(left), folded(right)
         return part in whole if operator == "contains" else whole.startswith(part)
     if isinstance(value, Span):
         return _within(operator, left, value.duration, facts, now)

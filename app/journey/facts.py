@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -72,11 +73,24 @@ def _named(name: Any) -> ZoneInfo | None:
     return _zone(name) if isinstance(name, str) and name else None
 
 
+_DAY = re.compile(r"(?:19|2\d)\d\d-\d\d-\d\d", re.ASCII)
+_INSTANT = re.compile(
+    r"(?:19|2\d)\d\d-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{6}|\.\d{3})?)?(?:Z|[+-]\d\d:[0-5]\d)?", re.ASCII
+)
+
+
 def temporal(value: Any) -> date | datetime | None:
-    """A day or an aware instant out of a value; texts in ISO form count, since JSON has no dates."""
+    """A day or an aware instant out of a value; texts in ISO form count, since JSON has no dates.
+
+    The forms are `2026-05-01` and `2026-05-01T10:00`, with seconds and thousandths or millionths where known, and `Z`
+    or an offset (none: UTC); from 1900 on. SQL reads the very same (`iso_day`, `iso_instant` in the migrations).
+    """
     if isinstance(value, str):
         try:
-            value = date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
+            if _DAY.fullmatch(value):
+                value = date.fromisoformat(value)
+            elif _INSTANT.fullmatch(value):
+                value = datetime.fromisoformat(value)
         except ValueError:
             return None
     if isinstance(value, datetime):
