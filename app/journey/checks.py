@@ -13,20 +13,9 @@ from app.journey.condition_tree import Condition, fields, rests_on_engagement
 from app.journey.durations import Duration
 from app.journey.facts import known_zone
 from app.journey.known import EventShape, FieldType, Known, TemplateInfo
-from app.journey.model import (
-    Awaited,
-    Branch,
-    BranchCase,
-    Exit,
-    Moment,
-    Send,
-    Set,
-    Step,
-    Wait,
-    WaitFor,
-    Waiting,
-    Workflow,
-)
+from app.journey.model import Workflow
+from app.journey.model_steps import Awaited, Branch, BranchCase, Exit, Moment, Send, Set, Step, Wait, WaitFor, Waiting
+from app.journey.moments import shape_of
 from app.journey.nearest import cure
 from app.journey.places import Path, Places, Problem
 
@@ -34,9 +23,6 @@ BY_HAND = ("manual", "api")
 """Ways in that are no events: someone, or a program, puts a person in."""
 
 _LATER_EVENTS = ("segment.entered", "segment.left", "date", "schedule")
-_WINDOW = re.compile(r"\d?\d:\d\d\s*-\s*\d?\d:\d\d$")
-_CLOCK = re.compile(r"([01]?\d|2[0-3]):[0-5]\d$")
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SCORE = re.compile(r"(^|[._])(score|rating|stars|nps|csat|sentiment|satisfaction|complaints?|residue)([._]|$)")
 _REVIEW_DAYS = 25
 
@@ -46,15 +32,6 @@ def check(workflow: Workflow, known: Known, places: Places) -> list[Problem]:
     checker = _Checker(workflow, known, places)
     checker.whole()
     return checker.problems
-
-
-def shape_of(until: str) -> str:
-    """What the text behind `until` is: `clock`, `window`, `weekday` or `date`."""
-    if _CLOCK.match(until):
-        return "clock"
-    if _WINDOW.match(until):
-        return "window"
-    return "weekday" if until in _WEEKDAYS else "date"
 
 
 def ends(steps: Sequence[Step]) -> bool:

@@ -2,55 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import time
+from typing import Any
 
-from app.journey.checks import shape_of
 from app.journey.condition_source import read as read_condition
 from app.journey.durations import NO_TIME
-from app.journey.model import (
+from app.journey.model import Caps, Entry, Limits, QuietHours, Workflow
+from app.journey.model_steps import (
     Branch,
     BranchCase,
+    Emit,
     Exit,
     Moment,
+    Renewed,
+    Repeat,
     Send,
     Set,
+    Split,
+    Start,
     Step,
+    Stop,
     Task,
     Wait,
     WaitFor,
     Waiting,
-    Workflow,
-    read_clock,
+    Webhook,
+    lanes_of,
 )
-from app.journey.program import (
+from app.journey.model_types import From, Value, read_clock
+from app.journey.moments import WEEKDAYS, shape_of
+from app.journey.ops import (
+    WATCHED,
     BranchOp,
     Case,
     Clock,
     Dated,
+    EmitOp,
     EndOp,
-    EntryRule,
     ExitOp,
-    ExitRule,
     For,
-    Goal,
-    Lane,
-    LaneKind,
     Latest,
-    Node,
     Op,
-    Program,
-    Reenter,
+    RepeatOp,
     SendOp,
     SetOp,
+    SplitOp,
+    StartOp,
+    StopOp,
     TaskOp,
     Until,
+    Updated,
+    Variant,
     WaitForOp,
     WaitOp,
+    WebhookOp,
     Window,
-    loose_ends,
+    Winner,
 )
+from app.journey.program import EntryRule, ExitRule, Goal, Lane, LaneKind, Node, Program, Reenter, loose_ends
+from app.journey.program import Limits as ProgramLimits
 
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_HANDS: Mapping[str, tuple[str, ...]] = {"manual": ("manual",), "api": ("api", "workflow")}
+"""Who may start a passage through an entry `on: manual` or `on: api`, as `workflow.started` says it."""
 
 
 class ProgramError(ValueError):
@@ -69,9 +83,9 @@ def compile_program(workflow: Workflow) -> Program:
         phase=workflow.phase,
         class_=workflow.class_,
         ops=(*(writer.ops[place] for place in range(end)), EndOp()),
-        entry=tuple(EntryRule(rule.on, read_condition(rule.if_), rule.max_age, rule.topic) for rule in workflow.entry),
+        entry=tuple(_entry(rule, number, workflow) for number, rule in enumerate(workflow.entry)),
         key=workflow.key,
-        reenter=Reenter(reenter.allowed, reenter.after, reenter.max, reenter.of),
+        reenter=Reenter(reenter.allowed, reenter.after, reenter.max, reenter.of, reenter.resume),
         while_active=workflow.while_active,
         follow=workflow.follow,
         exits=tuple(
@@ -90,6 +104,11 @@ def compile_program(workflow: Workflow) -> Program:
         zone=workflow.zone or "property",
         languages=tuple(workflow.languages),
         outline=outline,
+        holdout=workflow.holdout,
+        caps=_terms(workflow.caps),
+        quiet_hours=_terms(workflow.quiet_hours),
+        tracking=workflow.tracking,
+        limits=_limits(workflow.limits),
     )
     loose = loose_ends(program)
     if loose:
@@ -97,16 +116,53 @@ def compile_program(workflow: Workflow) -> Program:
     return program
 
 
+def _entry(rule: Entry, number: int, workflow: Workflow) -> EntryRule:
+    """One way in as the event that opens it: our own events carry what the rule asks for."""
+    condition, zone = read_condition(rule.if_), rule.zone or workflow.zone or "property"
+    match rule.on:
+        case "date":
+            moment = Dated(rule.ref or "", rule.offset or NO_TIME, rule.at, zone)
+            return EntryRule("date.reached", condition, rule.max_age, date=moment, recur=rule.recur, number=number)
+        case "schedule":
+            return EntryRule(
+                "schedule.fired",
+                condition,
+                rule.max_age,
+                segment=rule.segment,
+                rrule=rule.rrule,
+                at=rule.at,
+                starts=rule.starts,
+                zone=zone,
+                number=number,
+            )
+        case "manual" | "api":
+            return EntryRule("workflow.started", condition, rule.max_age, by=_HANDS[rule.on])
+        case _:
+            return EntryRule(rule.on, condition, rule.max_age, rule.topic, rule.segment)
+
+
+def _terms(block: Caps | QuietHours | None) -> Mapping[str, Any] | None:
+    """A block as plain JSON values, as it was written; None where it says nothing."""
+    if block is None:
+        return None
+    written = block.model_dump(by_alias=True, exclude_none=True)
+    return {key: value.strftime("%H:%M") if isinstance(value, time) else value for key, value in written.items()}
+
+
+def _limits(limits: Limits | None) -> ProgramLimits:
+    if limits is None:
+        return ProgramLimits()
+    return ProgramLimits(limits.max_steps, limits.max_duration, limits.max_entries)
+
+
 def _size(step: Step) -> int:
-    return 1 + sum(_size(inner) for lane in _lanes(step) for inner in lane)
+    return 1 + sum(_size(inner) for _, lane in lanes_of(step) for inner in lane)
 
 
-def _lanes(step: Step) -> list[Sequence[Step]]:
-    if isinstance(step, Branch):
-        return [case.steps for case in step.branch]
-    if isinstance(step, WaitFor):
-        return [step.then, step.timeout, step.unknown or []]
-    return []
+def _parted(values: Mapping[str, Value]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What stands there as it is, and what is read from a path."""
+    plain = {name: value for name, value in values.items() if not isinstance(value, From)}
+    return plain, {name: value.from_ for name, value in values.items() if isinstance(value, From)}
 
 
 class _Writer:
@@ -138,15 +194,27 @@ class _Writer:
                 late, missing = step.wait.late or "go_on", step.wait.missing or "exit"
                 self.ops[place] = WaitOp(step.id, until, following, after_next, join, late, missing)
             case Set():
-                self.ops[place] = SetOp(
-                    step.id, following, dict(step.set), tuple(step.add_tags), tuple(step.remove_tags)
-                )
+                plain, copies = _parted(step.set)
+                tags = tuple(step.add_tags), tuple(step.remove_tags)
+                self.ops[place] = SetOp(step.id, following, plain, *tags, copies=copies)
+            case Emit():
+                self.ops[place] = EmitOp(step.id, following, step.emit.type, *_parted(step.emit.data))
+            case Webhook():
+                self.ops[place] = WebhookOp(step.id, following, step.webhook.endpoint, *_parted(step.webhook.data))
+            case Stop():
+                self.ops[place] = StopOp(step.id, following, step.stop.workflow, step.stop.reason, step.stop.of)
             case Task():
                 self.ops[place] = TaskOp(step.id, following, step.task.to, dict(step.task.text), step.task.due_within)
             case Exit():
                 self.ops[place] = ExitOp(step.id, step.exit, step.outcome)
             case Branch():
                 return self._branch(step, place, following)
+            case Split():
+                return self._split(step, place, following)
+            case Repeat():
+                return self._repeat(step, place, following)
+            case Start():
+                return self._start(step, place, following)
             case WaitFor():
                 return self._wait_for(step, place, following)
         return Node(place)
@@ -164,7 +232,56 @@ class _Writer:
             skip_if_sent_within=step.skip_if_sent_within,
             attachments=tuple(step.attachments),
             priority=self.workflow.priority if step.priority is None else step.priority,
+            updated=self._updated(step.updated) if step.updated else None,
         )
+
+    def _updated(self, renewed: Renewed) -> Updated:
+        latest = self._moment(renewed.latest) if renewed.latest else None
+        return Updated(renewed.send, tuple(renewed.when or WATCHED), latest)
+
+    def _split(self, step: Split, place: int, following: int) -> Node:
+        at = place + 1
+        variants: list[Variant] = []
+        lanes: list[Lane] = []
+        for number, case in enumerate(step.split):
+            variants.append(Variant(case.variant, case.weight, at if case.steps else following))
+            lanes.append(Lane("variant", self.sequence(case.steps, at, following), number))
+            at += sum(_size(inner) for inner in case.steps)
+        rule = step.winner
+        winner = Winner(rule.by, rule.of, rule.after, rule.min_sample, rule.confidence) if rule else None
+        self.ops[place] = SplitOp(step.id, tuple(variants), winner)
+        return Node(place, tuple(lanes))
+
+    def _repeat(self, step: Repeat, place: int, following: int) -> Node:
+        rounds = step.repeat
+        self.ops[place] = RepeatOp(
+            id=step.id,
+            body=place + 1,
+            end=place + _size(step),
+            next=following,
+            max=rounds.max,
+            every=rounds.every,
+            until=read_condition(rounds.until) if rounds.until is not None else None,
+            zone=self.zone,
+            unknown=rounds.unknown or "go_on",
+        )
+        # The last step of a round leads back to the repeat, which alone knows how many rounds there were.
+        return Node(place, (Lane("round", self.sequence(rounds.steps, place + 1, place)),))
+
+    def _start(self, step: Start, place: int, following: int) -> Node:
+        body, at = step.start, place + 1
+        goto: dict[LaneKind, int] = {}
+        lanes: list[Lane] = []
+        ways: tuple[tuple[LaneKind, Sequence[Step]], ...] = (("then", step.then), ("timeout", step.timeout))
+        for number, (kind, steps) in enumerate(ways):
+            goto[kind] = at if steps else following
+            if body.await_:
+                lanes.append(Lane(kind, self.sequence(steps, at, following), number))
+            at += sum(_size(one) for one in steps)
+        up_to = self._moment(body.up_to) if body.up_to else None
+        data = _parted(body.data)
+        self.ops[place] = StartOp(step.id, goto["then"], body.workflow, body.await_, up_to, goto["timeout"], *data)
+        return Node(place, tuple(lanes))
 
     def _branch(self, step: Branch, place: int, following: int) -> Node:
         at = place + 1
@@ -217,7 +334,7 @@ class _Writer:
 
     def _until(self, wait: Waiting) -> Until:
         zone = wait.zone or self.zone
-        weekdays = tuple(sorted(_WEEKDAYS.index(day) for day in wait.weekdays or ()))
+        weekdays = tuple(sorted(WEEKDAYS.index(day) for day in wait.weekdays or ()))
         until = wait.until
         if until is None:
             return self._moment(wait)
@@ -228,7 +345,7 @@ class _Writer:
                 start, end = (read_clock(part.strip()) for part in until.split("-"))
                 return Window(start, end, weekdays, zone)
             case "weekday":
-                days = tuple(sorted({_WEEKDAYS.index(until), *weekdays}))
+                days = tuple(sorted({WEEKDAYS.index(until), *weekdays}))
                 return Clock(wait.at or read_clock("00:00"), days, zone)
             case _:
                 return self._moment(wait)
@@ -236,7 +353,7 @@ class _Writer:
     def _moment(self, moment: Moment) -> Latest:
         zone = moment.zone or self.zone
         if moment.for_ is not None:
-            return For(moment.for_, zone)
+            return For(moment.for_, zone, at=moment.at)
         return Dated(moment.until or "", moment.offset or NO_TIME, moment.at, zone)
 
 

@@ -1,7 +1,8 @@
 """Lengths of time as people write them: `3 days`, `-7 days`, `1 hour 30 minutes`.
 
-Months, days and seconds are kept apart because they add differently: a day is a calendar day (23 to 25 hours around a
-change of the clocks), an hour is always an hour (RULES X5).
+Months, days, business days and seconds are kept apart because they add differently: a day is a calendar day (23 to 25
+hours around a change of the clocks), a business day is no Saturday, Sunday or holiday, an hour is always an hour (RULES
+X5).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ _ITALIAN = {
     "minute": ("minuto", "minuti"),
     "hour": ("ora", "ore"),
     "day": ("giorno", "giorni"),
+    "business day": ("giorno lavorativo", "giorni lavorativi"),
     "week": ("settimana", "settimane"),
     "month": ("mese", "mesi"),
     "year": ("anno", "anni"),
@@ -35,19 +37,20 @@ class Duration:
     months: int = 0
     days: int = 0
     seconds: int = 0
+    business: int = 0
 
     def __neg__(self) -> Duration:
-        return Duration(-self.months, -self.days, -self.seconds)
+        return Duration(-self.months, -self.days, -self.seconds, -self.business)
 
     @property
     def negative(self) -> bool:
         """True where it points backwards."""
-        return self.months < 0 or self.days < 0 or self.seconds < 0
+        return self.months < 0 or self.days < 0 or self.seconds < 0 or self.business < 0
 
     @property
     def zero(self) -> bool:
         """True where it has no length."""
-        return not (self.months or self.days or self.seconds)
+        return not (self.months or self.days or self.seconds or self.business)
 
     def __abs__(self) -> Duration:
         return -self if self.negative else self
@@ -56,22 +59,27 @@ class Duration:
 NO_TIME = Duration()
 
 
-def parse(text: str) -> Duration:
-    """Read `3 days`, `+2 hours`, `-1 week`, `1 hour 30 minutes`; raises DurationError with a usable message."""
+def parse(text: str, *, business: bool = False) -> Duration:
+    """Read `3 days`, `+2 hours`, `-1 week`, `1 hour 30 minutes`; raises DurationError with a usable message.
+
+    `2 business days` only where `business` says that somebody there knows the holidays.
+    """
     body = text.strip().lower()
     sign = -1 if body.startswith("-") else 1
     body = body.lstrip("+-").strip()
-    months = days = seconds = 0
+    months = days = seconds = working = 0
     at = 0
     while at < len(body):
         part = _PART.match(body, at)
         if part is None:
             raise DurationError(f"{text!r} is no length of time; write for example 3 days, 2 hours or 30 minutes")
         amount, unit = int(part[1]), part[2]
-        if unit.startswith("business"):
-            raise DurationError("business days are not available yet; write days")
-        unit = unit.removesuffix("s")
-        if unit in _SECONDS:
+        unit = " ".join(unit.removesuffix("s").split())
+        if unit == "business day":
+            if not business:
+                raise DurationError("business days have no meaning here; write days")
+            working += amount
+        elif unit in _SECONDS:
             seconds += amount * _SECONDS[unit]
         elif unit in _DAYS:
             days += amount * _DAYS[unit]
@@ -84,7 +92,9 @@ def parse(text: str) -> Duration:
         raise DurationError("a length of time is missing; write for example 3 days")
     if max(months // 12, days // 366, seconds // 31_622_400) > 50:
         raise DurationError(f"{text!r} is longer than 50 years")
-    return Duration(sign * months, sign * days, sign * seconds)
+    if working > 1000:
+        raise DurationError(f"{text!r} is more than 1000 business days")
+    return Duration(sign * months, sign * days, sign * seconds, sign * working)
 
 
 def write(duration: Duration) -> str:
@@ -104,7 +114,7 @@ def _parts(duration: Duration) -> list[tuple[int, str]]:
     weeks, days = divmod(duration.days, 7) if duration.days % 7 == 0 and duration.days > 7 else (0, duration.days)
     hours, rest = divmod(duration.seconds, 3600)
     minutes, seconds = divmod(rest, 60)
-    named = ((years, "year"), (months, "month"), (weeks, "week"), (days, "day"))
+    named = ((years, "year"), (months, "month"), (weeks, "week"), (days, "day"), (duration.business, "business day"))
     for count, unit in (*named, (hours, "hour"), (minutes, "minute"), (seconds, "second")):
         if count:
             parts.append((count, unit))

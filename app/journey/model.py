@@ -1,59 +1,40 @@
-"""The workflow language as models: one class per block, one per kind of step (DESIGN, section 4).
+"""A workflow document as a model: its blocks here, its steps in `model_steps`, small types in `model_types`.
 
-A new kind of step is one model here, in `STEPS`, one operation in `program`, one case each in `compiler`, `checks`,
-`advance` and `sentences`.
+What stands under a field is what editors and the reference page say of it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import time
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PlainValidator,
-    Tag,
-    WithJsonSchema,
-)
+from pydantic import BeforeValidator, Field
 
-from app.journey.durations import Duration
-from app.journey.durations import parse as parse_duration
 from app.journey.known import MessageClass
-from app.journey.program import Channel, Late, Missing, Scope
+from app.journey.model_steps import LATER, STEP_BLOCKS, STEPS, Step
+from app.journey.model_types import (
+    Also,
+    Block,
+    ClockTime,
+    ConditionSource,
+    Day,
+    Length,
+    PathName,
+    Percent,
+    Recurrence,
+    Slug,
+    Texts,
+    Weekday,
+    WorkingLength,
+)
+from app.journey.ops import Scope
+
+__all__ = ["BLOCKS", "LATER", "LATER_KEYS", "STEPS", "Block", "Step", "Workflow", "keys_of"]
 
 Phase = Literal["awareness", "reviews", "consideration", "retention", "advocacy"]
-_SLUG = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
-_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)$")
 
-
-def read_duration(value: Any) -> Duration:
-    """A duration out of a document; raises ValueError with what to write."""
-    if not isinstance(value, str):
-        raise ValueError("a length of time is a text such as 3 days")  # noqa: TRY004 - pydantic takes ValueError only
-    return parse_duration(value)
-
-
-def read_clock(value: Any) -> time:
-    """A clock time out of a document; raises ValueError with what to write."""
-    match = _CLOCK.match(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError('a clock time is written "16:00", in quotes')
-    return time(int(match[1]), int(match[2]))
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-def _named(key: str) -> Any:
-    """`wait: 3 days` is short for `wait: { for: 3 days }`."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+LATER_KEYS: tuple[str, ...] = ()
+"""Blocks of a workflow that the language will have."""
 
 
 def _reenter(value: Any) -> Any:
@@ -62,264 +43,179 @@ def _reenter(value: Any) -> Any:
     return value
 
 
-_CONDITION_SCHEMA: dict[str, Any] = {
-    "description": "One line `field operator value`, or a list of them (all must hold), or a group.",
-    "anyOf": [
-        {"type": "string", "examples": ["booking.nights >= 3", "contact.language in [it, de]"]},
-        {"type": "array", "items": {}},
-        {
-            "type": "object",
-            "properties": {join: {"type": "array", "items": {}} for join in ("all", "any", "none")},
-            "additionalProperties": False,
-        },
-    ],
-}
-ConditionSource = Annotated[Any, WithJsonSchema(_CONDITION_SCHEMA)]
-"""As written; `checks` reads it, since only there are names, types and columns known."""
-
-_DURATION_SCHEMA: dict[str, Any] = {"type": "string", "examples": ["3 days", "-7 days", "2 hours"]}
-Length = Annotated[Duration, PlainValidator(read_duration), WithJsonSchema(_DURATION_SCHEMA)]
-ClockTime = Annotated[
-    time,
-    PlainValidator(read_clock),
-    WithJsonSchema({"type": "string", "pattern": _CLOCK.pattern, "examples": ["16:00"]}),
-]
-Slug = Annotated[str, Field(pattern=_SLUG, max_length=60)]
-Texts = dict[str, str]
-Names = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
-Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-Weekdays = Annotated[list[Weekday], BeforeValidator(_listed)]
-
-
-class Block(BaseModel):
-    """A mapping of the document: no unknown keys, no guessed types."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+def _no_hours(value: Any) -> Any:
+    return {"from": "00:00", "to": "00:00"} if value == "none" else value
 
 
 class Entry(Block):
-    """One way in: an event, and what must hold of it."""
+    """One way in."""
 
     on: str
+    """An event, or `segment.entered`, `segment.left`, `date`, `schedule`, `manual`, `api`."""
     if_: ConditionSource = Field(None, alias="if")
+    """What must hold of the event and the person."""
     max_age: Length | None = None
+    """Events that happened longer ago than this start nothing."""
     topic: str | None = None
+    """With `consent.granted` or `consent.withdrawn`: which topic."""
+    segment: str | None = None
+    """With `segment.entered` and `segment.left`: which segment; with `schedule`: everybody in it."""
+    ref: PathName | None = None
+    """With `date`: which date, of the contact or of the booking."""
+    offset: WorkingLength | None = None
+    """With `date`: how long before (`-7 days`) or after it."""
+    at: ClockTime | None = None
+    """With `date` and `schedule`: the clock time. Default: midnight."""
+    zone: str | None = None
+    """With `date` and `schedule`: whose clock. Default: the workflow's."""
+    recur: Literal["yearly"] | None = None
+    """With `date`: on the same day of every later year."""
+    rrule: Recurrence | None = None
+    """With `schedule`: when, as a rule of RFC 5545."""
+    starts: Day | None = None
+    """With `schedule`: the day from which the rule counts."""
 
 
 class Reenter(Block):
     """When a new passage may start for a key (or contact) that has been through."""
 
     allowed: bool = True
+    """Whether at all; `never` and `always` are short for this."""
     after: Length | None = None
+    """Only this long after the last passage began."""
     max: Annotated[int, Field(ge=1)] | None = None
+    """The most passages in all."""
     of: Scope = "key"
+    """Counted by key, or over all of the contact's."""
+    resume: bool = False
+    """Whether steps that an earlier passage of the key has taken are passed over."""
 
 
 class ExitRule(Block):
-    """What ends a passage wherever it is."""
+    """What ends a passage wherever it is: an event, or a condition that comes to hold."""
 
     on: str | None = None
+    """The event."""
     if_: ConditionSource = Field(None, alias="if")
+    """What must hold of the event or, without one, of the person."""
     reason: str | None = None
+    """The reason, as reports show it. Default: the event."""
     outcome: str | None = None
+    """What it came to, for reports."""
     of: Scope = "key"
+    """Events of the same key, or any of the contact's."""
     topic: str | None = None
+    """With consent events: which topic."""
 
 
 class Goal(Block):
     """What counts as success."""
 
     on: str
+    """The event."""
     if_: ConditionSource = Field(None, alias="if")
+    """What must hold of it."""
     within: Length | None = None
-    value: str | None = None
+    """Only this long after entry, though the passage may have ended."""
+    value: PathName | None = None
+    """The path of an amount that is added up."""
     of: Scope = "contact"
+    """Events of the same key, or any of the contact's."""
 
 
-class Moment(Block):
-    """`latest`: a length of time after the message was due, or a date with an offset and a clock time."""
+class Caps(Block):
+    """How many messages of this workflow's class one person may get, in the place of the workspace's numbers."""
 
-    for_: Length | None = Field(None, alias="for")
-    until: str | None = None
-    offset: Length | None = None
-    at: ClockTime | None = None
-    zone: str | None = None
-
-
-class Waiting(Moment):
-    """`wait`: for a time, until a clock time, a window or a weekday, or until a date."""
-
-    weekdays: Weekdays | None = None
-    late: Late | None = None
-    missing: Missing | None = None
+    day: Annotated[int, Field(ge=0)] | None = None
+    """In one day."""
+    week: Annotated[int, Field(ge=0)] | None = None
+    """In seven days."""
+    month: Annotated[int, Field(ge=0)] | None = None
+    """In thirty days."""
+    on_hit: Literal["defer", "drop"] | None = None
+    """What becomes of one too many: put off within its window, or dropped at once."""
 
 
-class Awaited(Block):
-    """`wait_for`: an event or a condition, and how long at most."""
+class QuietHours(Block):
+    """When nothing of this workflow goes out, in the place of the workspace's hours; `none`: at any hour."""
 
-    on: Names | None = None
-    if_: ConditionSource = Field(None, alias="if")
-    up_to: Annotated[Moment, _named("for")] | None = None
-    since: Literal["entry", "step"] = "entry"
-    of: Scope = "key"
-
-
-class StepBase(Block):
-    """What every step has: an id, unique in its workflow, stable across versions, never reused for another meaning."""
-
-    kind: ClassVar[str] = ""
-    id: Slug
+    from_: ClockTime = Field(alias="from")
+    """When it begins."""
+    to: ClockTime
+    """When it ends; before `from`: over midnight. Equal: no quiet hours."""
+    days: list[Weekday] | None = None
+    """Weekdays that are quiet as a whole."""
+    holidays: bool | None = None
+    """Whether public holidays are quiet as a whole."""
 
 
-class Send(StepBase):
-    """Send a template."""
+class Limits(Block):
+    """Brakes for what nobody thought of."""
 
-    kind: ClassVar[str] = "send"
-    send: str
-    class_: MessageClass | None = Field(None, alias="class")
-    topic: str | None = None
-    channels: Annotated[list[Channel], BeforeValidator(_listed), Field(min_length=1)] = Field(default=["email"])
-    sender: str | None = None
-    latest: Annotated[Moment, _named("for")] | None = None
-    skip_if_sent_within: Length | None = None
-    attachments: list[str] = Field(default=[])
-    priority: Annotated[int, Field(ge=0, le=100)] | None = None
-
-
-class Wait(StepBase):
-    """Wait for a time or until a moment."""
-
-    kind: ClassVar[str] = "wait"
-    wait: Annotated[Waiting, _named("for")]
-
-
-class WaitFor(StepBase):
-    """Wait for something to happen."""
-
-    kind: ClassVar[str] = "wait_for"
-    wait_for: Awaited
-    then: list[Step] = Field(default=[])
-    timeout: list[Step] = Field(default=[])
-    unknown: list[Step] | None = None
-
-
-class BranchCase(Block):
-    """One way of a branch: exactly one of `if`, `else: true`, `unknown: true`."""
-
-    if_: ConditionSource = Field(None, alias="if")
-    else_: Literal[True] | None = Field(None, alias="else")
-    unknown: Literal[True] | None = None
-    steps: list[Step] = Field(default=[])
-
-
-class Branch(StepBase):
-    """The first way whose condition holds; all ways join again behind the branch."""
-
-    kind: ClassVar[str] = "branch"
-    branch: Annotated[list[BranchCase], Field(min_length=1)]
-
-
-class Set(StepBase):
-    """Write fields of the contact (`contact.attributes.x`) or of this passage (`enrollment.fields.x`), and tags."""
-
-    kind: ClassVar[str] = "set"
-    set: dict[str, str | int | float | bool | None]
-    add_tags: Annotated[list[str], BeforeValidator(_listed)] = Field(default=[])
-    remove_tags: Annotated[list[str], BeforeValidator(_listed)] = Field(default=[])
-
-
-class TaskBody(Block):
-    """Work for a person."""
-
-    to: str
-    text: Texts
-    due_within: Length | None = None
-
-
-class Task(StepBase):
-    """Give work to a person."""
-
-    kind: ClassVar[str] = "task"
-    task: TaskBody
-
-
-class Exit(StepBase):
-    """Leave the workflow, for a reason."""
-
-    kind: ClassVar[str] = "exit"
-    exit: Annotated[str, Field(min_length=1)]
-    outcome: str | None = None
-
-
-STEPS: Mapping[str, type[StepBase]] = {step.kind: step for step in (Send, Wait, WaitFor, Branch, Set, Task, Exit)}
-"""The kinds of step there are, by the key that names them."""
-
-LATER = ("split", "repeat", "emit", "webhook", "start", "stop", "offer", "survey", "review", "consent", "approve")
-"""Kinds of step that the language will have."""
-
-LATER_KEYS = ("holdout", "caps", "quiet_hours", "tracking", "limits")
-"""Blocks of a workflow that the language will have."""
-
-
-def _kind(value: Any) -> str | None:
-    if isinstance(value, StepBase):
-        return f"step:{value.kind}"
-    if isinstance(value, Mapping):
-        for kind in STEPS:
-            if kind in value:
-                return f"step:{kind}"
-    return None
-
-
-Step = Annotated[
-    Annotated[Send, Tag("step:send")]
-    | Annotated[Wait, Tag("step:wait")]
-    | Annotated[WaitFor, Tag("step:wait_for")]
-    | Annotated[Branch, Tag("step:branch")]
-    | Annotated[Set, Tag("step:set")]
-    | Annotated[Task, Tag("step:task")]
-    | Annotated[Exit, Tag("step:exit")],
-    Discriminator(_kind),
-]
+    max_steps: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """A passage that has taken so many steps ends, with the reason `too_many_steps`."""
+    max_duration: Length | None = None
+    """A passage that has lasted so long ends, with the reason `too_long`."""
+    max_entries: Annotated[int, Field(ge=1)] | None = None
+    """So many passages start and no more; who comes later is told `full`."""
 
 
 class Workflow(Block):
     """A whole workflow document."""
 
     workflow: Slug
+    """Its name, which is also the name of the file."""
     name: Texts
+    """What people call it, by language."""
     description: Texts | None = None
+    """What it is for, by language."""
     phase: Phase
+    """The phase of the customer experience it belongs to."""
     class_: MessageClass = Field(alias="class")
+    """What its messages are, unless a step says otherwise."""
     goal: Goal | None = None
+    """What counts as success."""
     entry: Annotated[list[Entry], Field(min_length=1)]
-    key: str | None = None
-    reenter: Annotated[Reenter, BeforeValidator(_reenter)] = Reenter(allowed=False)
+    """The ways in."""
+    key: PathName | None = None
+    """What a passage is for, such as `booking.reference`: one at a time for each. Default: the contact."""
+    reenter: Annotated[Reenter, BeforeValidator(_reenter), Also({"enum": ["never", "always"]})] = Reenter(allowed=False)
+    """When who has been through may start again. Default: never."""
     while_active: Literal["ignore", "refresh", "restart"] = "ignore"
+    """What to do where somebody inside meets a way in again."""
     follow: Literal["booking"] | None = None
+    """Whose changes move pending waits, both ways; a step already taken is never taken again."""
     exit: list[ExitRule] = Field(default=[])
+    """What ends a passage wherever it is."""
+    holdout: Percent = 0
+    """The percentage of people kept out, always the same ones, to compare with. Not with service mail."""
     priority: Annotated[int, Field(ge=0, le=100)] = 50
+    """Who wins where a person may get only so many messages: the higher."""
+    caps: Caps | None = None
+    """Limits of its own. Default: the workspace's."""
+    quiet_hours: Annotated[QuietHours, BeforeValidator(_no_hours), Also({"enum": ["none"]})] | None = None
+    """Quiet hours of its own. Default: the workspace's."""
+    tracking: bool | None = None
+    """`false`: no click on its messages is followed, whoever allowed it. Default: as the workspace says."""
     zone: str | None = None
+    """Whose clock its waits go by: `property`, `contact`, or a zone. Default: property."""
     languages: list[str] = Field(default=[])
+    """The languages every template of it must be written in."""
+    limits: Limits | None = None
+    """Brakes for what nobody thought of."""
     steps: Annotated[list[Step], Field(min_length=1)]
+    """What happens, from top to bottom."""
 
-
-WaitFor.model_rebuild()
-BranchCase.model_rebuild()
-Branch.model_rebuild()
-Workflow.model_rebuild()
 
 BLOCKS: Mapping[str, type[Block]] = {
+    **STEP_BLOCKS,
     "entry": Entry,
     "reenter": Reenter,
     "exit": ExitRule,
     "goal": Goal,
-    "latest": Moment,
-    "up_to": Moment,
-    "wait": Waiting,
-    "wait_for": Awaited,
-    "branch": BranchCase,
-    "task": TaskBody,
+    "caps": Caps,
+    "quiet_hours": QuietHours,
+    "limits": Limits,
 }
 """The block that stands under a key, for naming its keys in messages."""
 

@@ -6,211 +6,141 @@ Add fields with defaults, never rename or remove one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date as day
 from datetime import time
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from app.journey.condition_tree import ALWAYS, Condition
-from app.journey.durations import NO_TIME, Duration
+from app.journey.condition_tree import fields as paths_of
+from app.journey.durations import Duration
 from app.journey.known import MessageClass
+from app.journey.ops import (
+    BranchOp,
+    Case,
+    Channel,
+    Clock,
+    Dated,
+    EmitOp,
+    EndOp,
+    ExitOp,
+    For,
+    Language,
+    Late,
+    Latest,
+    Missing,
+    Op,
+    RepeatOp,
+    Scope,
+    SendOp,
+    Sentence,
+    SetOp,
+    SplitOp,
+    StartOp,
+    StopOp,
+    TaskOp,
+    Until,
+    Updated,
+    Variant,
+    WaitForOp,
+    WaitOp,
+    WebhookOp,
+    Window,
+    Winner,
+    ways_out,
+)
 
-Late = Literal["go_on", "skip_next", "skip_to_end", "exit"]
-Missing = Literal["exit", "go_on"]
-Scope = Literal["key", "contact"]
-Channel = Literal["email", "sms", "whatsapp", "push"]
-Language = Literal["en", "it"]
-Sentence = dict[str, str]
-"""One plain sentence by language: {"en": ..., "it": ...}."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dated:
-    """The moment `offset` after the date or instant at `ref`, at the clock time `at`, in `zone`.
-
-    Zone is `property`, `contact` or an IANA name. A date without `at` means midnight.
-    """
-
-    ref: str
-    offset: Duration = NO_TIME
-    at: time | None = None
-    zone: str = "property"
-    kind: Literal["dated"] = "dated"
-
-
-@dataclass(frozen=True, slots=True)
-class For:
-    """A length of time from when the step is reached; days are calendar days in `zone`."""
-
-    duration: Duration
-    zone: str = "property"
-    kind: Literal["for"] = "for"
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """The next time the clock shows `at` on one of `weekdays` (0 is Monday; empty is any day)."""
-
-    at: time
-    weekdays: tuple[int, ...] = ()
-    zone: str = "property"
-    kind: Literal["clock"] = "clock"
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """At once inside the window of a day, else when it next opens; an end before the start runs over midnight."""
-
-    start: time
-    end: time
-    weekdays: tuple[int, ...] = ()
-    zone: str = "property"
-    kind: Literal["window"] = "window"
-
-
-Until = Annotated[For | Clock | Window | Dated, Field(discriminator="kind")]
-Latest = Annotated[For | Dated, Field(discriminator="kind")]
-
-
-@dataclass(frozen=True, slots=True)
-class SendOp:
-    """Plan one message. `latest` None: 24 h after its moment where a wait came before it, else no limit."""
-
-    id: str
-    template: str
-    next: int
-    class_: MessageClass = "transactional"
-    topic: str | None = None
-    channels: tuple[Channel, ...] = ("email",)
-    sender: str | None = None
-    latest: Latest | None = None
-    skip_if_sent_within: Duration | None = None
-    attachments: tuple[str, ...] = ()
-    priority: int = 50
-    op: Literal["send"] = "send"
-
-
-@dataclass(frozen=True, slots=True)
-class WaitOp:
-    """Stay until a moment. `skip` is where `skip_next` leads, `end` where `skip_to_end` leads."""
-
-    id: str
-    until: Until
-    next: int
-    skip: int
-    end: int
-    late: Late = "go_on"
-    missing: Missing = "exit"
-    op: Literal["wait"] = "wait"
-
-
-@dataclass(frozen=True, slots=True)
-class WaitForOp:
-    """Stay until an event of the same key (or contact) is heard or a condition holds, at most `up_to`.
-
-    `up_to` is a length of time or a date; a date that is not known, or past, is the time-out at once.
-    """
-
-    id: str
-    then: int
-    timeout: int
-    unknown: int
-    on: tuple[str, ...] = ()
-    condition: Condition = ALWAYS
-    up_to: Latest | None = None
-    since: Literal["entry", "step"] = "entry"
-    scope: Scope = "key"
-    op: Literal["wait_for"] = "wait_for"
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One way out of a branch."""
-
-    condition: Condition
-    goto: int
-
-
-@dataclass(frozen=True, slots=True)
-class BranchOp:
-    """The first case that is true; `unknown` where none is true and one cannot be known; else `otherwise`."""
-
-    id: str
-    cases: tuple[Case, ...]
-    otherwise: int
-    unknown: int
-    op: Literal["branch"] = "branch"
-
-
-@dataclass(frozen=True, slots=True)
-class SetOp:
-    """Write fields of the contact (`contact.attributes.x`) or of this passage (`enrollment.fields.x`), and tags."""
-
-    id: str
-    next: int
-    values: Mapping[str, Any] = field(default_factory=dict)
-    add_tags: tuple[str, ...] = ()
-    remove_tags: tuple[str, ...] = ()
-    op: Literal["set"] = "set"
-
-
-@dataclass(frozen=True, slots=True)
-class TaskOp:
-    """Work for a person."""
-
-    id: str
-    next: int
-    to: str
-    text: Mapping[str, str] = field(default_factory=dict)
-    due_within: Duration | None = None
-    op: Literal["task"] = "task"
-
-
-@dataclass(frozen=True, slots=True)
-class ExitOp:
-    """Leave the workflow here."""
-
-    id: str
-    reason: str
-    outcome: str | None = None
-    op: Literal["exit"] = "exit"
-
-
-@dataclass(frozen=True, slots=True)
-class EndOp:
-    """The end of every path: the passage is finished. Always the last operation."""
-
-    id: str = ""
-    op: Literal["end"] = "end"
-
-
-Op = Annotated[
-    SendOp | WaitOp | WaitForOp | BranchOp | SetOp | TaskOp | ExitOp | EndOp,
-    Field(discriminator="op"),
+__all__ = [
+    "BranchOp",
+    "Case",
+    "Channel",
+    "Clock",
+    "Dated",
+    "EmitOp",
+    "EndOp",
+    "EntryRule",
+    "ExitOp",
+    "ExitRule",
+    "For",
+    "Goal",
+    "Lane",
+    "LaneKind",
+    "Language",
+    "Late",
+    "Latest",
+    "Limits",
+    "Missing",
+    "Node",
+    "Op",
+    "Program",
+    "Reenter",
+    "RepeatOp",
+    "Scope",
+    "SendOp",
+    "Sentence",
+    "SetOp",
+    "SplitOp",
+    "StartOp",
+    "StopOp",
+    "TaskOp",
+    "Until",
+    "Updated",
+    "Variant",
+    "WaitForOp",
+    "WaitOp",
+    "WebhookOp",
+    "Window",
+    "Winner",
+    "from_json",
+    "loose_ends",
+    "to_json",
+    "ways_out",
 ]
+
+MOST_STEPS = 10_000
+"""The most steps that one passage may take, rounds counted: a bound that no honest workflow comes near."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntryRule:
-    """One way in."""
+    """One way in: an event of type `on`, about this `topic` or `segment`, or fired for this rule.
+
+    `number` is the place in `Program.entry` that `date.reached` and `schedule.fired` name; with it the event must also
+    name this workflow. `date` (once, or every year) and `rrule` (at `at` in `zone`, counted from `starts`) say when
+    those are fired. `by` are the hands that `workflow.started` may come from.
+    """
 
     on: str
     condition: Condition = ALWAYS
     max_age: Duration | None = None
     topic: str | None = None
+    segment: str | None = None
+    date: Dated | None = None
+    recur: Literal["yearly"] | None = None
+    rrule: str | None = None
+    at: time | None = None
+    starts: day | None = None
+    zone: str = "property"
+    number: int | None = None
+    by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Reenter:
-    """When the same key (or contact) may pass again: `after` since it last entered, at most `max` passages in all."""
+    """When the same key (or contact) may pass again: `after` since it last entered, at most `max` passages in all.
+
+    With `resume` a new passage of a key does not take again the steps that an earlier one has taken (X21).
+    """
 
     allowed: bool = False
     after: Duration | None = None
     max: int | None = None
     scope: Scope = "key"
+    resume: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +166,16 @@ class Goal:
     scope: Scope = "contact"
 
 
-LaneKind = Literal["case", "else", "unknown", "then", "timeout"]
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Brakes: a passage ends after so many steps or so long inside; `max_entries` passages may start in all."""
+
+    max_steps: int | None = None
+    max_duration: Duration | None = None
+    max_entries: int | None = None
+
+
+LaneKind = Literal["case", "else", "unknown", "then", "timeout", "variant", "round"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +197,12 @@ class Node:
 
 @dataclass(frozen=True)
 class Program:
-    """A compiled workflow. `step 0` is the first operation; `ops[-1]` is the end."""
+    """A compiled workflow. `step 0` is the first operation; `ops[-1]` is the end.
+
+    `holdout` is the percentage kept out (0: nobody). `caps` ({day, week, month, on_hit}) and `quiet_hours` ({from, to,
+    days, holidays}) stand in the place of the workspace's own, None: as the workspace says. `tracking` False: no link
+    of its messages is followed.
+    """
 
     workflow: str
     name: Mapping[str, str]
@@ -277,6 +221,11 @@ class Program:
     languages: tuple[str, ...] = ()
     outline: tuple[Node, ...] = ()
     format: Literal[1] = 1
+    holdout: int = 0
+    caps: Mapping[str, Any] | None = None
+    quiet_hours: Mapping[str, Any] | None = None
+    tracking: bool | None = None
+    limits: Limits = Limits()
 
     @cached_property
     def places(self) -> Mapping[str, int]:
@@ -293,7 +242,19 @@ class Program:
         """Every event type that may start, end, move or score a passage, sorted."""
         heard = {rule.on for rule in self.entry} | {rule.on for rule in self.exits if rule.on}
         heard |= {name for op in self.ops if isinstance(op, WaitForOp) for name in op.on}
+        if any(isinstance(op, StartOp) and op.awaited for op in self.ops):
+            heard.add(ENDED)
         return tuple(sorted(heard | ({self.goal.on} if self.goal else set())))
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """Every path that a condition, date, key or copy reads; `engagement.clicked.<step>` for clicks."""
+        return frozenset(_paths(self)) - {"now"}
+
+    @cached_property
+    def longest(self) -> int:
+        """The most operations that one passage can take, every round of every repeat counted."""
+        return _longest(self, 0, self.end) + 1
 
     @property
     def end(self) -> int:
@@ -301,29 +262,80 @@ class Program:
         return len(self.ops) - 1
 
 
-def ways_out(op: Op) -> tuple[int, ...]:
-    """The places an operation may lead to."""
-    match op:
-        case SendOp() | SetOp() | TaskOp():
-            return (op.next,)
-        case WaitOp():
-            late = {"go_on": op.next, "skip_next": op.skip, "skip_to_end": op.end}.get(op.late, op.next)
-            return (op.next, late)
-        case WaitForOp():
-            return (op.then, op.timeout, op.unknown)
-        case BranchOp():
-            return (*(case.goto for case in op.cases), op.otherwise, op.unknown)
-        case ExitOp() | EndOp():
-            return ()
+ENDED = "workflow.ended"
+"""What is heard when a passage that somebody awaits is over."""
+
+
+def _paths(program: Program) -> Iterator[str]:
+    conditions = [rule.condition for rule in program.entry] + [rule.condition for rule in program.exits]
+    moments: list[Until | Latest | None] = [rule.date for rule in program.entry]
+    if program.goal:
+        conditions.append(program.goal.condition)
+        yield from (program.goal.value,) if program.goal.value else ()
+    yield from (program.key,) if program.key else ()
+    for op in program.ops:
+        match op:
+            case SendOp():
+                moments += [op.latest, op.updated.latest if op.updated else None]
+                yield from op.updated.when if op.updated else ()
+            case WaitOp():
+                moments.append(op.until)
+            case WaitForOp():
+                conditions.append(op.condition)
+                moments.append(op.up_to)
+            case BranchOp():
+                conditions += [case.condition for case in op.cases]
+            case RepeatOp():
+                conditions += [op.until] if op.until is not None else []
+            case StartOp():
+                moments.append(op.up_to)
+                yield from op.copies.values()
+            case SetOp() | EmitOp() | WebhookOp():
+                yield from op.copies.values()
+            case _:
+                pass
+    yield from (moment.ref for moment in moments if isinstance(moment, Dated))
+    for condition in conditions:
+        yield from paths_of(condition)
+
+
+def _longest(program: Program, place: int, stop: int) -> int:
+    """How many operations from `place` up to `stop` are taken at most: a repeat's body counts once for each round."""
+    taken = 0
+    while place < stop:
+        op = program.ops[place]
+        taken += 1
+        if isinstance(op, RepeatOp):
+            # The repeat itself is come to once before every round and once after the last.
+            taken += op.max * (_longest(program, op.body, op.end) + 1)
+            place = op.end
+        else:
+            place += 1
+    return taken
 
 
 def loose_ends(program: Program) -> list[str]:
-    """What makes a program unfit to run: ways that lead back (endless), nowhere, or steps that nobody reaches."""
+    """What makes a program unfit to run: ways that lead back without a bound, nowhere, or steps that nobody reaches.
+
+    The only way back is from inside a repeat to that repeat, which counts its rounds and leads on after `max` of them,
+    and the only way into its body is through it: so every passage ends.
+    """
     found: list[str] = []
+    around: list[int | None] = [None] * len(program.ops)
+    for place, op in enumerate(program.ops):
+        if isinstance(op, RepeatOp):
+            outer = around[place]
+            most = len(program.ops) - 1 if outer is None else _end_of(program.ops[outer])
+            if op.max < 1 or op.body != place + 1 or not op.body < op.end <= most:
+                found.append(f"{op.id} repeats without a bound")
+            else:
+                around[op.body : op.end] = [place] * (op.end - op.body)
     reached = {0}
     for place, op in enumerate(program.ops):
         for goto in ways_out(op):
-            if not place < goto < len(program.ops):
+            onward = place < goto < len(program.ops)
+            inward = isinstance(op, RepeatOp) and goto == op.body
+            if goto != around[place] and not (onward and (inward or around[goto] == around[place])):
                 found.append(f"{op.id} leads back or nowhere")
             if place in reached:
                 reached.add(goto)
@@ -332,7 +344,13 @@ def loose_ends(program: Program) -> list[str]:
             found.append(f"nobody reaches {op.id}")
     if len(program.places) != len(program.ops):
         found.append("two steps have one id")
+    if not found and program.longest > MOST_STEPS:
+        found.append(f"a passage might take {program.longest} steps, more than {MOST_STEPS}")
     return found
+
+
+def _end_of(op: Op) -> int:
+    return op.end if isinstance(op, RepeatOp) else 0
 
 
 _ADAPTER: TypeAdapter[Program] = TypeAdapter(Program)

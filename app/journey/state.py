@@ -16,6 +16,14 @@ from app.journey.program import Channel, Program, Sentence
 
 
 @dataclass(frozen=True, slots=True)
+class Round:
+    """Where a passage stands in a repeat: in which round (from 1), and the moment at which it began."""
+
+    number: int
+    began: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Where one passage stands. Plain values; `to_json`/`from_json` keep it exactly.
 
@@ -42,6 +50,12 @@ class State:
     """Steps taken before this passage came to its present version, or by the passage it takes up: never taken again."""
     reason: str | None = None
     outcome: str | None = None
+    variants: Mapping[str, str] = field(default_factory=dict)
+    """Step id of a split to the variant drawn there, which is kept for good."""
+    rounds: Mapping[str, Round] = field(default_factory=dict)
+    """Step id of a repeat to the round the passage is in; gone once the repeat is left."""
+    marks: Mapping[str, datetime] = field(default_factory=dict)
+    """Step id to the moment it was last reached, for the steps that a `since` names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +112,55 @@ class Left:
     effect: Literal["left"] = "left"
 
 
-Effect = Send | SetFields | Task | Left
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Record an event of this contact; `booking` is the reference of the booking it is about."""
+
+    step_id: str
+    visit: int
+    type: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    booking: str | None = None
+    effect: Literal["emit"] = "emit"
+
+
+@dataclass(frozen=True, slots=True)
+class CallOut:
+    """Call a named endpoint of the workspace, signed, until it answers."""
+
+    step_id: str
+    visit: int
+    endpoint: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    effect: Literal["call"] = "call"
+
+
+@dataclass(frozen=True, slots=True)
+class StartOther:
+    """Start another workflow for this contact and key; `awaited`: its end must be told (`workflow.ended`)."""
+
+    step_id: str
+    visit: int
+    workflow: str
+    key: str
+    awaited: bool = False
+    data: Mapping[str, Any] = field(default_factory=dict)
+    effect: Literal["start"] = "start"
+
+
+@dataclass(frozen=True, slots=True)
+class StopOther:
+    """End this contact's passages through another workflow; `key` None: whatever their key."""
+
+    step_id: str
+    visit: int
+    workflow: str
+    reason: str
+    key: str | None = None
+    effect: Literal["stop"] = "stop"
+
+
+Effect = Send | SetFields | Task | Left | Emit | CallOut | StartOther | StopOther
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,13 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
+
+from babel.core import get_global
 
 from app.journey.durations import Duration
 from app.journey.facts import Facts, lookup, temporal
@@ -50,37 +53,68 @@ def at_clock(day: date, at: time, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, at.replace(fold=0), tzinfo=zone).astimezone(UTC)
 
 
-def move_day(day: date, by: Duration) -> date:
-    """The calendar day some months and days away; the 31st becomes the last of a shorter month."""
+def is_business_day(day: date, country: str | None) -> bool:
+    """Whether offices work: Monday to Friday, and no public holiday of the country (None: holidays not known)."""
+    return day.weekday() < 5 and not (country is not None and is_holiday(day, country))
+
+
+def move_business_days(day: date, by: int, country: str | None) -> date:
+    """The by-th business day after (or before) a day; from a Saturday one business day on is Monday."""
+    step = 1 if by > 0 else -1
+    while by:
+        day += timedelta(days=step)
+        if is_business_day(day, country):
+            by -= step
+    return day
+
+
+def country_of(facts: Facts) -> str | None:
+    """The country (ISO 3166, two letters) whose public holidays hold: the property's, or that of its zone."""
+    named = lookup(facts, "property.country")
+    if isinstance(named, str) and len(named) == 2:
+        return named.upper()
+    zone = lookup(facts, "property.zone")
+    return _zone_countries().get(zone) if isinstance(zone, str) else None
+
+
+@lru_cache(maxsize=1)
+def _zone_countries() -> Mapping[str, str]:
+    """Zone to country, from the CLDR data that Babel carries."""
+    countries: Mapping[str, str] = get_global("zone_territories")
+    return countries
+
+
+def move_day(day: date, by: Duration, country: str | None = None) -> date:
+    """The calendar day some months, days and business days away; the 31st becomes the last of a shorter month."""
     if by.months:
         year, month = divmod(day.year * 12 + day.month - 1 + by.months, 12)
         month += 1
         day = date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
-    return day + timedelta(days=by.days)
+    return move_business_days(day + timedelta(days=by.days), by.business, country)
 
 
-def add(instant: datetime, by: Duration, zone: ZoneInfo) -> datetime:
+def add(instant: datetime, by: Duration, zone: ZoneInfo, country: str | None = None) -> datetime:
     """An instant moved by a duration: calendar days at the same clock time of `zone`, then exact seconds."""
     moved = instant
-    if by.months or by.days:
+    if by.months or by.days or by.business:
         local = instant.astimezone(zone)
         # A moment in the second of two equal hours stays in the second, when nothing moved it off that day.
-        moved = datetime.combine(move_day(local.date(), by), local.time(), tzinfo=zone)
+        moved = datetime.combine(move_day(local.date(), by, country), local.time(), tzinfo=zone)
     return moved.astimezone(UTC) + timedelta(seconds=by.seconds)
 
 
-def dated(value: date, offset: Duration, at: time | None, zone: ZoneInfo) -> datetime:
+def dated(value: date, offset: Duration, at: time | None, zone: ZoneInfo, country: str | None = None) -> datetime:
     """The instant `offset` from a day or instant, at a clock time.
 
     A day without a clock time means its midnight; an instant without one keeps its own.
     """
     if isinstance(value, datetime):
         if at is None:
-            return add(value, offset, zone)
+            return add(value, offset, zone, country)
         day = value.astimezone(zone).date()
     else:
         day = value
-    return at_clock(move_day(day, offset), at or MIDNIGHT, zone) + timedelta(seconds=offset.seconds)
+    return at_clock(move_day(day, offset, country), at or MIDNIGHT, zone) + timedelta(seconds=offset.seconds)
 
 
 def next_clock(after: datetime, at: time, weekdays: Sequence[int], zone: ZoneInfo) -> datetime:
@@ -158,13 +192,20 @@ def resolve(until: Until | Latest, moment: datetime, facts: Facts) -> datetime |
     try:
         match until:
             case For():
-                return add(moment, until.duration, zone)
+                reached = add(moment, until.duration, zone, country_of(facts) if until.duration.business else None)
+                return reached if until.at is None else next_clock(_day_of(reached, zone), until.at, (), zone)
             case Clock():
                 return next_clock(moment, until.at, until.weekdays, zone)
             case Window():
                 return next_in_window(moment, until.start, until.end, until.weekdays, zone)
             case Dated():
                 value = temporal(lookup(facts, until.ref))
-                return None if value is None else dated(value, until.offset, until.at, zone)
+                country = country_of(facts) if until.offset.business else None
+                return None if value is None else dated(value, until.offset, until.at, zone, country)
     except (OverflowError, ValueError):
         return None
+
+
+def _day_of(instant: datetime, zone: ZoneInfo) -> datetime:
+    """The first instant of the day an instant lies in."""
+    return at_clock(instant.astimezone(zone).date(), MIDNIGHT, zone)

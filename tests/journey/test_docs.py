@@ -11,7 +11,8 @@ from app.events.catalogue import known_events
 from app.journey.condition_lines import OPERATORS
 from app.journey.known import FACT_FIELDS, Known
 from app.journey.language import read
-from app.journey.model import LATER, LATER_KEYS, STEPS, Awaited, Entry, Goal, Send, Waiting, Workflow, keys_of
+from app.journey.model import LATER, LATER_KEYS, STEPS, Entry, Goal, Workflow, keys_of
+from app.journey.model_steps import Awaited, Send, Waiting
 from app.journey.stories import read_stories
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "workflows.md").read_text(encoding="utf-8")

@@ -125,11 +125,10 @@ def test_all_problems_are_told_in_the_order_of_the_file() -> None:
         ('at: "16:00"', 'at: "25:00"', '"25:00"', "wrong-value", ""),
         ("id: upsell", "id: Up Sell", "Up Sell", "wrong-name", "small letters, digits and single dashes"),
         ("value: event.amount", "value: event.amont", "event.amont", "unknown-field", "did you mean event.amount?"),
-        ("exit:", "holdout: 10%\nexit:", "holdout", "not-yet", "remove holdout"),
         ("priority: 80", "priority: high", "high", "wrong-type", ""),
         ("follow: booking", "follow: order", "order", "wrong-value", "one of: booking"),
         ("    send: booking-conf", "    sned: booking-conf", "sned", "unknown-step-kind", "did you mean send?"),
-        ("    send: booking-confirmation", "    split: []", "split", "not-yet", "one of: send, wait"),
+        ("    send: booking-confirmation", "    survey: []", "survey", "not-yet", "one of: send, wait"),
         (
             "    send: booking-confirmation",
             "    send: a\n    wait: 1 day",
