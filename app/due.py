@@ -17,8 +17,11 @@ _RUNNING = (
     " AND w.status <> 'paused')"
 )
 _ROWS: Mapping[str, tuple[str, str]] = {
+    "carry": ("workflow_moves e WHERE e.finished_at IS NULL", "e.due_at"),
     "enrol": ("event_work e WHERE true", "coalesce(e.not_before, e.received_at)"),
     "advance": (f"enrollments e WHERE e.status = 'active' AND e.wake_at IS NOT NULL AND {_RUNNING}", "e.wake_at"),
+    "broadcast": ("broadcasts e WHERE e.next_at IS NOT NULL", "e.next_at"),
+    "calls": ("calls e WHERE e.next_at IS NOT NULL", "e.next_at"),
     "gate": ("messages e WHERE e.state IN ('planned', 'deferred')", "e.due_at"),
     "deliver": ("messages e WHERE e.state = 'ready'", "e.due_at"),
 }
@@ -35,7 +38,10 @@ _NEXT = {
     stage: text(f"SELECT min({at}) FROM {rows} AND {at} > :now AND {at} < {_NEVER}")
     for stage, (rows, at) in _ROWS.items()
 }
-_ON_THE_WAY = text("SELECT EXISTS (SELECT 1 FROM messages WHERE state IN ('leased', 'handed_over'))")
+_ON_THE_WAY = text(
+    "SELECT EXISTS (SELECT 1 FROM messages WHERE state IN ('leased', 'handed_over'))"
+    " OR EXISTS (SELECT 1 FROM calls WHERE next_at IS NOT NULL AND state = 'leased')"
+)
 
 
 def due(session: Session, now: datetime) -> list[tuple[str, int]]:
@@ -55,5 +61,5 @@ def following(session: Session, now: datetime) -> datetime | None:
 
 
 def at_rest(session: Session, now: datetime) -> bool:
-    """Whether nothing is due and no message is on its way to a provider."""
+    """Whether nothing is due, no message is on its way to a provider and no call to another house."""
     return not due(session, now) and not session.execute(_ON_THE_WAY).scalar()

@@ -8,6 +8,7 @@ with its error on the row.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,11 +20,14 @@ from sqlalchemy.orm import Session
 from app.audience import facts as audience
 from app.audience.facts import Facts
 from app.db import Ran, as_rows, workspace_of
-from app.enrollments import history, passages, programs
+from app.enrollments import effects, history, passages, programs
+from app.enrollments.effects import Done
 from app.enrollments.history import Past
 from app.enrollments.passages import Inside
+from app.enrollments.pauses import Pause, pause_of
 from app.journey import advance, entry
 from app.journey.advance import Decision, Send, SetFields
+from app.journey.carry import after_pause
 from app.journey.durations import say
 from app.journey.program import Program
 from app.journey.waits import add
@@ -32,19 +36,19 @@ from app.queues import signal
 
 log = structlog.get_logger()
 
-QUERIES = 13
-"""At most this many statements a batch: claim, programs, facts (4), past events, messages sent lately, update, visits,
-cancelled messages, planned messages, contact fields; and one more where a stored passage cannot be read."""
+QUERIES = 16 + effects.QUERIES
+"""At most this many statements a batch: claim, programs, facts (4), past events, contacts to be written locked, live
+workflows (2, where somebody came to the end), messages sent lately, update, visits, cancelled messages, planned
+messages, contact fields, and what steps bring about besides; and one more where a stored passage cannot be read."""
 
 STEP_ASIDE = timedelta(hours=1)
 
 _CLAIM = text(
     f"""
-    SELECT {passages.COLUMNS}
+    SELECT {passages.COLUMNS}, w.paused_at, w.resumed_at, w.resume_rule
     FROM enrollments e
+    JOIN workflows w ON w.workspace_id = e.workspace_id AND w.id = e.workflow_id AND w.status <> 'paused'
     WHERE e.workspace_id = :workspace_id AND e.status = 'active' AND e.wake_at <= :now
-        AND EXISTS (SELECT 1 FROM workflows w WHERE w.workspace_id = e.workspace_id AND w.id = e.workflow_id
-            AND w.status <> 'paused')
     ORDER BY e.wake_at
     LIMIT :limit
     FOR UPDATE OF e SKIP LOCKED
@@ -52,6 +56,8 @@ _CLAIM = text(
 )
 _SET = text(
     """
+    WITH r AS (SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given(contact_id bigint, attributes jsonb,
+        given jsonb, add_tags text[], remove_tags text[]))
     UPDATE contacts c SET attributes = c.attributes || r.attributes,
         first_name = CASE WHEN r.given ? 'first_name' THEN r.given ->> 'first_name' ELSE c.first_name END,
         last_name = CASE WHEN r.given ? 'last_name' THEN r.given ->> 'last_name' ELSE c.last_name END,
@@ -61,9 +67,14 @@ _SET = text(
         tags = ARRAY(SELECT DISTINCT tag FROM unnest(c.tags || r.add_tags) AS tag
             WHERE tag <> ALL (r.remove_tags) ORDER BY tag),
         updated_at = :now
-    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, attributes jsonb, given jsonb, add_tags text[],
-        remove_tags text[])
-    WHERE c.workspace_id = :workspace_id AND c.id = r.contact_id
+    FROM r
+    WHERE c.workspace_id = :workspace_id AND c.id = ANY(ARRAY(SELECT contact_id FROM r)) AND c.id = r.contact_id
+    """
+)
+_LOCK_CONTACTS = text(
+    """
+    SELECT id FROM contacts WHERE workspace_id = :workspace_id AND id = ANY(:contact_ids)
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
     """
 )
 
@@ -75,6 +86,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     if not claimed:
         return Ran(0, False)
     rows = passages.readable(session, claimed, now, now + STEP_ASIDE)
+    pauses = {row.workflow_id: pause_of(row) for row in claimed}
     known = programs.of_versions(session, {row.version_id for row in rows})
     facts = audience.load(session, [row.who for row in rows], now)
     past = history.load(session, [row.contact_id for row in rows], known.values())
@@ -82,14 +94,22 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     visits: list[tuple[Inside, Decision]] = []
     left: list[tuple[Inside, str]] = []
     fields: list[tuple[int, SetFields]] = []
+    taken: list[tuple[Inside, advance.Advanced, bool]] = []
     for row in rows:
         try:
-            moved, by_rule = _steps(known[row.version_id], row, facts, past, now)
+            moved, by_rule = _steps(known[row.version_id], row, facts, past, pauses[row.workflow_id], now)
         except Exception as error:
             # One poisoned row never stops the line: it waits an hour, with its error where the marketer sees it.
             row.attempts += 1
             row.error, row.retry_at, row.changed = f"{type(error).__name__}: {error}", now + STEP_ASIDE, True
             log.exception("passage_stepped_aside", enrollment_id=row.id, workflow_id=row.workflow_id)
+            continue
+        taken.append((row, moved, by_rule))
+    busy = _busy(session, workspace_id, taken)
+    done = Done(now)
+    over: list[Inside] = []
+    for row, moved, by_rule in taken:
+        if row.id in busy:
             continue
         row.attempts = 0
         row.become(moved.state, now)
@@ -99,21 +119,54 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
                 sends.append((row, effect))
             elif isinstance(effect, SetFields) and effect.target == "contact":
                 fields.append((row.contact_id, effect))
+            else:
+                done.take(row, effect, known[row.version_id], facts[row.who])
+        if moved.state.status != "active":
+            over.append(row)
         if by_rule:
             left.append((row, moved.state.reason or "exit"))
+    listened = bool(over) and effects.listens([each.program for each in programs.live(session)])
+    for row in over:
+        booking = facts[row.who]["booking"]
+        done.over(row, known[row.version_id], booking["reference"] if booking else None, listened)
     planned, repeated = _not_sent_lately(session, workspace_id, sends, now)
     passages.write(session, rows, now)
-    passages.write_visits(session, visits + repeated)
+    passages.write_visits(session, visits + repeated + done.visits)
     passages.cancel_messages(session, left, now)
     plan(session, [_planned(row, send, now) for row, send in planned], now)
     _set_fields(session, workspace_id, fields, now)
-    if any(row.state.wake_at and row.state.wake_at <= now and not row.error for row in rows):
+    done.write(session)
+    if busy or any(row.state.wake_at and row.state.wake_at <= now and not row.error for row in rows):
         signal(session, "advance")
     return Ran(len(claimed), len(claimed) == limit)
 
 
+def _busy(session: Session, workspace_id: int, taken: Sequence[tuple[Inside, advance.Advanced, bool]]) -> set[int]:
+    """The passages that write a contact whom somebody else is writing just now; the other contacts are locked.
+
+    Recording locks contacts and then moves passages; here it is the other way round. So a contact is never waited for:
+    its passages stay as they are and due, and are taken up again when the other is done. One query, where any step
+    writes a contact.
+    """
+    writing = {
+        row.id: row.contact_id
+        for row, moved, _ in taken
+        if any(isinstance(effect, SetFields) and effect.target == "contact" for effect in moved.effects)
+    }
+    if not writing:
+        return set()
+    asked = {"workspace_id": workspace_id, "contact_ids": sorted(set(writing.values()))}
+    locked = set(session.scalars(_LOCK_CONTACTS, asked))
+    return {id_ for id_, contact_id in writing.items() if contact_id not in locked}
+
+
 def _steps(
-    program: Program, row: Inside, loaded: Mapping[Any, Facts], past: Mapping[int, Sequence[Past]], now: datetime
+    program: Program,
+    row: Inside,
+    loaded: Mapping[Any, Facts],
+    past: Mapping[int, Sequence[Past]],
+    pause: Pause | None,
+    now: datetime,
 ) -> tuple[advance.Advanced, bool]:
     """What became of one passage, and whether an exit rule (not a step) ended it."""
     facts = row.facts(loaded)
@@ -122,7 +175,13 @@ def _steps(
     ended = entry.exit_by_state(program, facts, now)
     if ended:
         return advance.leave(row.state, ended.reason, ended.outcome, ended.sentence, now), True
-    return advance.advance(program, row.state, facts, now), False
+    rule = after_pause(program, row.state, pause.rule, now) if pause and pause.holds(row.state.until) else None
+    if rule is None:
+        return advance.advance(program, row.state, facts, now), False
+    if rule.state.status != "active":
+        return rule, True
+    moved = advance.advance(program, rule.state, facts, now)
+    return replace(moved, trace=rule.trace + moved.trace), False
 
 
 _LATELY = text(

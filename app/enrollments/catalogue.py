@@ -1,18 +1,19 @@
-"""Workflows as files and rows: check, publish, pull, diff, push; pause and resume.
+"""Workflows as files and rows: check, publish, roll back, duplicate; pull, diff and push.
 
 A published version is immutable and numbered; publishing the same source again changes nothing. People inside stay on
-the version they entered with.
+the version they entered with, unless the author chooses otherwise (`versions.Choice`).
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.consent.models import Topic
@@ -20,30 +21,36 @@ from app.contacts.models import AttributeDefinition
 from app.content import catalogue as templates
 from app.content.models import Template
 from app.db import workspace_of
+from app.enrollments import enrol, versions
 from app.enrollments.models import Workflow, WorkflowVersion
 from app.events.catalogue import known_events
 from app.journey import language
 from app.journey import program as programs
 from app.journey.compiler import compile_program
 from app.journey.known import FACT_FIELDS, FieldType, Known, TemplateInfo
-from app.queues import signal
 
 STORIES = ".stories.yaml"
-PAUSED_UNTIL = datetime(9999, 1, 1, tzinfo=UTC)
-"""Where a paused workflow's unsent messages wait: no judge looks at them before it is resumed."""
 
 
 class UnknownWorkflowError(LookupError):
-    """There is no workflow of that name in this workspace."""
+    """There is no workflow (or no version) of that name in this workspace."""
+
+
+class NameTakenError(ValueError):
+    """There is a workflow of that name already, or it is no name."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What publishing came to. `changed` is False where the live version has this very source already."""
+    """What publishing came to. `changed` is False where the live version has this very source already.
+
+    `inside` says what it means to the people who were inside, step by step.
+    """
 
     name: str
     number: int
     changed: bool
+    inside: versions.Preview | None = None
 
 
 def known(session: Session) -> Known:
@@ -76,6 +83,9 @@ def publish(
     sector: str = "hotel",
     stories: str | None = None,
     allowed: Known | None = None,
+    note: str = "",
+    on_inside: versions.Choice = "pin",
+    mapping: Mapping[str, str | None] | None = None,
 ) -> Published:
     """Check a document and make it the live version of its workflow.
 
@@ -85,12 +95,22 @@ def publish(
         file: named in errors.
         stories: the document of its stories, kept beside it.
         allowed: what it may speak of; default: what this workspace knows.
+        note: why, in a few words; kept with the version.
+        on_inside: what becomes of the people inside: they stay on their version (pin), go on in this one at the same
+            step (follow), or as `mapping` says (map). They are moved by the stage `carry`, in batches.
+        mapping: old step id → new one, or None: they leave.
 
     Raises:
         LanguageError: with every problem, its line, column and cure. Nothing has changed then.
+        versions.MappingError: the mapping names a step that this version does not have.
     """
     workflow = language.read(source, file=file, known=allowed or known(session))
     program = compile_program(workflow)
+    if on_inside == "map":
+        versions.check_mapping(program, mapping or {})
+    if on_inside != "pin":
+        # Whoever is being taken in just now still enters on the old version; wait, so that they are found inside.
+        enrol.alone(session)
     row = session.scalar(select(Workflow).where(Workflow.name == workflow.workflow).with_for_update())
     if row is None:
         row = Workflow(
@@ -117,7 +137,7 @@ def publish(
         program=programs.to_json(program),
         published_at=now,
         published_by=by,
-        note="",
+        note=note,
     )
     session.add(version)
     session.flush()  # the workflow's live version is its id
@@ -125,15 +145,124 @@ def publish(
     row.title, row.phase, row.sector, row.draft, row.updated_at = dict(workflow.name), workflow.phase, sector, None, now
     row.stories = stories if stories is not None else row.stories
     if row.status in {"draft", "archived"}:
-        row.status = "live"
-    return Published(row.name, version.number, changed=True)
+        row.status, row.archived_at = "live", None
+    inside = versions.preview(session, row.id, program, on_inside, mapping or {})
+    if on_inside != "pin" and inside.people:
+        versions.begin(session, row.id, version.id, on_inside, mapping or {}, by=by, now=now)
+    return Published(row.name, version.number, changed=True, inside=inside)
 
 
-def push(session: Session, folder: Path, *, by: str, now: datetime) -> list[Published]:
-    """Publish every workflow file below a folder; all or, where one has a problem, none.
+def rollback(
+    session: Session,
+    name: str,
+    number: int,
+    *,
+    by: str,
+    now: datetime,
+    note: str = "",
+    on_inside: versions.Choice = "pin",
+    mapping: Mapping[str, str | None] | None = None,
+) -> Published:
+    """Publish the source of an earlier version anew, as the next version. What is wrong with it today is told.
+
+    Raises:
+        UnknownWorkflowError: there is no such workflow or version.
+        LanguageError: it speaks of something that is no longer there.
+        versions.MappingError: as `publish`.
+    """
+    old = versions.numbered(session, name, number)
+    if old is None:
+        raise UnknownWorkflowError(f"There is no version {number} of {name!r}.")
+    sector = session.scalar(select(Workflow.sector).where(Workflow.name == name)) or "hotel"
+    return publish(
+        session,
+        old.source,
+        by=by,
+        now=now,
+        file=f"{name} version {number}",
+        sector=sector,
+        note=note or f"Back to version {number}",
+        on_inside=on_inside,
+        mapping=mapping,
+    )
+
+
+_NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
+
+
+def duplicate(session: Session, name: str, new_name: str, now: datetime) -> Workflow:
+    """A draft with the source of another workflow (its draft, else its live version) under a new name.
+
+    Raises:
+        UnknownWorkflowError: there is none of that name.
+        NameTakenError: the new name is taken, or is not small letters, digits and hyphens.
+    """
+    row = named(session, name)
+    if not _NAME.match(new_name):
+        raise NameTakenError("A name is small letters, digits and hyphens, such as pre-arrival-2.")
+    if session.scalar(select(Workflow.id).where(Workflow.name == new_name)) is not None:
+        raise NameTakenError(f"There is a workflow {new_name!r} already.")
+    source = re.sub(r"(?m)^(workflow:\s*)[^\s#]+", rf"\g<1>{new_name}", source_of(session, row), count=1)
+    copy = Workflow(
+        workspace_id=row.workspace_id,
+        name=new_name,
+        title=dict(row.title),
+        phase=row.phase,
+        sector=row.sector,
+        status="draft",
+        draft=source,
+        stories=row.stories,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(copy)
+    session.flush()  # the caller may want its number
+    return copy
+
+
+def source_of(session: Session, row: Workflow) -> str:
+    """What is edited: the draft, else the live version's source."""
+    if row.draft is not None:
+        return row.draft
+    live = session.get(WorkflowVersion, (row.workspace_id, row.live_version_id)) if row.live_version_id else None
+    return live.source if live else ""
+
+
+def keep_draft(session: Session, name: str, source: str, now: datetime) -> None:
+    """Keep what somebody is writing, right or wrong; a source equal to the live one is no draft.
+
+    Raises:
+        UnknownWorkflowError: there is none of that name.
+    """
+    row = named(session, name)
+    live = session.get(WorkflowVersion, (row.workspace_id, row.live_version_id)) if row.live_version_id else None
+    row.draft = None if live is not None and live.source == source else source
+    row.updated_at = now
+
+
+def named(session: Session, name: str) -> Workflow:
+    """A workflow by name, its row locked; UnknownWorkflowError where there is none."""
+    row = session.scalar(select(Workflow).where(Workflow.name == name).with_for_update())
+    if row is None:
+        raise UnknownWorkflowError(f"There is no workflow {name!r}.")
+    return row
+
+
+def push(
+    session: Session,
+    folder: Path,
+    *,
+    by: str,
+    now: datetime,
+    note: str = "",
+    on_inside: versions.Choice = "pin",
+    mapping: Mapping[str, str | None] | None = None,
+) -> list[Published]:
+    """Publish every workflow file below a folder; all or, where one has a problem, none. See `publish`.
 
     Raises:
         LanguageError: the first file with problems.
+        versions.MappingError: the mapping names a step that a file does not have.
     """
     allowed = known(session)
     done = []
@@ -149,6 +278,9 @@ def push(session: Session, folder: Path, *, by: str, now: datetime) -> list[Publ
                 sector=path.parent.name,
                 stories=beside.read_text(encoding="utf-8") if beside.is_file() else None,
                 allowed=allowed,
+                note=note,
+                on_inside=on_inside,
+                mapping=mapping,
             )
         )
     return done
@@ -190,6 +322,13 @@ def pull(session: Session, folder: Path) -> list[Path]:
     return changed
 
 
+def difference(before: str, after: str, names: tuple[str, str]) -> str:
+    """Two sources as a unified diff; empty where they are the same."""
+    return "".join(
+        difflib.unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), *names)
+    )
+
+
 def diff(session: Session, folder: Path) -> str:
     """What `push` would change, as a unified diff from the live versions to the files; empty where nothing would."""
     live = live_sources(session)
@@ -206,52 +345,3 @@ def diff(session: Session, folder: Path) -> str:
         )
     lines += [f"Only live, in no file: {name}\n" for name in sorted(set(live) - seen)] if folder.is_dir() else []
     return "".join(lines)
-
-
-_HOLD = text(
-    """
-    UPDATE messages SET due_at = :until, state = 'deferred', reason = 'workflow_paused', rule = 'R63'
-    WHERE workspace_id = :workspace_id AND workflow_id = :workflow_id AND state IN ('planned', 'deferred', 'ready')
-    """
-)
-_LET_GO = text(
-    """
-    UPDATE messages SET due_at = :now
-    WHERE workspace_id = :workspace_id AND workflow_id = :workflow_id AND state = 'deferred'
-        AND reason = 'workflow_paused'
-    """
-)
-
-
-def pause(session: Session, name: str, now: datetime) -> None:
-    """Stop a workflow: nobody enters, nobody takes a step, nothing planned goes out (R63).
-
-    Raises:
-        UnknownWorkflowError: there is none of that name.
-    """
-    row = _named(session, name)
-    if row.status == "live":
-        row.status, row.paused_at, row.updated_at = "paused", now, now
-        parameters = {"workspace_id": row.workspace_id, "workflow_id": row.id, "until": PAUSED_UNTIL}
-        session.execute(_HOLD, parameters)
-
-
-def resume(session: Session, name: str, now: datetime) -> None:
-    """Let a paused workflow go on. What became too late meanwhile is refused by its `latest` (R59): no burst.
-
-    Raises:
-        UnknownWorkflowError: there is none of that name.
-    """
-    row = _named(session, name)
-    if row.status == "paused":
-        row.status, row.paused_at, row.updated_at = "live", None, now
-        session.execute(_LET_GO, {"workspace_id": row.workspace_id, "workflow_id": row.id, "now": now})
-        signal(session, "advance")
-        signal(session, "gate")
-
-
-def _named(session: Session, name: str) -> Workflow:
-    row = session.scalar(select(Workflow).where(Workflow.name == name).with_for_update())
-    if row is None:
-        raise UnknownWorkflowError(f"There is no workflow {name!r}.")
-    return row

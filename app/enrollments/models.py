@@ -30,6 +30,11 @@ class Workflow(Owned, Base):
     stories: Mapped[str | None]
     live_version_id: Mapped[int | None] = mapped_column(BigInteger)
     paused_at: Mapped[Instant | None]
+    """When the last pause began; kept after it, with `resumed_at`, for what came due in between."""
+    resumed_at: Mapped[Instant | None]
+    resume_rule: Mapped[str | None]
+    """late_rules, skip_next or exit: what is done about what came due in the pause (journey.carry.AfterPause)."""
+    archived_at: Mapped[Instant | None]
     created_at: Mapped[Instant]
     updated_at: Mapped[Instant]
 
@@ -53,6 +58,40 @@ class WorkflowVersion(Owned, Base):
     __table_args__ = (
         UniqueConstraint("workspace_id", "workflow_id", "number"),
         ForeignKeyConstraint(["workspace_id", "workflow_id"], ["workflows.workspace_id", "workflows.id"]),
+    )
+
+
+class WorkflowMove(Owned, Base):
+    """People inside a workflow who are being taken to another version, or out of it, batch by batch.
+
+    `reached` is the last passage dealt with: it moves in the transaction of its batch, so a killed worker costs a batch
+    and nobody is moved twice.
+    """
+
+    __tablename__ = "workflow_moves"
+
+    id: Mapped[RowId]
+    workflow_id: Mapped[int] = mapped_column(BigInteger)
+    version_id: Mapped[int] = mapped_column(BigInteger)
+    """The version they go to; with choice exit the last one whose people leave."""
+    choice: Mapped[str]
+    """follow, map or exit."""
+    mapping: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'"))
+    """Step id in an older version → step id in the new one, or null: they leave."""
+    due_at: Mapped[Instant]
+    """Not before this instant: an archive's exits wait until it can no longer be undone."""
+    reached: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    moved: Mapped[int] = mapped_column(server_default=text("0"))
+    ended: Mapped[int] = mapped_column(server_default=text("0"))
+    stayed: Mapped[int] = mapped_column(server_default=text("0"))
+    """Who could not be placed and is on their old version still."""
+    created_at: Mapped[Instant]
+    created_by: Mapped[str]
+    finished_at: Mapped[Instant | None]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["workspace_id", "workflow_id"], ["workflows.workspace_id", "workflows.id"]),
+        Index("ix_workflow_moves_open", "workspace_id", "due_at", postgresql_where=text("finished_at IS NULL")),
     )
 
 
@@ -87,6 +126,14 @@ class Enrollment(Owned, Base):
     outcome: Mapped[str | None]
     goal_at: Mapped[Instant | None]
     goal_value: Mapped[int | None] = mapped_column(BigInteger)
+    goal_event: Mapped[str | None] = mapped_column(info=PERSONAL)
+    """The id of the event that was its goal: one event that two passages share is counted once."""
+    goal_booking: Mapped[str | None] = mapped_column(info=PERSONAL)
+    """The reference of the booking or order that the goal is, which a cancellation takes back."""
+    control: Mapped[str | None]
+    """workflow: held out here as a control, never took a step; workspace: inside, but kept out of all marketing."""
+    holdout: Mapped[str | None]
+    """Which draw put the person there or let them in: percent here/percent of the workspace/its salt; None: no draw."""
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     error: Mapped[str | None]
     error_at: Mapped[Instant | None]
@@ -256,3 +303,33 @@ class OccasionMark(Owned, Base):
     """Within a sweep that is not finished: the contact up to whom it came."""
     sweeping: Mapped[Instant | None]
     """Within a sweep that is not finished: up to when it sweeps."""
+
+
+class Experiment(Owned, Base):
+    """A split of a workflow as an experiment: when its rule looks next, and what was decided, once."""
+
+    __tablename__ = "experiments"
+
+    id: Mapped[RowId]
+    workflow_id: Mapped[int] = mapped_column(BigInteger)
+    step_id: Mapped[str]
+    fingerprint: Mapped[str]
+    """Of the variants' names and weights: versions that agree in it are one experiment, others another one."""
+    created_at: Mapped[Instant]
+    due_at: Mapped[Instant | None]
+    """When the rule of the split looks next; None: it has none, or has looked."""
+    looked_at: Mapped[Instant | None]
+    """When the rule looked for good: it does so once."""
+    winner: Mapped[str | None]
+    """Where everybody goes who comes to the split from `decided_at` on."""
+    decided_at: Mapped[Instant | None]
+    decided_by: Mapped[str | None]
+    """`rule`, or who chose."""
+    figures: Mapped[Json | None] = mapped_column(JSONB)
+    """The counts, test and verdict at the moment of the look or of the choice."""
+
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "workflow_id", "step_id", "fingerprint"),
+        ForeignKeyConstraint(["workspace_id", "workflow_id"], ["workflows.workspace_id", "workflows.id"]),
+        Index("ix_experiments_due", "workspace_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    )

@@ -8,7 +8,7 @@ from flask import abort, request, url_for
 from werkzeug.wrappers import Response
 
 from app.doors import opened_by
-from app.enrollments import catalogue
+from app.enrollments import pauses
 from app.studio import access, pages, yaml_lines
 from app.studio.blueprint import HERE, blueprint
 from app.studio.languages import gettext, in_words
@@ -100,7 +100,7 @@ def workflow_pause(name: str) -> Response:
     """Nobody enters, nobody moves, nothing planned goes out, until it is resumed."""
     with pages.unit() as unit:
         row, _ = _one(unit, name)
-        catalogue.pause(unit, name, pages.now())
+        pauses.pause(unit, name, pages.now())
     text = gettext("%(name)s is paused.", name=in_words(row.title, name))
     pages.tell(text, undo=url_for("studio.workflow_resume", name=name))
     return pages.gone_to("studio.workflow", name=name)
@@ -112,7 +112,7 @@ def workflow_resume(name: str) -> Response:
     """It goes on; what became too late meanwhile is not sent."""
     with pages.unit() as unit:
         row, _ = _one(unit, name)
-        catalogue.resume(unit, name, pages.now())
+        pauses.resume(unit, name, pages.now())
     text = gettext("%(name)s runs again.", name=in_words(row.title, name))
     pages.tell(text, undo=url_for("studio.workflow_pause", name=name))
     return pages.gone_to("studio.workflow", name=name)

@@ -29,7 +29,7 @@ from app.config import Settings
 from app.db import Ran
 from app.delivery import deliver
 from app.due import due
-from app.enrollments import advance, enrol, exits
+from app.enrollments import advance, calls, enrol, exits, versions
 from app.events.partitions import ensure_partitions
 from app.house import House, calm_collector, furnish
 from app.messages import gate
@@ -58,6 +58,8 @@ def stages(house: House, served: Sequence[str] = STAGES) -> Mapping[str, Callabl
         return one_batch
 
     return {
+        "calls": lambda workspace_id: calls.run(house, workspace_id, batch),
+        "carry": within(lambda session, now: versions.run(session, now, batch)),
         "enrol": within(lambda session, now: enrol.run(session, now, batch)),
         "advance": within(lambda session, now: advance.run(session, now, batch)),
         "gate": (

@@ -36,6 +36,8 @@ OWNED = (
     "occasion_marks",
     "experiments",
     "messages",
+    "broadcasts",
+    "broadcast_recipients",
     "property_facts",
     "attempts",
     "delivery_events",

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import DBAPIError
 
-from app.enrollments import advance, catalogue, enrol
+from app.enrollments import advance, catalogue, enrol, pauses
 from app.enrollments.models import EntryRefusal, StepVisit, Workflow, WorkflowVersion
 from app.events.models import EventWork
 from app.journey.language import LanguageError
@@ -125,12 +125,12 @@ def test_a_paused_workflow_holds_everything_and_resumed_sends_no_burst(hotel: Ho
     hotel.post([booked(1)])
     hotel.work()
     with hotel.house.database.work(hotel.loaded.workspace_id) as session:
-        catalogue.pause(session, "greeting", hotel.clock.now())
+        pauses.pause(session, "greeting", hotel.clock.now())
     hotel.post([booked(2)])
     hotel.after(timedelta(days=3))
     assert hotel.messages(template="in-stay-welcome") == [], "nobody takes a step while it is paused"
     with hotel.house.database.work(hotel.loaded.workspace_id) as session:
-        catalogue.resume(session, "greeting", hotel.clock.now())
+        pauses.resume(session, "greeting", hotel.clock.now())
     hotel.work()
     (late,) = hotel.messages(template="in-stay-welcome")
     assert (late.state, late.rule) == ("refused", "R59"), "three days late is too late for a greeting"
