@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 
 
@@ -43,6 +44,16 @@ def _flag(env: Mapping[str, str], name: str, default: bool) -> bool:
     if text in {"", "1", "true", "yes", "on", "0", "false", "no", "off"}:
         return default if not text else text in {"1", "true", "yes", "on"}
     raise SettingsError(f"{name} is {text!r}: it must be 1 or 0.")
+
+
+def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    found = tuple(one.strip() for one in env.get(name, "").split(",") if one.strip())
+    for one in found:
+        try:
+            ip_network(one, strict=False)
+        except ValueError as error:
+            raise SettingsError(f"{name} has {one!r}: each is an address or a network such as 10.0.0.0/8.") from error
+    return found
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,9 @@ class Settings:
     """Database connections of one process; `PERCORSO_POOL`."""
     event_rate: int = 6000
     """Requests a minute a source may make of the API; `PERCORSO_EVENT_RATE`."""
+    calls_allow: tuple[str, ...] = ()
+    """Addresses and networks that `webhook` steps may call although they are not public, comma separated, such as
+    `127.0.0.0/8` while developing; `PERCORSO_CALLS_ALLOW`."""
     https: bool = False
     """Cookies are secure-only and HSTS is sent; set when a proxy ends TLS in front; `PERCORSO_HTTPS`."""
     metrics_token: str = field(default="", repr=False)
@@ -131,6 +145,7 @@ class Settings:
             smtp_timeout=_number(env, "PERCORSO_SMTP_TIMEOUT", 30, 1, 600),
             pool_size=_number(env, "PERCORSO_POOL", 10, 1, 200),
             event_rate=_number(env, "PERCORSO_EVENT_RATE", 6000, 1, 10_000_000),
+            calls_allow=_networks(env, "PERCORSO_CALLS_ALLOW"),
             https=_flag(env, "PERCORSO_HTTPS", False),
             metrics_token=env.get("PERCORSO_METRICS_TOKEN", "").strip(),
             log_level=env.get("PERCORSO_LOG", "").strip().lower() or "info",

@@ -19,11 +19,13 @@ from sqlalchemy.orm import Session
 from app.audience import facts as audience
 from app.audience.facts import Facts, Who
 from app.db import Ran, as_rows, workspace_of
-from app.enrollments import history, passages, programs
+from app.enrollments import effects, experiments, history, passages, programs
+from app.enrollments.effects import Done
 from app.enrollments.history import Past
 from app.enrollments.passages import Inside
 from app.enrollments.programs import Live
-from app.journey import advance, entry
+from app.events.record import OwnEvent
+from app.journey import advance, entry, goals
 from app.journey.advance import Decision
 from app.journey.entry import Enter, Event, NotEntered, Refresh, Restart
 from app.journey.program import Program
@@ -31,10 +33,10 @@ from app.queues import signal
 
 log = structlog.get_logger()
 
-QUERIES = 17
+QUERIES = 20
 """At most this many statements a batch: lock, claim, live workflows, their programs, passages, programs of the versions
-people are pinned to, facts (4), past events, ids, insert, update, visits, cancelled messages, refusals and the work
-rows."""
+people are pinned to, facts (4), past events, ids, insert, update, visits, cancelled messages, own events (3) where
+somebody awaits or hears an end, refusals and the work rows."""
 
 STEP_ASIDE = timedelta(hours=1)
 
@@ -107,6 +109,15 @@ class _Batch:
     visits: list[tuple[Inside, Decision]] = field(default_factory=list)
     left: list[tuple[Inside, str]] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
+    over: list[tuple[Inside, str | None]] = field(default_factory=list)
+    """Who has ended here, with the reference of the booking."""
+    told: list[OwnEvent] = field(default_factory=list)
+    """What passages are told that await others which could not start."""
+
+    @property
+    def noted(self) -> tuple[list[Any], ...]:
+        """All that one event adds to, for taking back what it has half done."""
+        return self.visits, self.left, self.refusals, self.over, self.told
 
     def facts_of(self, who: Who, event: Mapping[str, Any], reference: str | None) -> Facts:
         """The person's facts with what is known to have happened to them, over all and for one booking."""
@@ -122,11 +133,19 @@ class _Batch:
         return history.as_facts(self.past.get(contact_id, ()), reference)
 
 
+def alone(session: Session) -> None:
+    """Be the only one who lets people into workflows, until this unit of work ends.
+
+    Two workers could otherwise take a booking and its cancellation apart, and a new version would overlook who is
+    being taken in on the old one.
+    """
+    session.execute(_LOCK, {"workspace_id": workspace_of(session)})
+
+
 def run(session: Session, now: datetime, limit: int) -> Ran:
     """Deal with up to `limit` recorded events of one workspace, in the order they were recorded."""
     workspace_id = workspace_of(session)
-    # One at a time in a workspace: two workers could otherwise take a booking and its cancellation apart.
-    session.execute(_LOCK, {"workspace_id": workspace_id})
+    alone(session)
     work = session.execute(_CLAIM, {"workspace_id": workspace_id, "now": now, "limit": limit}).all()
     if not work:
         return Ran(0, False)
@@ -165,22 +184,26 @@ def _load(session: Session, workspace_id: int, work: Sequence[Any], now: datetim
 def _deal(batch: _Batch, row: Any) -> str | None:
     """One event: first what it means to those inside, then who may start. Returns an error's text, or None."""
     who = Who(row.contact_id, row.booking_id, row.property_id)
-    before = len(batch.visits), len(batch.left), len(batch.refusals)
-    kept = [(each, each.state, each.ended_at, each.changed) for each in batch.by_contact[row.contact_id]]
+    marks = [(noted, len(noted)) for noted in batch.noted]
+    kept = [(each, each.state, each.ended_at, each.changed, each.goal) for each in batch.by_contact[row.contact_id]]
     try:
         event = Event(row.type, row.ordered_at, row.data, row.booking_reference, row.event_id)
         as_fact = {**row.data, "id": row.event_id, "type": row.type, "occurred_at": row.occurred_at}
         batch.require_readable(row.contact_id)
         for inside in kept:
             _inside(batch, inside[0], event)
-        for live in batch.live:
+        meant = [live for live in batch.live if effects.addressed(event.type, row.data, live.program.workflow)]
+        for live in meant:
             if event.type in live.program.starts_on:
                 _at_the_door(batch, live, event, as_fact, who, row)
+        if event.type == effects.STARTED and not any(event.type in live.program.starts_on for live in meant):
+            _tell(batch, event, who, "not_to_be_started")
     except Exception as error:
         # Whatever is wrong with this one event or the program it met, the others must go on; nothing half-done stays.
-        del batch.visits[before[0] :], batch.left[before[1] :], batch.refusals[before[2] :]
-        for each, state, ended_at, changed in kept:
-            each.state, each.ended_at, each.changed = state, ended_at, changed
+        for noted, length in marks:
+            del noted[length:]
+        for each, state, ended_at, changed, goal in kept:
+            each.state, each.ended_at, each.changed, each.goal = state, ended_at, changed, goal
         batch.by_contact[row.contact_id] = [each for each, *_ in kept]
         log.exception("event_stepped_aside", event_pk=row.event_pk, type=row.type)
         return f"{type(error).__name__}: {error}"
@@ -190,14 +213,18 @@ def _deal(batch: _Batch, row: Any) -> str | None:
 def _inside(batch: _Batch, row: Inside, event: Event) -> None:
     """What an event means to one passage: its goal, its end, or what it waits for."""
     program = batch.pinned[row.version_id]
+    if event.type in goals.listens_to(program):
+        _score(batch, row, program)
+    stopped = effects.stops(event.type, event.data, row, program)
+    if stopped:
+        batch.left.append((row, stopped))
+        if row.state.status == "active":
+            _take(batch, row, advance.leave(row.state, stopped, None, effects.STOPPED_SENTENCE, batch.now))
+        return
     if event.type not in program.listens_to or (row.state.status != "active" and row.id not in batch.open_messages):
         return
     facts = row.facts(batch.facts)
     facts |= batch.history(row.contact_id, facts["booking"]["reference"] if facts["booking"] else None)
-    reached = entry.goal_by_event(program, event, facts, batch.now)
-    if reached and not row.goal_at:
-        row.goal_at, row.goal_value, row.changed = event.occurred_at, reached.value, True
-        batch.visits.append((row, Decision("", "goal", reached.sentence, batch.now)))
     ended = entry.exit_by_event(program, event, facts, batch.now)
     if ended:
         batch.left.append((row, ended.reason))
@@ -207,6 +234,26 @@ def _inside(batch: _Batch, row: Inside, event: Event) -> None:
         heard = advance.hear(program, row.state, event, facts, batch.now)
         if heard:
             _take(batch, row, heard)
+
+
+def _score(batch: _Batch, row: Inside, program: Program) -> None:
+    """Work out a passage's goal anew, whether it is inside, over, or was never let in as a control."""
+    types = goals.listens_to(program)
+    happened = [
+        Event(past.type, past.at, past.data, past.booking_reference, past.event_id)
+        for past in batch.past.get(row.contact_id, ())
+        if past.type in types
+    ]
+    if not happened:
+        return
+    facts = row.facts(batch.facts)
+    facts |= batch.history(row.contact_id, facts["booking"]["reference"] if facts["booking"] else None)
+    goal = goals.scored(program, facts, happened, row.goal, batch.now)
+    if goal == row.goal:
+        return
+    code, sentence = ("goal", goal.sentence) if goal else ("goal_lost", goals.LOST)
+    row.goal, row.changed = goal, True
+    batch.visits.append((row, Decision("", code, sentence, batch.now, {"event_id": goal.event_id} if goal else {})))
 
 
 def _at_the_door(batch: _Batch, live: Live, event: Event, as_fact: Mapping[str, Any], who: Who, recorded: Any) -> None:
@@ -230,6 +277,7 @@ def _at_the_door(batch: _Batch, live: Live, event: Event, as_fact: Mapping[str, 
                 "detail": {"sentence": verdict.sentence, "key": verdict.key, "inputs": dict(verdict.inputs)},
             }
         )
+        _tell(batch, event, who, verdict.code)
         return
     active = next((row for row in earlier if row.key == verdict.key and row.state.status == "active"), None)
     if isinstance(verdict, Refresh) and active:
@@ -244,6 +292,7 @@ def _at_the_door(batch: _Batch, live: Live, event: Event, as_fact: Mapping[str, 
         _take(batch, active, advance.leave(active.state, "restarted", None, verdict.sentence, batch.now))
         batch.left.append((active, "restarted"))
     state = advance.start(live.program, verdict.key, facts, batch.now)
+    drawn = experiments.drawn(live, who.contact_id, earlier)
     started = Inside(
         contact_id=who.contact_id,
         id=0,
@@ -257,13 +306,28 @@ def _at_the_door(batch: _Batch, live: Live, event: Event, as_fact: Mapping[str, 
         event_pk=recorded.event_pk,
         state=state,
         entered_at=state.entered_at,
+        control=drawn.control,
+        holdout=drawn.holdout,
         new=True,
     )
     batch.by_contact[who.contact_id].append(started)
     batch.visits.append((started, Decision("", "entered", verdict.sentence, batch.now)))
+    if started.control == experiments.HERE:
+        _take(batch, started, advance.leave(state, "holdout", None, experiments.HELD_OUT, batch.now))
+    _score(batch, started, live.program)
+
+
+def _tell(batch: _Batch, event: Event, who: Who, code: str) -> None:
+    """Tell the passage that awaits a workflow which could not start."""
+    if event.type == effects.STARTED:
+        told = effects.not_started(event.data, who, event.booking, code, batch.now)
+        batch.told += [told] if told else []
 
 
 def _take(batch: _Batch, row: Inside, moved: advance.Advanced) -> None:
+    if row.state.status == "active" and moved.state.status != "active":
+        booking = batch.facts[row.who]["booking"]
+        batch.over.append((row, booking["reference"] if booking else None))
     row.become(moved.state, batch.now)
     batch.visits += [(row, decision) for decision in moved.trace]
 
@@ -276,6 +340,11 @@ def _write(session: Session, workspace_id: int, batch: _Batch) -> None:
     passages.write(session, rows, batch.now)
     passages.write_visits(session, batch.visits)
     passages.cancel_messages(session, batch.left, batch.now)
+    done = Done(batch.now, events=batch.told)
+    listened = bool(batch.over) and effects.listens([live.program for live in batch.live])
+    for row, reference in batch.over:
+        done.over(row, batch.pinned[row.version_id], reference, listened)
+    done.write(session)
     if batch.refusals:
         parameters = {"workspace_id": workspace_id, "rows": as_rows(batch.refusals), "now": batch.now}
         session.execute(_REFUSALS, parameters)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.audience.facts import Facts
 from app.db import workspace_of
+from app.journey import goals
 from app.journey.program import Program
 
 
@@ -22,11 +23,12 @@ class Past(NamedTuple):
     type: str
     at: datetime
     data: Mapping[str, Any]
+    event_id: str = ""
 
 
 _QUERY = text(
     """
-    SELECT contact_id, booking_reference, type, ordered_at, data FROM events
+    SELECT contact_id, booking_reference, type, ordered_at, data, event_id FROM events
     WHERE workspace_id = :workspace_id AND contact_id = ANY(:contact_ids) AND type = ANY(:types)
         AND quarantined IS NULL
     ORDER BY ordered_at, id
@@ -35,8 +37,8 @@ _QUERY = text(
 
 
 def load(session: Session, contact_ids: Iterable[int], programs: Iterable[Program]) -> Mapping[int, Sequence[Past]]:
-    """Contact → events that any of these programs listens to, oldest first; one query."""
-    types = sorted({kind for program in programs for kind in program.listens_to})
+    """Contact → events that any of these programs, or its goal, listens to, oldest first; one query."""
+    types = sorted({kind for program in programs for kind in {*program.listens_to, *goals.listens_to(program)}})
     parameters = {
         "workspace_id": workspace_of(session),
         "contact_ids": sorted(set(contact_ids)),
@@ -44,7 +46,7 @@ def load(session: Session, contact_ids: Iterable[int], programs: Iterable[Progra
     }
     found: dict[int, list[Past]] = defaultdict(list)
     for row in session.execute(_QUERY, parameters):
-        found[row.contact_id].append(Past(row.booking_reference, row.type, row.ordered_at, row.data))
+        found[row.contact_id].append(Past(row.booking_reference, row.type, row.ordered_at, row.data, row.event_id))
     return found
 
 

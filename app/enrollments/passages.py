@@ -15,12 +15,14 @@ from app.audience.facts import Facts, Who, with_passage
 from app.db import as_rows, workspace_of
 from app.journey.advance import Decision, State, from_json, to_json
 from app.journey.entry import Passage as Earlier
+from app.journey.goals import Scored
 
 log = structlog.get_logger()
 
 COLUMNS = (
     "e.contact_id, e.id, e.workflow_id, e.version_id, e.key, e.passage, e.booking_id, e.property_id, e.event,"
-    " e.status, e.state, e.entered_at, e.ended_at, e.attempts"
+    " e.status, e.state, e.entered_at, e.ended_at, e.attempts, e.goal_at, e.goal_value, e.goal_event, e.goal_booking,"
+    " e.control, e.holdout"
 )
 
 
@@ -44,8 +46,10 @@ class Inside:
     attempts: int = 0
     error: str | None = None
     retry_at: datetime | None = None
-    goal_at: datetime | None = None
-    goal_value: int | None = None
+    goal: Scored | None = None
+    control: str | None = None
+    """workflow or workspace: whose control group the person is in; see `models.Enrollment`."""
+    holdout: str | None = None
     new: bool = False
     changed: bool = False
 
@@ -74,9 +78,13 @@ class Inside:
 
 _STEP_ASIDE = text(
     """
+    WITH r AS (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given(contact_id bigint, id bigint, error text)
+    )
     UPDATE enrollments e SET attempts = e.attempts + 1, error = r.error, error_at = :now, wake_at = :aside
-    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, id bigint, error text)
-    WHERE e.workspace_id = :workspace_id AND e.contact_id = r.contact_id AND e.id = r.id
+    FROM r
+    WHERE e.workspace_id = :workspace_id AND e.contact_id = ANY(ARRAY(SELECT contact_id FROM r))
+      AND e.contact_id = r.contact_id AND e.id = r.id
     """
 )
 
@@ -117,6 +125,9 @@ def from_row(row: Any) -> Inside:
         entered_at=row.entered_at,
         ended_at=row.ended_at,
         attempts=row.attempts,
+        goal=Scored(row.goal_event or "", row.goal_at, row.goal_value, row.goal_booking) if row.goal_at else None,
+        control=row.control,
+        holdout=row.holdout,
     )
 
 
@@ -124,27 +135,33 @@ _INSERT = text(
     """
     INSERT INTO enrollments (workspace_id, contact_id, id, workflow_id, version_id, key, passage, booking_id,
         property_id, event_pk, event, status, state, step_id, wake_at, waits_for, entered_at, ended_at, end_reason,
-        outcome, goal_at, goal_value)
+        outcome, goal_at, goal_value, goal_event, goal_booking, control, holdout)
     SELECT :workspace_id, contact_id, id, workflow_id, version_id, key, passage, booking_id,
         property_id, event_pk, event, status, state, step_id, wake_at, waits_for, entered_at, ended_at, end_reason,
-        outcome, goal_at, goal_value
+        outcome, goal_at, goal_value, goal_event, goal_booking, control, holdout
     FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, id bigint, workflow_id bigint,
         version_id bigint, key text, passage int, booking_id bigint, property_id bigint, event_pk bigint, event jsonb,
         status text, state jsonb, step_id text, wake_at timestamptz, waits_for text[], entered_at timestamptz,
-        ended_at timestamptz, end_reason text, outcome text, goal_at timestamptz, goal_value bigint)
+        ended_at timestamptz, end_reason text, outcome text, goal_at timestamptz, goal_value bigint, goal_event text,
+        goal_booking text, control text, holdout text)
     """
 )
 _UPDATE = text(
     """
+    WITH r AS (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given(contact_id bigint, id bigint,
+            event jsonb, status text, state jsonb, step_id text, wake_at timestamptz, waits_for text[],
+            ended_at timestamptz, end_reason text, outcome text, goal_at timestamptz, goal_value bigint,
+            goal_event text, goal_booking text, attempts int, error text)
+    )
     UPDATE enrollments e SET event = r.event, status = r.status, state = r.state, step_id = r.step_id,
         wake_at = r.wake_at, waits_for = r.waits_for, ended_at = r.ended_at, end_reason = r.end_reason,
-        outcome = r.outcome, goal_at = coalesce(e.goal_at, r.goal_at),
-        goal_value = coalesce(e.goal_value, r.goal_value),
-        attempts = r.attempts, error = r.error, error_at = CASE WHEN r.error IS NULL THEN NULL ELSE :now END
-    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, id bigint, event jsonb, status text,
-        state jsonb, step_id text, wake_at timestamptz, waits_for text[], ended_at timestamptz, end_reason text,
-        outcome text, goal_at timestamptz, goal_value bigint, attempts int, error text)
-    WHERE e.workspace_id = :workspace_id AND e.contact_id = r.contact_id AND e.id = r.id
+        outcome = r.outcome, goal_at = r.goal_at, goal_value = r.goal_value, goal_event = r.goal_event,
+        goal_booking = r.goal_booking, attempts = r.attempts, error = r.error,
+        error_at = CASE WHEN r.error IS NULL THEN NULL ELSE :now END
+    FROM r
+    WHERE e.workspace_id = :workspace_id AND e.contact_id = ANY(ARRAY(SELECT contact_id FROM r))
+      AND e.contact_id = r.contact_id AND e.id = r.id
     """
 )
 _VISITS = text(
@@ -159,9 +176,14 @@ _VISITS = text(
 )
 _CANCEL = text(
     """
+    WITH r AS (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given(contact_id bigint, enrollment_id bigint,
+            reason text)
+    )
     UPDATE messages m SET state = 'cancelled', reason = r.reason, rule = 'R60', ended_at = :now
-    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, enrollment_id bigint, reason text)
-    WHERE m.workspace_id = :workspace_id AND m.contact_id = r.contact_id AND m.enrollment_id = r.enrollment_id
+    FROM r
+    WHERE m.workspace_id = :workspace_id AND m.contact_id = ANY(ARRAY(SELECT contact_id FROM r))
+      AND m.contact_id = r.contact_id AND m.enrollment_id = r.enrollment_id
         AND m.state IN ('planned', 'deferred', 'ready')
     """
 )
@@ -238,8 +260,12 @@ def _as_row(row: Inside) -> dict[str, Any]:
         "ended_at": row.ended_at,
         "end_reason": state.reason,
         "outcome": state.outcome,
-        "goal_at": row.goal_at,
-        "goal_value": row.goal_value,
+        "goal_at": row.goal.at if row.goal else None,
+        "goal_value": row.goal.value if row.goal else None,
+        "goal_event": row.goal.event_id if row.goal else None,
+        "goal_booking": row.goal.booking if row.goal else None,
+        "control": row.control,
+        "holdout": row.holdout,
         "attempts": row.attempts,
         "error": row.error,
     }

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.accounts.models import Workspace
+from app.consent.case import DEFAULT
+from app.consent.policy import Policy
 from app.db import remembered
 from app.enrollments.models import Workflow, WorkflowVersion
 from app.journey import program as programs
@@ -22,6 +25,8 @@ class Live:
     version_id: int
     status: str
     program: Program
+    policy: Policy = DEFAULT
+    """The workspace's, as far as its holdout goes."""
 
 
 def of_versions(session: Session, version_ids: Iterable[int]) -> Mapping[int, Program]:
@@ -36,12 +41,28 @@ def of_versions(session: Session, version_ids: Iterable[int]) -> Mapping[int, Pr
     return {version: kept[version] for version in wanted if version in kept}
 
 
+def of_workflow(session: Session, workflow_id: int) -> Mapping[int, Program]:
+    """The programs of every published version of one workflow by version id; two queries at most."""
+    return of_versions(
+        session, session.scalars(select(WorkflowVersion.id).where(WorkflowVersion.workflow_id == workflow_id))
+    )
+
+
 def live(session: Session) -> list[Live]:
     """Every published workflow that is live or paused, by name; two queries at most."""
     rows = session.execute(
-        select(Workflow.id, Workflow.live_version_id, Workflow.status)
+        select(
+            Workflow.id,
+            Workflow.live_version_id,
+            Workflow.status,
+            select(Workspace.settings["holdout"])
+            .where(Workspace.id == Workflow.workspace_id)
+            .scalar_subquery()
+            .label("holdout"),
+        )
         .where(Workflow.status.in_(("live", "paused")), Workflow.live_version_id.is_not(None))
         .order_by(Workflow.name)
     ).all()
     known = of_versions(session, {row.live_version_id for row in rows})
-    return [Live(row.id, row.live_version_id, row.status, known[row.live_version_id]) for row in rows]
+    policy = Policy.from_settings({"holdout": rows[0].holdout}) if rows and rows[0].holdout else DEFAULT
+    return [Live(row.id, row.live_version_id, row.status, known[row.live_version_id], policy) for row in rows]

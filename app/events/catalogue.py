@@ -304,6 +304,18 @@ KINDS: tuple[EventKind, ...] = (
                 {"workflow": "win-back", "by": "manual"},
             ),
             (
+                "workflow.stopped",
+                "Workflow stopped for this person",
+                "Percorso fermato per questa persona",
+                (
+                    Field("workflow", "text"),
+                    Field("key", "text", "of the passages that end; none: of all"),
+                    Field("reason", "text"),
+                    _CAUSE,
+                ),
+                {"workflow": "win-back", "reason": "booked again"},
+            ),
+            (
                 "workflow.ended",
                 "Workflow ended for this person",
                 "Percorso terminato per questa persona",

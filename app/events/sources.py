@@ -7,7 +7,6 @@ source may be live at once, so that one can be changed without losing an event.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -101,19 +100,36 @@ def revoke_key(session: Session, key_id: int, now: datetime) -> bool:
 
 def new_webhook_secret(session: Session, source: Source, now: datetime) -> str:
     """Make a signing secret for a source and give it, this one time. The newest older one stays live for a day."""
-    secret = SECRET_MARK + base64.b64encode(secrets.token_bytes(24)).decode()
+    secret = fresh_secret()
     add_webhook_secret(session, source, secret, now)
     return secret
 
 
 def add_webhook_secret(session: Session, source: Source, secret: str, now: datetime) -> None:
     """Take over a signing secret that another system chose. At most two are live."""
-    until = (now + OVERLAP).isoformat()
-    live = [one for one in source.webhook_secrets if not _is_over(one, now)]
-    older = [{**one, "expires_at": one.get("expires_at") or until} for one in live[:1]]
-    sealed = _box(settings_of(session)).encrypt(secret.encode()).decode()
-    source.webhook_secrets = [{"secret": sealed, "created_at": now.isoformat(), "expires_at": None}, *older]
+    source.webhook_secrets = with_newer(settings_of(session), source.webhook_secrets, secret, now)
     session.flush()  # whoever reads the source next in this unit of work sees it
+
+
+def fresh_secret() -> str:
+    """A signing secret that nobody has."""
+    return SECRET_MARK + base64.b64encode(secrets.token_bytes(24)).decode()
+
+
+def with_newer(
+    settings: Settings, kept: Sequence[Mapping[str, Any]], secret: str, now: datetime
+) -> list[dict[str, Any]]:
+    """What is kept of secrets with a newer one before them, sealed; the newest older one stays live for a day."""
+    until = (now + OVERLAP).isoformat()
+    live = [one for one in kept if not _is_over(one, now)]
+    older = [{**one, "expires_at": one.get("expires_at") or until} for one in live[:1]]
+    sealed = box(settings).encrypt(secret.encode()).decode()
+    return [{"secret": sealed, "created_at": now.isoformat(), "expires_at": None}, *older]
+
+
+def live_secrets(settings: Settings, kept: Sequence[Mapping[str, Any]], now: datetime) -> list[str]:
+    """The secrets that are live, opened, the newest first."""
+    return _opened(settings, [one for one in kept if not _is_over(one, now)])
 
 
 def holder_of_key(session: Session, key: str, now: datetime) -> Caller | None:
@@ -143,8 +159,7 @@ def signer(session: Session, settings: Settings, name: str, signed: Signed, now:
     check_time(signed, now)
     workspace, _, slug = name.rpartition("/")
     for row in session.execute(_SOURCES, {"slug": slug, "workspace": workspace or None}):
-        live = [one for one in row.webhook_secrets if not _is_over(one, now)]
-        if any(verifies(secret, signed) for secret in _opened(settings, live)):
+        if any(verifies(secret, signed) for secret in live_secrets(settings, row.webhook_secrets, now)):
             return Caller(row.workspace_id, row.id, row.slug, row.property_id, frozenset({"events:write"}))
     raise SignatureRefusedError("no live secret of this source made the signature")
 
@@ -172,15 +187,19 @@ def check_time(signed: Signed, now: datetime) -> None:
 def verifies(secret: str, signed: Signed) -> bool:
     """Whether `secret` made one of the `v1` signatures."""
     try:
-        key = base64.b64decode(secret.removeprefix(SECRET_MARK), validate=True)
-    except (binascii.Error, ValueError):
+        made = signature(secret, signed.id, signed.timestamp, signed.body)
+    except ValueError:
         return False
-    if not key:
-        return False
-    content = f"{signed.id}.{signed.timestamp}.".encode() + signed.body
-    made = base64.b64encode(hmac.digest(key, content, "sha256"))
     given = [part.partition(",") for part in signed.signature.split(" ")]
-    return any(version == "v1" and hmac.compare_digest(value.encode(), made) for version, _, value in given)
+    return any(version == "v1" and hmac.compare_digest(value.encode(), made.encode()) for version, _, value in given)
+
+
+def signature(secret: str, id_: str, timestamp: str, body: bytes) -> str:
+    """The signature of a message as Standard Webhooks makes it, without its version; ValueError: no secret of theirs."""
+    key = base64.b64decode(secret.removeprefix(SECRET_MARK), validate=True)
+    if not key:
+        raise ValueError("The secret is empty.")
+    return base64.b64encode(hmac.digest(key, f"{id_}.{timestamp}.".encode() + body, "sha256")).decode()
 
 
 def _hash(key: str) -> bytes:
@@ -192,17 +211,17 @@ def _is_over(secret: Mapping[str, Any], now: datetime) -> bool:
 
 
 def _opened(settings: Settings, live: Sequence[Mapping[str, Any]]) -> list[str]:
-    box = _box(settings)
+    safe = box(settings)
     opened = []
     for one in live:
         try:
-            opened.append(box.decrypt(one["secret"].encode()).decode())
+            opened.append(safe.decrypt(one["secret"].encode()).decode())
         except InvalidToken:
             continue  # sealed under a PERCORSO_SECRET that is no longer known: it can verify nothing
     return opened
 
 
-def _box(settings: Settings) -> MultiFernet:
+def box(settings: Settings) -> MultiFernet:
     """Seals with the present secret, opens what older ones sealed."""
     keys = [
         base64.urlsafe_b64encode(hmac.digest(secret.encode(), b"percorso:webhook-secrets", "sha256"))
@@ -240,11 +259,16 @@ __all__ = [
     "SignatureRefusedError",
     "Signed",
     "add_webhook_secret",
+    "box",
     "check_time",
+    "fresh_secret",
     "holder_of_key",
+    "live_secrets",
     "new_key",
     "new_webhook_secret",
     "revoke_key",
+    "signature",
     "signer",
     "verifies",
+    "with_newer",
 ]
