@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import time, timedelta
 from typing import Any, NamedTuple
 
+from app.journey.experiments import held_out
 from app.journey.holidays import COUNTRY
 from app.journey.waits import Quiet
 
@@ -114,6 +115,15 @@ class Policy:
     relay_suffixes: tuple[str, ...] = RELAY_SUFFIXES
     paused: Mapping[str, str] = field(default_factory=dict)
     """Class → why its stream is paused (R38, R63)."""
+    holdout_percent: int = 0
+    """How many of 100 people get no marketing and no request for an opinion, to measure what these bring (R62)."""
+    holdout_salt: str = ""
+    """Whoever changes it draws this group anew; by itself it stays the same people for ever."""
+
+    def keeps_out(self, contact_id: int) -> str | None:
+        """The name of the experiment that keeps this person out of all marketing and feedback; None: none does."""
+        percent = self.holdout_percent
+        return "workspace" if percent and held_out(("holdout", self.holdout_salt, contact_id), percent) else None
 
     def quiet(self, channel: str) -> Quiet:
         """The quiet hours of a channel."""
@@ -153,7 +163,8 @@ class Policy:
         Known keys: `caps: {day, week, month, on_hit, marketing: {...}, feedback: {...}, topics: {name: {...}}}`,
         `quiet_hours: {email: [from, to], other: {from, to, days, holidays}}` (either form),
         `soft_opt_in_topics`, `block_topic`, `feedback_basis: {kind, assessment}`, `relay_suffixes` (more of them),
-        `paused: {class: why}`, `defer_days`. Other keys belong to others and are passed over.
+        `paused: {class: why}`, `defer_days`, `holdout: {percent, salt}`. Other keys belong to others and are passed
+        over.
         Raises PolicyError for a value that is not usable.
         """
         changes = _caps(_section(settings, "caps"), nested=True)
@@ -184,6 +195,12 @@ class Policy:
             changes["defer_for"] = timedelta(days=days)
         if "paused" in settings:
             changes["paused"] = {str(key): str(value) for key, value in _section(settings, "paused").items()}
+        kept = _section(settings, "holdout")
+        if kept:
+            percent = kept.get("percent", 0)
+            if isinstance(percent, bool) or not isinstance(percent, int) or not 0 <= percent <= 50:
+                raise PolicyError("holdout.percent must be a whole number from 0 to 50.")
+            changes.update(holdout_percent=percent, holdout_salt=str(kept.get("salt", "")))
         return cls(**changes)
 
 
