@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.api import pages, reading
 from app.api.problems import CONTENT_TYPE, KINDS
 from app.contacts.models import Booking, Contact
+from app.enrollments.decisions import STAGES
 from app.events.catalogue import BOOKING_FIELDS, ORDER_FIELDS
 from app.events.catalogue import KINDS as EVENTS
 from app.events.incoming import MOST, ContactIn, EventIn, Problem, Verdict
@@ -188,6 +189,27 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         problems=("invalid",),
     ),
+    Operation(
+        method="get",
+        path="/why",
+        name="get_why",
+        summary="Why a person got a message, or did not",
+        about=(
+            "Every decision in order, with its inputs, its rule and its time, as it was kept when it was made: events "
+            "that started nothing, waits, branches, each question of the gate, attempts, what came back, and what "
+            "happens next. Send `contact` and `workflow`, or `message`. Sentences are in English and Italian."
+        ),
+        scope="messages:read",
+        status=200,
+        answer=_ref("Why"),
+        parameters=(
+            _query("contact", "External id or address of the person.", **_TEXT),
+            _query("workflow", "Name of the workflow.", **_TEXT),
+            _query("message", "Id of a message.", type="integer", minimum=1),
+        ),
+        problems=("invalid", "not-found"),
+        curl="-G -d contact=guest-1093 -d workflow=pre-arrival",
+    ),
 )
 
 
@@ -323,7 +345,46 @@ def _schemas() -> Schema:
             "detail": {"type": "object"},
         },
     }
+    schemas["Why"] = _why()
     return schemas
+
+
+def _why() -> Schema:
+    nothing: Schema = {"type": "null"}
+    text: Schema = {"type": "string"}
+    sentence = {"type": "object", "required": ["en", "it"], "additionalProperties": text}
+    told: Schema = {
+        "code": text,
+        "sentence": sentence,
+        "inputs": {"type": "object", "description": "What the decision was read from."},
+    }
+    check: Schema = {**told, "check": text, "allowed": {"type": "boolean"}, "rule": text}
+    decision: Schema = {
+        **told,
+        "at": {"anyOf": [{"type": "string", "format": "date-time"}, nothing]},
+        "stage": {"enum": list(STAGES)},
+        "rule": {"type": ["string", "null"], "description": "The rule it rests on, such as R46."},
+        "step": {"type": ["string", "null"]},
+        "passage": {"type": ["integer", "null"], "description": "The enrollment it belongs to."},
+        "link": {"anyOf": [{"type": "object", "properties": {"kind": text, "id": {}}}, nothing]},
+        "checks": {
+            "type": "array",
+            "description": "The gate's questions in the order asked.",
+            "items": {"type": "object", "required": list(check), "properties": check},
+        },
+    }
+    found: Schema = {
+        "contact": text,
+        "workflow": {"type": ["string", "null"]},
+        "message": {"type": ["integer", "null"]},
+        "zone": {"type": "string", "description": "The clock that sentences tell moments on."},
+        "cut": {"type": "boolean", "description": "Older decisions were left out."},
+        "decisions": {
+            "type": "array",
+            "items": {"type": "object", "required": list(decision), "properties": decision},
+        },
+    }
+    return {"type": "object", "required": list(found), "properties": found}
 
 
 _FIELD_TYPES: Mapping[str, Schema] = {

@@ -92,3 +92,18 @@ def plain(name: str) -> str | None:
     if given is not None and ("\x00" in given or len(given) > 200):
         raise _unfit(name, "This is no possible value.", "Send at most 200 characters, none of them U+0000.")
     return given
+
+
+def number(name: str) -> int | None:
+    """The parameter `name` as a row's number, if it was sent; refused where it is none."""
+    given = request.args.get(name)
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdecimal() and len(given) < 19):
+        raise _unfit(name, "This is no number.", "Send the id as a list shows it.")
+    return int(given)
+
+
+def needed(name: str, cure: str) -> ProblemError:
+    """The refusal of a request that lacks a parameter."""
+    return _unfit(name, "This parameter is missing.", cure)

@@ -13,6 +13,7 @@ from app.api import pages, problems, putting, reading, receiving
 from app.api.access import caller, may
 from app.api.problems import ProblemError
 from app.doors import house, opened_by
+from app.enrollments.explain import NobodyError, explain, find_contact
 from app.messages.models import STATES
 
 blueprint = APIBlueprint("api", __name__, url_prefix="/api/v1", enable_openapi=False)
@@ -103,3 +104,22 @@ def get_messages() -> Response:
     with house().database.work(caller().workspace_id) as session:
         rows = reading.messages(session, asked, contact=contact, workflow=workflow, state=state, reason=reason)
     return json(pages.page(rows, asked, reading.shown_message, reading.message_key))
+
+
+@blueprint.get("/why")
+@opened_by(may("messages:read"))
+def get_why() -> Response:
+    """Every decision about a person and a workflow, or about a message."""
+    pages.only("contact", "workflow", "message")
+    contact, workflow, message = pages.plain("contact"), pages.plain("workflow"), pages.number("message")
+    if message is None and (contact is None or workflow is None):
+        missing = "contact" if contact is None else "workflow"
+        raise pages.needed(missing, "Send contact and workflow, or message.")
+    parts = house()
+    try:
+        with parts.database.work(caller().workspace_id) as session:
+            contact_id = find_contact(session, contact) if contact is not None else None
+            told = explain(session, contact_id, parts.clock.now(), workflow=workflow, message_id=message)
+    except NobodyError as error:
+        raise ProblemError("not-found", str(error)) from None
+    return json(told.as_json())

@@ -170,7 +170,8 @@ def _no_way_in(program: Program, event: Event, facts: Facts, now: datetime) -> N
             continue
         if rule.topic is not None and lookup(heard, "event.topic") != rule.topic:
             inputs = {"topic": lookup(heard, "event.topic"), "wanted": rule.topic}
-            text = both(f"not about {rule.topic}", f"non riguarda {rule.topic}")
+            other = inputs["topic"] or "-"
+            text = both(f"it is about {other}, not {rule.topic}", f"riguarda {other}, non {rule.topic}")
             refusal = NotEntered("other_topic", text, inputs=inputs)
         elif rule.max_age is not None and add(event.occurred_at, rule.max_age, _UTC) < now:
             english = f"happened more than {say(rule.max_age, 'en')} ago"

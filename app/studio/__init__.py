@@ -5,17 +5,30 @@ pages.py       how a page is answered             words.py       the marketer's 
 languages.py   English and Italian, dates, money  assets.py      what the front-end build made
 reading/       what pages show, in a fixed number of queries each
 
-sign_in.py  home.py  workflows.py  content.py  audience.py  messages.py  consent.py  settings.py
+sign_in.py  home.py  workflows.py  why.py  content.py  audience.py  messages.py  consent.py  settings.py
 """
 
 from __future__ import annotations
 
 from apiflask import APIFlask
 
-from app.studio import audience, consent, content, files, home, languages, messages, pages, settings, sign_in, workflows
+from app.studio import (
+    audience,
+    consent,
+    content,
+    files,
+    home,
+    languages,
+    messages,
+    pages,
+    settings,
+    sign_in,
+    why,
+    workflows,
+)
 from app.studio.blueprint import blueprint, csrf
 
-__all__ = ["audience", "consent", "content", "files", "home", "messages", "register", "settings", "workflows"]
+__all__ = ["audience", "consent", "content", "files", "home", "messages", "register", "settings", "why", "workflows"]
 
 
 def register(app: APIFlask) -> None:

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 
 from app.delivery.track import Arrival, record
 from app.doors import opened_by
+from app.enrollments.explain import explain
 from app.studio import access, mails, pages, previews
 from app.studio.blueprint import HERE, blueprint
 from app.studio.languages import gettext
@@ -64,8 +65,9 @@ def message(message_id: int) -> Response:
         if told is None:
             abort(404)
         mail = _mail(unit, told) if told.message.subject else None
+        decided = explain(unit, told.contact.id, pages.now(), message_id=message_id).decisions
     return pages.answer(
-        "message.html", told=told, message=told.message, links=chain.chain(told), mail=mail,
+        "message.html", told=told, message=told.message, links=chain.chain(decided, message_id=message_id), mail=mail,
         view=view if view in mails.VIEWS else "html", at="messages",
     )  # fmt: skip
 

@@ -89,6 +89,11 @@ ENROLLMENT_STATES: Mapping[str, Mark] = {
     "finished": Mark(_("Finished"), "still", "check"),
     "exited": Mark(_("Left"), "still", "exit"),
 }
+STANDINGS: Mapping[str, Mark] = {
+    **ENROLLMENT_STATES,
+    "refused": Mark(_("Did not enter"), "waiting", "info"),
+    "never": Mark(_("Nothing that starts it was recorded"), "still", "clock"),
+}
 PURPOSES: Mapping[str, Any] = {
     "marketing": _("Marketing"),
     "profiling": _("Profiling"),

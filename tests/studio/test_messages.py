@@ -39,7 +39,7 @@ def test_a_refused_message_says_why_with_its_rule_and_was_never_composed(stage: 
 def test_each_check_shows_the_inputs_it_was_read_from(stage: Stage, owner: FlaskClient) -> None:
     sent = stage.ids(Message, state="accepted", basis="consent")[0]
     text = owner.get(f"{HERE}/messages/{sent}").text
-    assert re.search(r"There is consent.*?<dt>Ledger line</dt><dd>\d+</dd>", text, re.DOTALL)
+    assert re.search(r"There is a consent.*?<dt>Ledger line</dt><dd>\d+</dd>", text, re.DOTALL)
     assert "Ledger line" in text
 
 

@@ -44,6 +44,15 @@ class Permission:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a person stands with one workflow: active, finished, exited, refused, or never (they have not met)."""
+
+    workflow: Workflow
+    standing: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """One person and everything their page tells."""
 
@@ -53,6 +62,7 @@ class Told:
     ledger: Sequence[ConsentRecord]
     phases: Mapping[str, int]
     timeline: Sequence[Entry] = field(default_factory=tuple)
+    met: Sequence[Standing] = field(default_factory=tuple)
 
 
 def listed(session: Session, text: str, wanted: Wanted) -> Page[Any]:
@@ -100,7 +110,7 @@ def beside(session: Session, contact_ids: Sequence[int]) -> tuple[dict[int, Book
 
 
 def one(session: Session, contact_id: int) -> Told | None:
-    """A person with bookings, permissions and timeline; eight queries, whatever there is."""
+    """A person with bookings, permissions and timeline; eleven queries, whatever there is."""
     contact = session.scalar(select(Contact).where(Contact.id == contact_id))
     if contact is None:
         return None
@@ -152,7 +162,38 @@ def one(session: Session, contact_id: int) -> Told | None:
     for enrollment, workflow in passages:
         if enrollment.status == "active":
             phases[workflow.phase] = phases.get(workflow.phase, 0) + 1
-    return Told(contact, bookings, _permissions(ledger, topics), ledger, phases, entries)
+    met = standings(session, contact_id)
+    return Told(contact, bookings, _permissions(ledger, topics), ledger, phases, entries, met)
+
+
+def standings(session: Session, contact_id: int) -> list[Standing]:
+    """Where a person stands with every workflow that was published, those they met first; three queries."""
+    workflows = session.scalars(
+        select(Workflow).where(Workflow.live_version_id.is_not(None)).order_by(Workflow.phase, Workflow.name)
+    ).all()
+    passages = session.scalars(
+        select(Enrollment)
+        .where(Enrollment.contact_id == contact_id)
+        .order_by(Enrollment.workflow_id, (Enrollment.status == "active").desc(), Enrollment.id.desc())
+        .ext(distinct_on(Enrollment.workflow_id))
+    ).all()
+    refused = session.execute(
+        select(EntryRefusal.workflow_id, func.max(EntryRefusal.at))
+        .where(EntryRefusal.contact_id == contact_id)
+        .group_by(EntryRefusal.workflow_id)
+    ).all()
+    inside = {one.workflow_id: one for one in passages}
+    last = {row[0]: row[1] for row in refused}
+    found = []
+    for workflow in workflows:
+        passage = inside.get(workflow.id)
+        if passage is not None:
+            found.append(Standing(workflow, passage.status, passage.ended_at or passage.entered_at))
+        elif workflow.id in last:
+            found.append(Standing(workflow, "refused", last[workflow.id]))
+        elif workflow.status != "archived":
+            found.append(Standing(workflow, "never"))
+    return sorted(found, key=lambda one: one.standing == "never")
 
 
 def _moment(message: Message) -> datetime:
