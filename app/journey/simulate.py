@@ -184,11 +184,11 @@ def simulate(program: Program, scene: Scene, *, judge: Judge = allow_all, projec
 
     Raises EndlessStoryError where it never comes to rest.
     """
-    return _Stage(program, scene, judge, project).play()
+    return Stage(program, scene, judge, project).play()
 
 
 @dataclass(slots=True)
-class _Inside:
+class Inside:
     """One passage on the stage."""
 
     key: str
@@ -202,17 +202,17 @@ class _Inside:
 
 
 @dataclass(slots=True)
-class _Waiting:
+class Waiting:
     """A planned message that has not been decided on yet."""
 
-    passage: _Inside
+    passage: Inside
     send: Send
     planned_at: datetime
     at: datetime
 
 
-class _Stage:
-    """One story while it runs."""
+class Stage:
+    """One story while it runs. A replay of recorded history is one too, with `facts_of` and `judged` of its own."""
 
     def __init__(self, program: Program, scene: Scene, judge: Judge, project: Project) -> None:
         self.program, self.scene = program, scene
@@ -223,8 +223,8 @@ class _Stage:
         self.bookings: dict[str, Mapping[str, Any]] = {}
         self.clicked: dict[str, datetime] = {}
         self.log: list[tuple[Event, str | None]] = []
-        self.inside: list[_Inside] = []
-        self.waiting: list[_Waiting] = []
+        self.inside: list[Inside] = []
+        self.waiting: list[Waiting] = []
         self.messages: list[Message] = []
         self.sent_at: dict[str, datetime] = {}
         self.refused_entries: list[NotEntered] = []
@@ -281,8 +281,8 @@ class _Stage:
         elif happening.type == "message.clicked" and self.scene.tracked:
             self.clicked[str(happening.data.get("step"))] = happening.occurred_at
 
-    def _passage_hears(self, passage: _Inside, event: Event) -> None:
-        program, facts = self.program, self._facts(passage)
+    def _passage_hears(self, passage: Inside, event: Event) -> None:
+        program, facts = self.program, self.facts_of(passage)
         reached = entry.goal_by_event(program, event, facts, self.now)
         if reached is not None and passage.goal is None:
             passage.goal = reached
@@ -297,15 +297,15 @@ class _Stage:
         elif program.follow == "booking" and event.booking is not None and event.booking == passage.reference:
             self._rebind(passage)
 
-    def _rebind(self, passage: _Inside) -> None:
-        moved = advance.rebind(self.program, passage.state, self._facts(passage), self.now)
+    def _rebind(self, passage: Inside) -> None:
+        moved = advance.rebind(self.program, passage.state, self.facts_of(passage), self.now)
         if moved is not None:
             self._take(passage, moved)
 
     def _at_the_door(self, event: Event) -> None:
         as_fact = {**event.data, "type": event.type, "occurred_at": event.occurred_at}
-        fresh = _Inside("", event.booking, as_fact, _NOBODY, self.now)
-        facts = self._facts(fresh)
+        fresh = Inside("", event.booking, as_fact, _NOBODY, self.now)
+        facts = self.facts_of(fresh)
         earlier = [Passage(one.key, one.state.status, one.entered_at, one.ended_at) for one in self.inside]
         verdict = entry.on_event(self.program, event, facts, earlier, self.now)
         if isinstance(verdict, NotEntered):
@@ -325,31 +325,31 @@ class _Stage:
         self.inside.append(fresh)
         self._tell("entered", verdict.sentence, fresh)
 
-    def _wake(self, passage: _Inside) -> None:
+    def _wake(self, passage: Inside) -> None:
         for _ in range(len(self.program.ops) + 1):
             wake_at = passage.state.wake_at
             if passage.state.status != "active" or wake_at is None or wake_at > self.now:
                 return
-            facts = self._facts(passage)
+            facts = self.facts_of(passage)
             ended = entry.exit_by_state(self.program, facts, self.now)
             if ended is not None:
                 self._leave(passage, ended)
             else:
                 self._take(passage, advance.advance(self.program, passage.state, facts, self.now))
 
-    def _leave(self, passage: _Inside, ended: entry.Exit) -> None:
+    def _leave(self, passage: Inside, ended: entry.Exit) -> None:
         """An exit rule holds: its unsent messages are not sent any more (R60)."""
         passage.by_rule = True
         self._take(passage, advance.leave(passage.state, ended.reason, ended.outcome, ended.sentence, self.now))
 
-    def _take(self, passage: _Inside, moved: Advanced) -> None:
+    def _take(self, passage: Inside, moved: Advanced) -> None:
         if moved.state.status != "active" and passage.state.status == "active":
             passage.ended_at = self.now
         passage.state = moved.state
         self.trace += [_line(decision, passage.key) for decision in moved.trace]
         for effect in moved.effects:
             if isinstance(effect, Send):
-                self.waiting.append(_Waiting(passage, effect, self.now, self.now))
+                self.waiting.append(Waiting(passage, effect, self.now, self.now))
             elif isinstance(effect, SetFields) and effect.target == "contact":
                 self.contact = written(self.contact, effect.values, effect.add_tags, effect.remove_tags)
             elif isinstance(effect, Task):
@@ -360,7 +360,7 @@ class _Stage:
     def _gate(self) -> None:
         for one in [one for one in self.waiting if one.at <= self.now]:
             self.waiting.remove(one)
-            verdict = self._judged(one)
+            verdict = self.judged(one)
             if verdict.outcome == "deferred" and verdict.not_before is not None and verdict.not_before > self.now:
                 one.at = verdict.not_before
                 self.waiting.append(one)
@@ -371,19 +371,19 @@ class _Stage:
             outcome: Literal["sent", "refused"] = "sent" if verdict.outcome == "allowed" else "refused"
             self._decide(one, outcome, verdict)
 
-    def _judged(self, one: _Waiting) -> Judgement:
+    def judged(self, one: Waiting) -> Judgement:
         """Exits are read again first (R60): who left by a rule since it was planned is not written to."""
         if one.passage.by_rule:
             return Judgement("refused", "exited", "R60")
         within = one.send.skip_if_sent_within
         before = self.sent_at.get(one.send.template)
         if within is not None and before is not None:
-            again = add(before, within, zone(self._facts(one.passage), "property"))
+            again = add(before, within, zone(self.facts_of(one.passage), "property"))
             if self.now < again:
                 return Judgement("refused", "sent_already", "R59")
-        return self.judge(one.send, self._facts(one.passage), self.now)
+        return self.judge(one.send, self.facts_of(one.passage), self.now)
 
-    def _decide(self, one: _Waiting, outcome: Literal["sent", "refused"], verdict: Judgement) -> None:
+    def _decide(self, one: Waiting, outcome: Literal["sent", "refused"], verdict: Judgement) -> None:
         send = one.send
         if outcome == "sent":
             self.sent_at[send.template] = self.now
@@ -407,7 +407,8 @@ class _Stage:
 
     # --- what is known ---
 
-    def _facts(self, passage: _Inside) -> Facts:
+    def facts_of(self, passage: Inside) -> Facts:
+        """What a passage sees now. Replays of recorded history lay over it what was known then."""
         booking = self.bookings.get(passage.reference) if passage.reference else None
         key = passage.key
         enrollment = {"key": key, "entered_at": passage.entered_at, "fields": passage.state.fields}
@@ -428,7 +429,7 @@ class _Stage:
         self,
         code: str,
         sentence: Sentence,
-        passage: _Inside | None = None,
+        passage: Inside | None = None,
         step_id: str = "",
         inputs: Mapping[str, Any] | None = None,
         key: str | None = None,
