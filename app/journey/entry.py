@@ -12,12 +12,15 @@ from app.journey.condition_tree import Condition
 from app.journey.conditions import evaluate, explain, weighed
 from app.journey.durations import say
 from app.journey.facts import Facts, lookup, temporal
-from app.journey.program import ExitRule, Program, Scope, Sentence
+from app.journey.program import EntryRule, ExitRule, Program, Scope, Sentence
 from app.journey.sentences import both, event_text
 from app.journey.waits import add
 
 REASONS = (
     "not_this_event",
+    "other_entry",
+    "other_segment",
+    "not_by_hand",
     "other_topic",
     "too_old",
     "condition_false",
@@ -168,10 +171,13 @@ def _no_way_in(program: Program, event: Event, facts: Facts, now: datetime) -> N
     for rule in program.entry:
         if rule.on != event.type:
             continue
-        if rule.topic is not None and lookup(heard, "event.topic") != rule.topic:
+        elsewhere = _not_meant(program, rule, event)
+        if elsewhere is not None:
+            refusal = elsewhere
+        elif rule.topic is not None and lookup(heard, "event.topic") != rule.topic:
             inputs = {"topic": lookup(heard, "event.topic"), "wanted": rule.topic}
-            other = inputs["topic"] or "-"
-            text = both(f"it is about {other}, not {rule.topic}", f"riguarda {other}, non {rule.topic}")
+            named = inputs["topic"] or "-"
+            text = both(f"it is about {named}, not {rule.topic}", f"riguarda {named}, non {rule.topic}")
             refusal = NotEntered("other_topic", text, inputs=inputs)
         elif rule.max_age is not None and add(event.occurred_at, rule.max_age, _UTC) < now:
             english = f"happened more than {say(rule.max_age, 'en')} ago"
@@ -185,6 +191,25 @@ def _no_way_in(program: Program, event: Event, facts: Facts, now: datetime) -> N
             lines = weighed(rule.condition, heard, now)
             refusal = NotEntered(code, _explained(rule.condition, heard, now), inputs={"lines": lines})
     return refusal
+
+
+def _not_meant(program: Program, rule: EntryRule, event: Event) -> NotEntered | None:
+    """Why an event of our own is not the one that this way in is about; None where it is."""
+    data = event.data
+    addressed = rule.number is not None or bool(rule.by)
+    if (addressed and data.get("workflow") != program.workflow) or (
+        rule.number is not None and data.get("entry") != rule.number
+    ):
+        text = both("meant for another way in", "riguarda un altro ingresso")
+        return NotEntered("other_entry", text, inputs={"workflow": data.get("workflow"), "entry": data.get("entry")})
+    if rule.by and data.get("by") not in rule.by:
+        by = str(data.get("by"))
+        text = both(f"may not be started by {by}", f"non può essere avviato da {by}")
+        return NotEntered("not_by_hand", text, inputs={"by": by})
+    if rule.number is None and rule.segment is not None and data.get("segment") != rule.segment:
+        text = both(f"not about the segment {rule.segment}", f"non riguarda il segmento {rule.segment}")
+        return NotEntered("other_segment", text, inputs={"segment": data.get("segment"), "wanted": rule.segment})
+    return None
 
 
 def _explained(condition: Condition, facts: Facts, now: datetime) -> Sentence:

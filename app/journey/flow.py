@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.journey.program import BranchOp, Lane, Node, Op, Program, SendOp, Sentence, WaitForOp, WaitOp
-from app.journey.sentences import both, condition_text, event_text, late, sentence
+from app.journey.entry_words import way_in
+from app.journey.ops import BranchOp, Op, RepeatOp, SendOp, Sentence, SplitOp, StartOp, StopOp, WaitForOp, WaitOp
+from app.journey.program import Lane, Node, Program
+from app.journey.sentences import both, condition_text, event_text, late, sentence, updated, winner
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way out of a card: its kind (case, else, unknown, then, timeout), what leads here, and its cards."""
+    """One way out of a card: its kind (see `program.LaneKind`), what leads here, and its cards."""
 
     kind: str
     sentence: Sentence
@@ -21,9 +23,10 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One step: `kind` is send, wait, wait_for, branch, set, task or exit; `notes` are further plain sentences.
+    """One step: `kind` is its word in the language; `notes` are further plain sentences.
 
-    `details` for sends: template, class, topic, channels.
+    `details` for sends: template, class, topic, channels; for splits: each variant's weight; for start and stop: the
+    other workflow.
     """
 
     id: str
@@ -41,14 +44,7 @@ def flow(program: Program) -> tuple[Card, ...]:
 
 def beginning(program: Program) -> tuple[Sentence, ...]:
     """What starts the workflow, one sentence a way in: "When a booking is confirmed, if booking.nights >= 1"."""
-    told = []
-    for rule in program.entry:
-        english, italian = f"When {event_text(rule.on, 'en')}", f"Quando {event_text(rule.on, 'it')}"
-        if condition_text(rule.condition) != "always":
-            english += f", if {condition_text(rule.condition, 'en')}"
-            italian += f", se {condition_text(rule.condition, 'it')}"
-        told.append(both(english, italian))
-    return tuple(told)
+    return tuple(way_in(rule) for rule in program.entry)
 
 
 def endings(program: Program) -> tuple[Sentence, ...]:
@@ -93,6 +89,13 @@ def _label(op: Op, lane: Lane) -> Sentence:
         return both("Otherwise", "Altrimenti")
     if lane.kind == "unknown":
         return both("If it cannot be known", "Se non si può sapere")
+    if isinstance(op, SplitOp):
+        variant = op.variants[lane.number]
+        return both(f"{variant.weight}%: {variant.name}", f"{variant.weight}%: {variant.name}")
+    if isinstance(op, RepeatOp):
+        return both("Each time", "Ogni volta")
+    if isinstance(op, StartOp) and lane.kind == "then":
+        return both("When it has ended", "Quando è concluso")
     if lane.kind == "timeout":
         return both("If it does not happen in time", "Se non accade in tempo")
     heard = op.on if isinstance(op, WaitForOp) else ()
@@ -105,11 +108,20 @@ def _label(op: Op, lane: Lane) -> Sentence:
 def _notes(op: Op) -> tuple[Sentence, ...]:
     if isinstance(op, WaitOp):
         note = late(op)
-        return (note,) if note else ()
-    return ()
+    elif isinstance(op, SplitOp):
+        note = winner(op.winner) if op.winner else None
+    elif isinstance(op, SendOp):
+        note = updated(op)
+    else:
+        note = None
+    return (note,) if note else ()
 
 
 def _details(op: Op) -> Mapping[str, Any]:
     if isinstance(op, SendOp):
         return {"template": op.template, "class": op.class_, "topic": op.topic, "channels": list(op.channels)}
+    if isinstance(op, SplitOp):
+        return {"variants": {variant.name: variant.weight for variant in op.variants}}
+    if isinstance(op, StartOp | StopOp):
+        return {"workflow": op.workflow}
     return {}

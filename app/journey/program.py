@@ -252,6 +252,11 @@ class Program:
         return frozenset(_paths(self)) - {"now"}
 
     @cached_property
+    def marked(self) -> frozenset[str]:
+        """The steps whose moment is kept, since a wait counts from there."""
+        return frozenset(op.since for op in self.ops if isinstance(op, WaitForOp)) - {"entry", "step"}
+
+    @cached_property
     def longest(self) -> int:
         """The most operations that one passage can take, every round of every repeat counted."""
         return _longest(self, 0, self.end) + 1

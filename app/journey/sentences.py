@@ -12,24 +12,31 @@ from zoneinfo import ZoneInfo
 from app.journey.condition_tree import Condition, Group
 from app.journey.condition_words import in_words
 from app.journey.durations import Duration, say
-from app.journey.program import (
+from app.journey.ops import (
     BranchOp,
     Clock,
     Dated,
+    EmitOp,
     EndOp,
     ExitOp,
     For,
     Language,
     Latest,
     Op,
+    RepeatOp,
     SendOp,
     Sentence,
     SetOp,
+    SplitOp,
+    StartOp,
+    StopOp,
     TaskOp,
     Until,
     WaitForOp,
     WaitOp,
+    WebhookOp,
     Window,
+    Winner,
 )
 
 _FIELDS: dict[str, tuple[str, str]] = {
@@ -52,7 +59,24 @@ _EVENTS: dict[str, tuple[str, str]] = {
     "consent.granted": ("consent is given", "il consenso è dato"),
     "consent.withdrawn": ("consent is withdrawn", "il consenso è revocato"),
     "upsell.purchased": ("an extra is bought", "un extra è acquistato"),
+    "booking.reinstated": ("the booking is taken up again", "la prenotazione è ripristinata"),
+    "booking.enquired": ("somebody asks for a quote", "qualcuno chiede un preventivo"),
+    "booking.requested": ("a booking is asked for", "una prenotazione è richiesta"),
+    "order.abandoned": ("a cart is left behind", "un carrello è abbandonato"),
+    "order.placed": ("an order is placed", "un ordine è effettuato"),
+    "order.shipped": ("the order is shipped", "l'ordine è spedito"),
+    "order.delivered": ("the order is delivered", "l'ordine è consegnato"),
+    "order.cancelled": ("the order is cancelled", "l'ordine è annullato"),
+    "page.viewed": ("a page is visited", "una pagina è visitata"),
+    "contact.updated": ("the contact changes", "il contatto cambia"),
+    "survey.answered": ("a survey is answered", "un questionario è compilato"),
+    "review.posted": ("a review is posted", "una recensione è pubblicata"),
     "review.received": ("a review comes in", "arriva una recensione"),
+    "segment.entered": ("somebody comes into a segment", "qualcuno entra in un segmento"),
+    "segment.left": ("somebody leaves a segment", "qualcuno esce da un segmento"),
+    "workflow.ended": ("the other workflow has ended", "l'altro percorso è concluso"),
+    "task.done": ("the task is done", "il compito è svolto"),
+    "message.clicked": ("a link is clicked", "un link è cliccato"),
 }
 _WEEKDAYS = {
     "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
@@ -95,8 +119,29 @@ def sentence(op: Op) -> Sentence:
             return both(english, italian)
         case BranchOp():
             return both("Choose a way by what is true", "Scegli la strada in base a ciò che è vero")
+        case SplitOp():
+            shares = ", ".join(f"{variant.name} {variant.weight}%" for variant in op.variants)
+            return both(f"Divide people at random: {shares}", f"Dividi le persone a caso: {shares}")
+        case RepeatOp():
+            return both(_rounds(op, "en"), _rounds(op, "it"))
+        case EmitOp():
+            return both(f"Report {op.type}", f"Segnala {op.type}")
+        case WebhookOp():
+            return both(f"Call {op.endpoint}", f"Chiama {op.endpoint}")
+        case StartOp():
+            english, italian = f"Start {op.workflow}", f"Avvia {op.workflow}"
+            if op.awaited:
+                english += " and wait until it has ended"
+                italian += " e attendi che sia concluso"
+            if op.up_to:
+                english += f", {_up_to(op.up_to, 'en')}"
+                italian += f", {_up_to(op.up_to, 'it')}"
+            return both(english, italian)
+        case StopOp():
+            return both(f"Stop {op.workflow}: {op.reason}", f"Interrompi {op.workflow}: {op.reason}")
         case SetOp():
             parts = [f"{path} = {value}" for path, value in op.values.items()]
+            parts += [f"{path} = {source}" for path, source in op.copies.items()]
             parts += [f"+{tag}" for tag in op.add_tags] + [f"-{tag}" for tag in op.remove_tags]
             return both("Write down " + ", ".join(parts), "Annota " + ", ".join(parts))
         case TaskOp():
@@ -106,6 +151,43 @@ def sentence(op: Op) -> Sentence:
             return both(f"Leave the workflow: {op.reason}", f"Esci dal percorso: {op.reason}")
         case EndOp():
             return both("The end", "Fine")
+
+
+def _rounds(op: RepeatOp, language: Language) -> str:
+    italian = language == "it"
+    said = f"Ripeti al massimo {op.max} volte" if italian else f"Repeat at most {op.max} times"
+    if op.max == 1:
+        said = "Al massimo una volta" if italian else "At most once"
+    if op.every:
+        said += f", ogni {say(op.every, 'it')}" if italian else f", every {say(op.every, 'en')}"
+    if op.until is not None:
+        until = condition_text(op.until, language)
+        said += f", fino a quando {until}" if italian else f", until {until}"
+    return said
+
+
+def winner(rule: Winner) -> Sentence:
+    """How a split is decided."""
+    by = {"goal": ("by the goal", "in base all'obiettivo"), "click": ("by clicks", "in base ai clic")}[rule.by]
+    english, italian = f"The better one wins {by[0]}", f"Vince la migliore {by[1]}"
+    if rule.of:
+        english, italian = f"{english} on {rule.of}", f"{italian} su {rule.of}"
+    if rule.after:
+        english += f", after {say(rule.after, 'en')} at the earliest"
+        italian += f", non prima di {say(rule.after, 'it')}"
+    english += f", from {rule.min_sample} people in each, {rule.confidence:.1%} sure"
+    italian += f", da {rule.min_sample} persone per variante, sicurezza {rule.confidence:.1%}"
+    return both(english, italian)
+
+
+def updated(op: SendOp) -> Sentence | None:
+    """What goes out where the message has gone and what it said has changed; None where nothing does."""
+    if op.updated is None:
+        return None
+    return both(
+        f"If what it said changes later: send {op.updated.template}",
+        f"Se in seguito cambia ciò che diceva: invia {op.updated.template}",
+    )
 
 
 def late(op: WaitOp) -> Sentence | None:
@@ -138,7 +220,8 @@ def _clock(at: time) -> str:
     return at.strftime("%H:%M")
 
 
-def _whose(zone: str, language: Language) -> str:
+def whose(zone: str, language: Language) -> str:
+    """Whose clock it is: "hotel's time"."""
     words = {"property": ("hotel's time", "ora dell'hotel"), "contact": ("guest's time", "ora dell'ospite")}
     english, italian = words.get(zone, (f"{zone} time", f"ora di {zone}"))
     return italian if language == "it" else english
@@ -167,16 +250,19 @@ def _until(until: Until, language: Language) -> str:
     italian = language == "it"
     match until:
         case For():
-            return say(until.duration, language)
+            length = say(until.duration, language)
+            if until.at is None:
+                return length
+            return f"{length}, {'fino alle' if italian else 'until'} {_clock(until.at)}, {whose(until.zone, language)}"
         case Clock():
             days = _days(until.weekdays, language)
             base = f"fino alle {_clock(until.at)}" if italian else f"until {_clock(until.at)}"
-            return f"{base}{' ' + days if days else ''}, {_whose(until.zone, language)}"
+            return f"{base}{' ' + days if days else ''}, {whose(until.zone, language)}"
         case Window():
             days = _days(until.weekdays, language)
             start, end = _clock(until.start), _clock(until.end)
             base = f"un'ora tra le {start} e le {end}" if italian else f"for a time between {start} and {end}"
-            return f"{base}{' ' + days if days else ''}, {_whose(until.zone, language)}"
+            return f"{base}{' ' + days if days else ''}, {whose(until.zone, language)}"
         case Dated():
             return ("fino " if italian else "until ") + dated(until, language)
 
@@ -185,7 +271,7 @@ def dated(until: Dated, language: Language) -> str:
     """A date with its offset and clock time: "16:00, 1 day before arrival, hotel's time"."""
     italian = language == "it"
     field, at = _field(until.ref, language), until.at
-    zone = f", {_whose(until.zone, language)}"
+    zone = f", {whose(until.zone, language)}"
     if until.offset.zero:
         if at is None:
             return (f"al momento {field}" if italian else f"the moment of {field}") + zone
