@@ -17,7 +17,9 @@ _RUNNING = (
     " AND w.status <> 'paused')"
 )
 _ROWS: Mapping[str, tuple[str, str]] = {
+    "experiments": ("experiments e WHERE e.due_at IS NOT NULL", "e.due_at"),
     "carry": ("workflow_moves e WHERE e.finished_at IS NULL", "e.due_at"),
+    "occasions": ("occasion_marks e WHERE true", "e.next_at"),
     "enrol": ("event_work e WHERE true", "coalesce(e.not_before, e.received_at)"),
     "advance": (f"enrollments e WHERE e.status = 'active' AND e.wake_at IS NOT NULL AND {_RUNNING}", "e.wake_at"),
     "broadcast": ("broadcasts e WHERE e.next_at IS NOT NULL", "e.next_at"),

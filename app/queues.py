@@ -17,7 +17,7 @@ from app.db import after_commit, workspace_of
 
 log = structlog.get_logger()
 
-STAGES = ("segments", "occasions", "broadcast", "calls", "carry", "enrol", "advance", "gate", "deliver")
+STAGES = ("segments", "occasions", "broadcast", "calls", "carry", "experiments", "enrol", "advance", "gate", "deliver")
 """Stages in path order; each has a queue of its name, and workers serve them last first, so that what is nearest to
 a mailbox goes out before new work is taken in. The first three bring about what `enrol` takes up; `calls` and `carry`
 stand among them since neither another house's slow answer nor a move of thousands to a new version of their workflow
@@ -29,6 +29,7 @@ PARALLEL = {
     "broadcast": 1,
     "calls": 1,
     "carry": 1,
+    "experiments": 1,
     "enrol": 1,
     "advance": 2,
     "gate": 2,

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from app.audience import facts as audience
 from app.audience.facts import Facts
 from app.db import Ran, as_rows, workspace_of
-from app.enrollments import effects, history, passages, programs
+from app.enrollments import effects, experiments, history, passages, programs
 from app.enrollments.effects import Done
 from app.enrollments.history import Past
 from app.enrollments.passages import Inside
@@ -36,10 +36,11 @@ from app.queues import signal
 
 log = structlog.get_logger()
 
-QUERIES = 16 + effects.QUERIES
-"""At most this many statements a batch: claim, programs, facts (4), past events, contacts to be written locked, live
-workflows (2, where somebody came to the end), messages sent lately, update, visits, cancelled messages, planned
-messages, contact fields, and what steps bring about besides; and one more where a stored passage cannot be read."""
+QUERIES = 17 + effects.QUERIES
+"""At most this many statements a batch: claim, programs, facts (4), past events, winners of splits (where a program has
+one), contacts to be written locked, live workflows (2, where somebody came to the end), messages sent lately, update,
+visits, cancelled messages, planned messages, contact fields, and what steps bring about besides; and one more where a
+stored passage cannot be read."""
 
 STEP_ASIDE = timedelta(hours=1)
 
@@ -90,6 +91,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     known = programs.of_versions(session, {row.version_id for row in rows})
     facts = audience.load(session, [row.who for row in rows], now)
     past = history.load(session, [row.contact_id for row in rows], known.values())
+    won = experiments.winners(session, known)
     sends: list[tuple[Inside, Send]] = []
     visits: list[tuple[Inside, Decision]] = []
     left: list[tuple[Inside, str]] = []
@@ -97,7 +99,8 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     taken: list[tuple[Inside, advance.Advanced, bool]] = []
     for row in rows:
         try:
-            moved, by_rule = _steps(known[row.version_id], row, facts, past, pauses[row.workflow_id], now)
+            told = row.facts(facts) | {"experiments": won.get(row.version_id, {})}
+            moved, by_rule = _steps(known[row.version_id], row, told, past, pauses[row.workflow_id], now)
         except Exception as error:
             # One poisoned row never stops the line: it waits an hour, with its error where the marketer sees it.
             row.attempts += 1
@@ -163,13 +166,12 @@ def _busy(session: Session, workspace_id: int, taken: Sequence[tuple[Inside, adv
 def _steps(
     program: Program,
     row: Inside,
-    loaded: Mapping[Any, Facts],
+    facts: Facts,
     past: Mapping[int, Sequence[Past]],
     pause: Pause | None,
     now: datetime,
 ) -> tuple[advance.Advanced, bool]:
     """What became of one passage, and whether an exit rule (not a step) ended it."""
-    facts = row.facts(loaded)
     booking = facts["booking"]
     facts |= history.as_facts(past.get(row.contact_id, ()), booking["reference"] if booking else None)
     ended = entry.exit_by_state(program, facts, now)

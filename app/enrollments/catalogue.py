@@ -21,7 +21,7 @@ from app.contacts.models import AttributeDefinition
 from app.content import catalogue as templates
 from app.content.models import Template
 from app.db import workspace_of
-from app.enrollments import enrol, versions
+from app.enrollments import enrol, experiments, occasions, versions
 from app.enrollments.models import Workflow, WorkflowVersion
 from app.events.catalogue import known_events
 from app.journey import language
@@ -149,6 +149,8 @@ def publish(
     inside = versions.preview(session, row.id, program, on_inside, mapping or {})
     if on_inside != "pin" and inside.people:
         versions.begin(session, row.id, version.id, on_inside, mapping or {}, by=by, now=now)
+    experiments.announce(session, row.id, program, now)
+    occasions.register(session, row.id, program, now)
     return Published(row.name, version.number, changed=True, inside=inside)
 
 

@@ -29,10 +29,10 @@ from app.config import Settings
 from app.db import Ran
 from app.delivery import deliver
 from app.due import due
-from app.enrollments import advance, calls, enrol, exits, versions
+from app.enrollments import advance, calls, enrol, exits, experiments, occasions, versions
 from app.events.partitions import ensure_partitions
 from app.house import House, calm_collector, furnish
-from app.messages import gate
+from app.messages import broadcast, gate
 from app.queues import STAGES
 
 log = structlog.get_logger()
@@ -59,7 +59,10 @@ def stages(house: House, served: Sequence[str] = STAGES) -> Mapping[str, Callabl
 
     return {
         "calls": lambda workspace_id: calls.run(house, workspace_id, batch),
+        "broadcast": within(lambda session, now: broadcast.run(session, now, batch)),
         "carry": within(lambda session, now: versions.run(session, now, batch)),
+        "experiments": within(lambda session, now: experiments.run(session, now, batch)),
+        "occasions": within(lambda session, now: occasions.run(session, now, batch)),
         "enrol": within(lambda session, now: enrol.run(session, now, batch)),
         "advance": within(lambda session, now: advance.run(session, now, batch)),
         "gate": (
