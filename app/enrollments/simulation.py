@@ -1,0 +1,477 @@
+"""A workflow tried on recorded history: who would have entered, what would have gone out, what not and why.
+
+The very code of production decides: entry rules and steps (`app/journey`), and `consent.rules` under the workspace's
+own policy. What is known at each instant comes from `recorded`. **Nothing is written**: `read_only` makes the database
+itself refuse it; what steps would do elsewhere (tasks, calls, fields of contacts) is counted as reported.
+
+What it cannot know it says (`NOTES`): a contact's own fields are those of today, who would have clicked a mail that
+never went is unknown, and the mails of other workflows are those that really went, whatever this one would have
+displaced.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Workspace
+from app.consent.case import CAPPED, ConsentFacts, Contacted, Purchase, Request
+from app.consent.policy import Policy
+from app.consent.pressure import zone_or_utc
+from app.consent.rules import decide
+from app.db import workspace_of
+from app.enrollments import recorded
+from app.enrollments.recorded import Recorded, Span
+from app.journey import entry
+from app.journey.entry import NotEntered
+from app.journey.experiments import held_out
+from app.journey.facts import Facts, lookup, zone
+from app.journey.program import Program, Sentence
+from app.journey.sentences import both
+from app.journey.simulate import EndlessStoryError, Happening, Inside, Judgement, Line, Message, Outcome, Scene, Stage
+from app.journey.simulate import Waiting as Pending
+from app.journey.waits import add
+
+SAMPLES = 12
+"""People whose whole story is kept, one for each kind of outcome first."""
+
+NOTES: Mapping[str, Sentence] = {
+    "today": both(
+        "Fields of the contact (language, tags, attributes) are those of today: their past values are not kept.",
+        "I campi del contatto (lingua, etichette, attributi) sono quelli di oggi: i valori passati non si conservano.",
+    ),
+    "clicks": both(
+        "Who would have clicked cannot be known: conditions on clicks take their “unknown” way.",
+        "Non si può sapere chi avrebbe cliccato: le condizioni sui clic prendono la via “non si sa”.",
+    ),
+    "others": both(
+        "Caps count the mails of other workflows that really went out, not what this one would have displaced.",
+        "I limiti contano i messaggi di altri percorsi realmente partiti, non ciò che questo avrebbe spostato.",
+    ),
+    "alone": both(
+        "Alone: mails of other workflows were not counted towards the caps.",
+        "Da solo: i messaggi di altri percorsi non sono contati nei limiti.",
+    ),
+    "start": both(
+        "It begins with nobody inside: who would have entered before the first day is not followed.",
+        "Si comincia senza nessuno dentro: chi sarebbe entrato prima del primo giorno non è seguito.",
+    ),
+    "imported": both(
+        "Events reported more than two days late count at the time they happened.",
+        "Gli eventi segnalati con più di due giorni di ritardo valgono nel momento in cui sono accaduti.",
+    ),
+    "paused": both("Pauses of the past are not replayed.", "Le pause del passato non vengono ripetute."),
+}
+
+
+def read_only(session: Session) -> None:
+    """From here on the database refuses every write of this unit of work."""
+    session.execute(text("SET TRANSACTION READ ONLY"))
+
+
+@dataclass(slots=True)
+class Day:
+    """One day on the default property's calendar."""
+
+    entered: int = 0
+    sent: int = 0
+    refused: int = 0
+    deferred: int = 0
+    others: int = 0
+    """Mails of other workflows that really went to the same people, of the classes that caps count."""
+    capped: int = 0
+    """How often the cap said no or later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One person's story, as the simulator tells it."""
+
+    contact_id: int
+    name: str
+    outcome: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(slots=True)
+class Simulation:
+    """What it came to. `share` below 1 says that a sample was looked at: numbers are of the sample."""
+
+    workflow: str
+    span: Span
+    alone: bool
+    zone: ZoneInfo
+    total: int = 0
+    """People with an event that could have started it."""
+    share: float = 1.0
+    people: int = 0
+    entered: int = 0
+    finished: int = 0
+    inside: int = 0
+    """Passages that still go on at the end of the span."""
+    sent: int = 0
+    waiting: int = 0
+    goals: int = 0
+    goal_value: int = 0
+    tasks: int = 0
+    failed: int = 0
+    """People whose story could not be told to its end; `errors` says why."""
+    seconds: float = 0.0
+    days: dict[date, Day] = field(default_factory=dict)
+    not_entered: Counter[str] = field(default_factory=Counter)
+    why_not: dict[str, Sentence] = field(default_factory=dict)
+    """Code → one example in words."""
+    templates: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(template, sent / refused / waiting) → messages."""
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(code, rule) → messages."""
+    deferred: Counter[tuple[str, str]] = field(default_factory=Counter)
+    exits: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    samples: list[Sample] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """Enrollments a second."""
+        return self.entered / self.seconds if self.seconds else 0.0
+
+    def day(self, instant: datetime) -> Day:
+        """The day an instant falls on."""
+        return self.days.setdefault(instant.astimezone(self.zone).date(), Day())
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` gives it."""
+        return {
+            "workflow": self.workflow,
+            "since": self.span.since.isoformat(),
+            "until": self.span.until.isoformat(),
+            "zone": self.zone.key,
+            "alone": self.alone,
+            "people": {"with_a_starting_event": self.total, "looked_at": self.people, "share": self.share},
+            "entered": self.entered,
+            "finished": self.finished,
+            "inside": self.inside,
+            "sent": self.sent,
+            "waiting": self.waiting,
+            "goals": {"count": self.goals, "value": self.goal_value},
+            "tasks": self.tasks,
+            "failed": self.failed,
+            "errors": dict(self.errors),
+            "not_entered": [
+                {"code": code, "count": count, "example": self.why_not[code]}
+                for code, count in self.not_entered.most_common()
+            ],
+            "refused": _counted(self.refused),
+            "deferred": _counted(self.deferred),
+            "templates": [
+                {"template": template, "outcome": outcome, "count": count}
+                for (template, outcome), count in sorted(self.templates.items())
+            ],
+            "exits": dict(self.exits.most_common()),
+            "days": [
+                {
+                    "day": day.isoformat(),
+                    "entered": one.entered,
+                    "sent": one.sent,
+                    "refused": one.refused,
+                    "deferred": one.deferred,
+                    "capped": one.capped,
+                    "others": one.others,
+                }
+                for day, one in sorted(self.days.items())
+            ],
+            "notes": [dict(NOTES[name]) for name in self.notes],
+            "seconds": round(self.seconds, 3),
+            "enrollments_per_second": round(self.rate),
+        }
+
+
+def _counted(found: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
+    return [{"code": code, "rule": rule, "count": count} for (code, rule), count in found.most_common()]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is the same for everybody: properties and the workspace's policy, as they are today."""
+
+    properties: Mapping[int | None, Facts]
+    policy: Policy
+
+
+def world(session: Session, program: Program) -> World:
+    """Two queries."""
+    settings: Mapping[str, Any] = (
+        session.scalar(select(Workspace.settings).where(Workspace.id == workspace_of(session))) or {}
+    )
+    terms = {name: value for name, value in (("caps", program.caps), ("quiet_hours", program.quiet_hours)) if value}
+    without_pauses = {name: value for name, value in settings.items() if name != "paused"}
+    return World(recorded.properties(session), Policy.from_settings(without_pauses).with_terms(terms))
+
+
+def simulate_history(
+    session: Session,
+    program: Program,
+    span: Span,
+    *,
+    alone: bool = False,
+    limit: int | None = None,
+    contact_id: int | None = None,
+    progress: Callable[[Simulation], None] | None = None,
+) -> Simulation:
+    """Try a program on what was recorded in a span; nothing is written.
+
+    Args:
+        session: a unit of work of one workspace, made `read_only` here.
+        program: the draft, compiled.
+        span: from when to when.
+        alone: leave the mails of other workflows out of the caps.
+        limit: look at about so many people at most, drawn evenly; `Simulation.share` says which part that is.
+        contact_id: only this person.
+        progress: called after every page with what there is so far.
+    """
+    read_only(session)
+    began = time.perf_counter()
+    known = world(session, program)
+    place = known.properties.get(None) or {}
+    found = Simulation(program.workflow, span, alone, zone_or_utc(str(place.get("zone") or "UTC")))
+    types = _starting(program)
+    found.total = 1 if contact_id is not None else recorded.count_people(session, types, span)
+    if limit is not None and found.total > limit:
+        found.share = max(limit / found.total, 0.0001)
+    found.notes = ["start", "today", "alone" if alone else "others", "paused"]
+    if any("engagement." in path for path in _reads(program)):
+        found.notes.append("clicks")
+    signatures: set[str] = set()
+    imported = 0
+    for page in recorded.people(
+        session, types, span, share=found.share, contact_id=contact_id, replaces=program.workflow
+    ):
+        for person in page:
+            imported += person.imported
+            _one(found, program, known, person, signatures)
+        found.seconds = time.perf_counter() - began
+        if progress is not None:
+            progress(found)
+    if imported:
+        found.notes.append("imported")
+    _fill_days(found)
+    found.seconds = time.perf_counter() - began
+    return found
+
+
+def _starting(program: Program) -> Sequence[str]:
+    """The events that bring a person into the replay: those that start it, and bookings where a date does."""
+    types = set(program.starts_on)
+    if any(rule.date is not None for rule in program.entry):
+        types |= {"booking.confirmed", "booking.modified", "order.placed"}
+    return sorted(types)
+
+
+def _reads(program: Program) -> Iterable[str]:
+    yield from getattr(program, "reads", ())
+
+
+def _one(found: Simulation, program: Program, known: World, person: Recorded, signatures: set[str]) -> None:
+    replay = Replay(program, person, known, found.span, alone=found.alone)
+    found.people += 1
+    try:
+        outcome = replay.play()
+    except (EndlessStoryError, RecursionError) as error:
+        found.failed += 1
+        found.errors[f"{type(error).__name__}: {error}"] += 1
+        return
+    _tally(found, replay, outcome, person)
+    signature = _signature(outcome)
+    if len(found.samples) < SAMPLES and signature not in signatures:
+        signatures.add(signature)
+        found.samples.append(Sample(person.contact_id, _name(person), signature, outcome.trace))
+
+
+def _signature(outcome: Outcome) -> str:
+    """What kind of story it was, for choosing samples that differ."""
+    ways = [f"{one.template}:{one.outcome}:{one.code}" for one in outcome.messages]
+    ends = [one.reason or one.status for one in outcome.passages]
+    return "|".join(sorted({*ways, *ends, *(one.code for one in outcome.not_entered)}))
+
+
+def _name(person: Recorded) -> str:
+    contact = person.contact
+    name = " ".join(part for part in (contact.get("first_name"), contact.get("last_name")) if part)
+    return name or str(contact.get("email") or contact.get("external_id") or f"#{person.contact_id}")
+
+
+def _tally(found: Simulation, replay: Replay, outcome: Outcome, person: Recorded) -> None:
+    for passage in outcome.passages:
+        found.entered += 1
+        found.day(passage.entered_at).entered += 1
+        if passage.status == "active":
+            found.inside += 1
+        elif passage.status == "finished":
+            found.finished += 1
+        else:
+            found.exits[passage.reason or "exit"] += 1
+        if passage.goal is not None:
+            found.goals += 1
+            found.goal_value += passage.goal.value or 0
+    for refusal in outcome.not_entered:
+        _refused_entry(found, refusal)
+    for message in outcome.messages:
+        _message(found, message)
+    for at, code, rule in replay.put_off:
+        found.deferred[code, rule] += 1
+        day = found.day(at)
+        day.deferred += 1
+        day.capped += code in {"cap", "outranked"}
+    found.tasks += len(outcome.tasks)
+    if not found.alone:
+        for one in person.sent:
+            if one.class_ in CAPPED and one.at >= found.span.since:
+                found.day(one.at).others += 1
+
+
+def _refused_entry(found: Simulation, refusal: NotEntered) -> None:
+    found.not_entered[refusal.code] += 1
+    found.why_not.setdefault(refusal.code, refusal.sentence)
+
+
+def _message(found: Simulation, message: Message) -> None:
+    found.templates[message.template, message.outcome] += 1
+    if message.outcome == "waiting":
+        found.waiting += 1
+        return
+    day = found.day(message.at)
+    if message.outcome == "sent":
+        found.sent += 1
+        day.sent += 1
+        return
+    found.refused[message.code, message.rule or ""] += 1
+    day.refused += 1
+    day.capped += message.code in {"cap", "outranked"}
+
+
+def _fill_days(found: Simulation) -> None:
+    """Days on which nothing happened stand in the picture too."""
+    day = found.span.since.astimezone(found.zone).date()
+    last = found.span.until.astimezone(found.zone).date()
+    while day <= last:
+        found.days.setdefault(day, Day())
+        day += timedelta(days=1)
+
+
+def _as_known(_before: Mapping[str, Any] | None, happening: Happening) -> Mapping[str, Any]:
+    """Bookings come folded as they were known then (`recorded.Stay`)."""
+    return happening.booking or {}
+
+
+class Replay(Stage):
+    """One recorded person on the stage of the simulator: facts as they were known, judged by production's rule."""
+
+    def __init__(self, program: Program, person: Recorded, known: World, span: Span, *, alone: bool) -> None:
+        scene = Scene(
+            now=span.since,
+            contact=person.contact,
+            property=known.properties.get(None) or {},
+            happenings=person.happenings,
+            until=span.until,
+        )
+        super().__init__(program, scene, self._unasked, _as_known)
+        self.person, self.world, self.alone = person, known, alone
+        self.own: list[Contacted] = []
+        self.put_off: list[tuple[datetime, str, str]] = []
+        self.first_judged: dict[tuple[str, str, int], datetime] = {}
+        out = bool(program.holdout) and held_out(("holdout", program.workflow, person.contact_id), program.holdout)
+        self.holdout = "workflow" if out else None
+        for earlier in person.before:
+            reference = earlier.reference
+            if reference is not None:
+                self.bookings[reference] = earlier.booking or {}
+            event = entry.Event(earlier.type, earlier.occurred_at, earlier.data, reference)
+            self.log.append((event, reference))
+
+    def _unasked(self, *_: Any) -> Judgement:
+        raise AssertionError("a replay judges by itself")
+
+    def facts_of(self, passage: Inside) -> Facts:
+        """The stage's facts, with consents and the property as they were."""
+        facts = super().facts_of(passage)
+        place = (facts.get("booking") or {}).get("_property")
+        return {
+            **facts,
+            "consent": self.person.consent(self.now),
+            "property": self.world.properties.get(place) or self.scene.property,
+        }
+
+    def judged(self, one: Pending) -> Judgement:
+        """Exits, repeats and the rules of consent, as the gate asks them."""
+        facts = self.facts_of(one.passage)
+        if self._sent_lately(one, facts):
+            return Judgement("refused", "sent_already", "R59")
+        send, number = one.send, len(self.own) + 1
+        stay = self.person.stays.get(one.passage.reference or "")
+        booking = stay.purchase(self.now) if stay else None
+        since = self.first_judged.setdefault((one.passage.key, send.step_id, send.visit), self.now)
+        request = Request(
+            message_id=-number,
+            class_=send.class_,
+            channel=send.channels[0],
+            topic=send.topic,
+            due_at=send.due,
+            priority=send.priority,
+            latest=send.latest,
+            since=since,
+            booking_id=booking.booking_id if booking else None,
+        )
+        decision = decide(request, self._known(one, facts, booking), self.now, self.world.policy)
+        if decision.allowed:
+            self.own.append(Contacted(-number, send.class_, self.now, request.booking_id, send.topic))
+        elif decision.outcome == "deferred":
+            self.put_off.append((self.now, decision.code, decision.rule or ""))
+        return Judgement(decision.outcome, decision.code, decision.rule, decision.until)
+
+    def _sent_lately(self, one: Pending, facts: Facts) -> bool:
+        within = one.send.skip_if_sent_within
+        if within is None:
+            return False
+        real = (
+            ()
+            if self.alone
+            else (sent.at for sent in self.person.sent if sent.template == one.send.template and sent.at <= self.now)
+        )
+        own = self.sent_at.get(one.send.template)
+        last = max((*real, *((own,) if own else ())), default=None)
+        return last is not None and self.now < add(last, within, zone(facts, "property"))
+
+    def _known(self, one: Pending, facts: Facts, booking: Purchase | None) -> ConsentFacts:
+        person, now = self.person, self.now
+        channel = one.send.channels[0]
+        left = entry.exit_by_state(self.program, facts, now)
+        bought = [stay.purchase(now) for stay in person.stays.values()]
+        real = [] if self.alone else [
+            Contacted(sent.id, sent.class_, sent.at, sent.booking_id, sent.topic)
+            for sent in person.sent
+            if sent.at <= now
+        ]  # fmt: skip
+        return ConsentFacts(
+            address=person.address if channel == "email" else person.phone,
+            states=person.states(now),
+            property_zone=str(lookup(facts, "property.zone") or "UTC"),
+            zone=lookup(facts, "contact.zone"),
+            country=lookup(facts, "contact.country"),
+            frozen=person.frozen_at is not None and person.frozen_at <= now,
+            erased=person.erased_at is not None and person.erased_at <= now,
+            suppressed=person.suppressed(channel, now),
+            purchases=tuple(one for one in bought if one is not None),
+            booking=booking,
+            contacted=(*real, *self.own),
+            left="exit" if one.passage.by_rule else (left.reason if left else None),
+            holdout=self.holdout,
+        )
