@@ -120,6 +120,8 @@ class Decision:
     ledger_line: int | None = None
     until: datetime | None = None
     """When to judge again, where it was put off."""
+    channel: str | None = None
+    """The channel that takes it, where there were several to choose from."""
 
     @property
     def allowed(self) -> bool:

@@ -120,6 +120,11 @@ def zones_of(facts: ConsentFacts) -> list[ZoneInfo]:
     return [guess, home] if guess is not None and guess.key != home.key else [home]
 
 
+def own_zone(zone: str | None, country: str | None, property_zone: str) -> ZoneInfo:
+    """The one clock that "at each person's local hour" goes by: declared, else the country's, else the property's."""
+    return zones_of(ConsentFacts(None, {}, property_zone, zone, country))[0]
+
+
 @lru_cache(maxsize=1024)
 def known_zone(name: str) -> ZoneInfo | None:
     """The zone of that IANA name, or None where the zone database has none."""

@@ -108,7 +108,7 @@ def decide_among(
 
     Returns:
         The channel, and the decision for it. Where every one is refused, the first channel with a refusal
-        (`no_channel`) that names each channel and why; a single channel is judged as it is.
+        (`no_channel`) that names each channel and why.
     """
     tried: list[str] = []
     refusals: list[Decision] = []
@@ -116,13 +116,10 @@ def decide_among(
         decision = decide(replace(request, channel=channel), known, now, policy)
         if decision.outcome != "refused":
             chosen = Check("channel", True, "channel_chosen", "R19", {"channel": channel, "tried": list(tried)})
-            checks = (chosen, *decision.checks) if len(facts) > 1 else decision.checks
-            return channel, replace(decision, checks=checks)
+            return channel, replace(decision, checks=(chosen, *decision.checks), channel=channel)
         tried.append(f"{channel}: {decision.code}")
         refusals.append(decision)
     first = next(iter(facts))
-    if len(facts) == 1:
-        return first, refusals[0]
     none = Check("channel", False, "no_channel", "R19", {"tried": tried})
     over = next((one for one in refusals if one.code == "exited"), None)
     return first, over or Decision("refused", (none,))

@@ -121,7 +121,7 @@ def _take(house: House, workspace_id: int, limit: int, left: Left, moment: Momen
     if leased.rows:
         with _kept(house, workspace_id, leased.lease), open_transport(house, workspace_id) as transport:
             _send(house, workspace_id, leased, transport)
-    return Ran(len(rows), len(rows) == limit)
+    return Ran(len(rows), len(rows) >= limit)
 
 
 def recover(session: Session, now: datetime) -> Recovered:

@@ -14,16 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, select, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.db import as_rows, workspace_of
-from app.events.models import EventWork
-from app.messages.models import Message
-from app.messages.rows import MESSAGE_COLUMNS
+from app.messages import lanes
 from app.messages.states import move
-
-_LANE = text("(messages.class = ANY (ARRAY['marketing'::text, 'feedback'::text]))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +32,12 @@ class Lease:
 
 
 def due(session: Session, now: datetime, limit: int) -> list[Any]:
-    """Up to `limit` messages that are ready and due, locked: service mail first, then oldest first. One query.
+    """About `limit` messages that are ready and due, locked, lane by lane (`messages/lanes.py`). One query.
 
     A contact with events that the entry rules have not looked at yet is passed over: a cancellation that is recorded
     is acted on before anything is sent. Rows that another worker has locked are skipped.
     """
-    unseen = exists().where(
-        EventWork.workspace_id == Message.workspace_id,
-        EventWork.contact_id == Message.contact_id,
-        EventWork.attempts == 0,
-    )
-    statement = (
-        select(*MESSAGE_COLUMNS)
-        .where(Message.state == "ready", Message.due_at <= now, ~unseen)
-        .order_by(_LANE, Message.due_at, Message.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=Message)
-    )
-    return list(session.execute(statement).all())
+    return lanes.due(session, ("ready",), now, limit)
 
 
 def begin(session: Session) -> Lease:

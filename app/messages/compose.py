@@ -23,7 +23,7 @@ from app.content.render import Rendered, RenderError, render
 from app.db import settings_of, workspace_of
 from app.messages import grounds as grounds_of
 from app.messages import links, properties, snapshot
-from app.messages.grounds import Grounds, request_of
+from app.messages.grounds import Grounds
 from app.messages.links import Ref
 from app.messages.rows import MessageRow
 from app.messages.snapshot import thaw
@@ -117,7 +117,7 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
         return Failed(row.id, row.contact_id, "no_template", f"{row.template} has no published version.")
     if not (facts.get("property") or {}).get("sender_email"):
         return Failed(row.id, row.contact_id, "no_sender", "No property says who the mail is from.")
-    about, request = grounds.facts[row.id], request_of(row)
+    about, request = grounds.facts[row.id], grounds.request_of(row)
     choice = choose(facts, template.compiled.languages)
     ref = Ref(grounds.workspace_id, row.contact_id, row.id)
     recipe = {
@@ -125,7 +125,7 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
         "blocks": sorted(block_classes(request, about, grounds.now, grounds.policy))
         if template.compiled.block_classes
         else [row.class_],
-        "track": row.class_ in links.LIST_CLASSES and may_track(about, row.channel),
+        "track": row.class_ in links.LIST_CLASSES and may_track(about, request.channel),
         "urls": _urls(materials, row, ref),
         "bounce_inbox": grounds.workspace.get("bounce_inbox"),
         "unsubscribe_inbox": grounds.workspace.get("unsubscribe_inbox"),

@@ -18,17 +18,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, select, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.consent.case import ConsentFacts, Contacted, Decision, Request
-from app.consent.rules import decide
+from app.consent.rules import decide, decide_among
 from app.db import Ran, as_rows, workspace_of
-from app.events.models import EventWork
 from app.messages import grounds as grounds_of
+from app.messages import lanes
 from app.messages.grounds import Grounds, Moment, Other, request_of
-from app.messages.models import Message
-from app.messages.rows import MESSAGE_COLUMNS, MessageRow
+from app.messages.rows import MessageRow
 from app.messages.states import move
 from app.queues import signal
 
@@ -55,15 +54,15 @@ def run(session: Session, now: datetime, limit: int, left: Left) -> Ran:
     record(session, rows, decisions, now, "gate")
     if any(decision.allowed for decision in decisions.values()):
         signal(session, "deliver")
-    return Ran(len(rows), len(rows) == limit)
+    return Ran(len(rows), len(rows) >= limit)
 
 
 def claim(session: Session, now: datetime, limit: int) -> list[Any]:
-    """Up to `limit` due messages that nobody has judged yet, locked; until the end of this unit of work nobody else of
-    this workspace judges at the gate. Two queries.
+    """About `limit` due messages that nobody has judged yet, locked, lane by lane; until the end of this unit of work
+    nobody else of this workspace judges at the gate. Two queries.
     """
     session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK | workspace_of(session)})
-    return list(session.execute(_claim(now, limit)).all())
+    return lanes.due(session, ("planned", "deferred"), now, limit)
 
 
 def judge(
@@ -94,21 +93,32 @@ def judge(
         contacted, rivals = _sides(known.others.get(contact_id, ()), moment)
         waiting = sorted((request_of(row) for row in theirs), key=lambda request: request.rank)
         for request in waiting:  # those after it rank below it and cannot stand in its way
-            facts = _completed(known.facts[request.message_id], contacted, rivals)
-            facts = replace(facts, left=gone[request.message_id]) if request.message_id in gone else facts
-            decision = decide(request, facts, now, known.policy)
-            decisions[request.message_id] = decision
+            number = request.message_id
+            policy = known.policies.get(number, known.policy)
+            if number in known.channels:
+                options = {
+                    channel: _completed(facts, contacted, rivals, gone.get(number))
+                    for channel, facts in known.channels[number].items()
+                }
+                channel, decision = decide_among(request, options, now, policy)
+                known.choose(number, channel)
+            else:
+                facts = _completed(known.facts[number], contacted, rivals, gone.get(number))
+                decision = decide(request, facts, now, policy)
+            decisions[number] = decision
             if decision.allowed:
-                contacted.append(Contacted(request.message_id, request.class_, now, request.booking_id))
+                contacted.append(Contacted(number, request.class_, now, request.booking_id, request.topic))
             elif decision.until is not None:
                 rivals.append(replace(request, due_at=decision.until))
     return decisions
 
 
-def _completed(facts: ConsentFacts, contacted: Sequence[Contacted], rivals: Sequence[Request]) -> ConsentFacts:
-    if not contacted and not rivals:
+def _completed(
+    facts: ConsentFacts, contacted: Sequence[Contacted], rivals: Sequence[Request], left: str | None
+) -> ConsentFacts:
+    if not contacted and not rivals and left is None:
         return facts
-    return replace(facts, contacted=tuple(contacted), rivals=tuple(rivals))
+    return replace(facts, contacted=tuple(contacted), rivals=tuple(rivals), left=left)
 
 
 def _sides(others: Sequence[Other], moment: Moment) -> tuple[list[Contacted], list[Request]]:
@@ -154,6 +164,7 @@ def record(
                 "basis": decision.basis,
                 "ledger_line": decision.ledger_line,
                 "due_at": decision.until,
+                "channel": decision.channel,
                 "ended_at": now if state in {"refused", "cancelled"} else None,
             }
         )
@@ -169,31 +180,17 @@ def _event(decision: Decision) -> str:
     return "leave" if decision.code == "exited" else "refuse"
 
 
-def _claim(now: datetime, limit: int) -> Any:
-    unseen = exists().where(
-        EventWork.workspace_id == Message.workspace_id,
-        EventWork.contact_id == Message.contact_id,
-        EventWork.attempts == 0,
-    )
-    return (
-        select(*MESSAGE_COLUMNS)
-        .where(Message.state.in_(("planned", "deferred")), Message.due_at <= now, ~unseen)
-        .order_by(Message.due_at, Message.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=Message)
-    )
-
-
 _VERDICTS = text(
     """
     WITH v AS (
         SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given(id bigint, contact_id bigint, state text,
             reason text, rule text, verdict jsonb, basis text, ledger_line bigint, due_at timestamptz,
-            ended_at timestamptz)
+            channel text, ended_at timestamptz)
     )
     UPDATE messages m
     SET state = v.state, reason = v.reason, rule = v.rule, verdict = m.verdict || v.verdict, basis = v.basis,
         ledger_line = v.ledger_line, due_at = coalesce(v.due_at, m.due_at), ended_at = v.ended_at,
+        channel = coalesce(v.channel, m.channel),
         lease_token = CASE WHEN v.state = 'leased' THEN CAST(:token AS bigint) END,
         lease_until = CASE WHEN v.state = 'leased' THEN CAST(:until AS timestamptz) END
     FROM v

@@ -7,10 +7,11 @@ eyes each time: whoever needs two of the three loads the grounds once and passes
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
+import structlog
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
@@ -20,13 +21,15 @@ from app.audience.facts import Facts, Who
 from app.consent import ledger
 from app.consent.case import ConsentFacts, Contacted, Purchase, Request, Suppressed
 from app.consent.fold import Key, State
-from app.consent.policy import Policy
+from app.consent.policy import Policy, PolicyError
 from app.db import workspace_of
 from app.messages.rows import MessageRow
 from app.messages.snapshot import thaw
 
+log = structlog.get_logger()
+
 QUERIES = 7 + audience.QUERIES
-"""workspace, contacts, purchases, consent lines, suppressions, other messages, paused workflows; and audience.facts."""
+"""workspace, contacts, purchases, consent lines, suppressions, other messages, what is paused; and audience.facts."""
 
 Moment = Literal["gate", "lease"]
 
@@ -46,7 +49,8 @@ class Other:
 
     def contacted(self) -> Contacted:
         """As something that reached, or will reach, the person."""
-        return Contacted(self.request.message_id, self.request.class_, self.at, self.request.booking_id)
+        one = self.request
+        return Contacted(one.message_id, one.class_, self.at, one.booking_id, one.topic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,28 @@ class Grounds:
     workspace: Mapping[str, Any]
     """The workspace's settings."""
     policy: Policy
-    facts: Mapping[int, ConsentFacts]
+    facts: dict[int, ConsentFacts]
     """Message id → facts for the rules, without other messages (they depend on what the batch itself decides)."""
     told: Mapping[int, Facts]
     """Message id → what conditions and templates see, with the passage."""
     others: Mapping[int, Sequence[Other]]
     """Contact id → other messages, none of this batch among them."""
+    policies: Mapping[int, Policy] = field(default_factory=dict)
+    """Message id → the policy with its workflow's or broadcast's own terms, where it has any."""
+    channels: Mapping[int, Mapping[str, ConsentFacts]] = field(default_factory=dict)
+    """Message id → channel → facts, in order of preference, where it may go over several."""
+    chosen: dict[int, str] = field(default_factory=dict)
+    """Message id → the channel the gate has chosen among them."""
+
+    def choose(self, message_id: int, channel: str) -> None:
+        """From here on the message is one of that channel."""
+        self.chosen[message_id] = channel
+        self.facts[message_id] = self.channels[message_id][channel]
+
+    def request_of(self, row: MessageRow) -> Request:
+        """The message as the rules know it, on the channel chosen for it."""
+        request = request_of(row)
+        return replace(request, channel=self.chosen[row.id]) if row.id in self.chosen else request
 
 
 def request_of(row: MessageRow) -> Request:
@@ -90,44 +110,69 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
     contacts = {row.id: row for row in session.execute(_CONTACTS, asked)}
     purchases: dict[int, list[Purchase]] = {}
     bookings: dict[int, Purchase] = {}
-    for row in session.execute(_PURCHASES, asked):
-        one = Purchase(row.id, row.status, row.amount, row.channel, row.departure, row.refunded)
-        purchases.setdefault(row.contact_id, []).append(one)
-        bookings[row.id] = one
+    for kept in session.execute(_PURCHASES, asked):
+        one = Purchase(kept.id, kept.status, kept.amount, kept.channel, kept.departure, kept.refunded, kept.arrival)
+        purchases.setdefault(kept.contact_id, []).append(one)
+        bookings[kept.id] = one
     states = ledger.current(session, contact_ids)
     addresses = {
-        (row.channel, address)
+        (channel, address)
         for row in rows
-        if (address := _address(contacts.get(row.contact_id), row.channel)) is not None
+        for channel in _channels(row)
+        if (address := _address(contacts.get(row.contact_id), channel)) is not None
     }
     barred = ledger.suppressed(session, addresses)
     others = _others(session, {row.id for row in rows}, {**asked, "since": now - _LOOK_BACK}, now)
-    paused: dict[int, str] = {row.id: row.name for row in session.execute(_PAUSED, asked)}
+    paused = {(row.broadcast, row.id): row.name for row in session.execute(_PAUSED, asked)}
     told = _told(session, rows, now)
-    return Grounds(
-        now,
-        workspace_id,
-        workspace,
-        Policy.from_settings(workspace),
-        {
-            row.id: replace(
-                _facts(
-                    row,
-                    contacts.get(row.contact_id),
-                    states.get(row.contact_id, {}),
-                    tuple(purchases.get(row.contact_id, ())),
-                    bookings.get(row.booking_id or 0),
-                    barred,
-                    _zone(told.get(row.id)),
-                    now,
-                ),
-                paused=paused.get(row.workflow_id or 0),
-            )
-            for row in rows
-        },
-        told,
-        others,
-    )
+    policy = Policy.from_settings(workspace)
+    facts: dict[int, ConsentFacts] = {}
+    channels: dict[int, dict[str, ConsentFacts]] = {}
+    for row in rows:
+        facts[row.id] = replace(
+            _facts(
+                row,
+                contacts.get(row.contact_id),
+                states.get(row.contact_id, {}),
+                tuple(purchases.get(row.contact_id, ())),
+                bookings.get(row.booking_id or 0),
+                barred,
+                _zone(told.get(row.id)),
+                now,
+            ),
+            paused=paused.get((False, row.workflow_id)) or paused.get((True, row.broadcast_id)),
+            holdout=policy.keeps_out(row.contact_id),
+        )
+        if row.terms and "channels" in row.terms:
+            channels[row.id] = {
+                channel: _over(facts[row.id], channel, contacts.get(row.contact_id), barred)
+                for channel in _channels(row)
+            }
+    policies = {row.id: _under(policy, row.terms) for row in rows if row.terms}
+    return Grounds(now, workspace_id, workspace, policy, facts, told, others, policies, channels)
+
+
+def _channels(row: MessageRow) -> Sequence[str]:
+    """Every channel it may go over, the preferred first."""
+    return row.terms.get("channels") or (row.channel,) if row.terms else (row.channel,)
+
+
+def _over(
+    facts: ConsentFacts, channel: str, contact: Any, barred: Mapping[tuple[str, str], tuple[Suppressed, ...]]
+) -> ConsentFacts:
+    """The same person, reached over another channel."""
+    address = _address(contact, channel)
+    return replace(facts, address=address, suppressed=barred.get((channel, address or ""), ()))
+
+
+def _under(policy: Policy, terms: Mapping[str, Any]) -> Policy:
+    """The policy with a message's own terms. They were checked when they were published; should they be unusable all
+    the same, the workspace's own hold: one bad row must not stop the line."""
+    try:
+        return policy.with_terms(terms)
+    except PolicyError as error:
+        log.warning("terms_not_usable", error=str(error))
+        return policy
 
 
 def _told(session: Session, rows: Sequence[MessageRow], now: datetime) -> dict[int, Facts]:
@@ -209,7 +254,7 @@ _CONTACTS = text(
 )
 _PURCHASES = text(
     """
-    SELECT contact_id, id, status, amount, channel, departure,
+    SELECT contact_id, id, status, amount, channel, departure, arrival,
            status = 'refunded' OR coalesce(data ->> 'refunded', '') = 'true' AS refunded
     FROM bookings WHERE workspace_id = :ws AND contact_id = ANY(:contacts)
     """
@@ -225,4 +270,10 @@ _OTHERS = text(
            OR state = 'accepted' AND accepted_at > :since)
     """
 )
-_PAUSED = text("SELECT id, name FROM workflows WHERE workspace_id = :ws AND status = 'paused'")
+_PAUSED = text(
+    """
+    SELECT id, name, false AS broadcast FROM workflows WHERE workspace_id = :ws AND status = 'paused'
+    UNION ALL
+    SELECT id, name, true FROM broadcasts WHERE workspace_id = :ws AND state = 'paused'
+    """
+)

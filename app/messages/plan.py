@@ -1,4 +1,7 @@
-"""An effect of a step becomes a message row, once: its identity is (enrollment, step, visit, channel)."""
+"""An effect of a step becomes a message row, once: its identity is (enrollment, step, visit, channel).
+
+A broadcast's copy likewise: (broadcast, recipient).
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,11 @@ class Planned:
     latest: datetime | None = None
     passage: Mapping[str, Any] = field(default_factory=dict)
     """{event, enrollment} as the mail may speak of them; kept in `messages.facts` until it is composed."""
+    broadcast_id: int | None = None
+    terms: Mapping[str, Any] | None = None
+    """{caps, quiet_hours} of its workflow or broadcast, where they differ from the workspace's own."""
+    channels: tuple[str, ...] = ()
+    """Where it may go over several: all of them, the preferred first, `channel` being that one. The gate chooses."""
 
     def __post_init__(self) -> None:
         if self.class_ not in CLASSES:
@@ -50,19 +58,20 @@ class Planned:
 _INSERT = text(
     """
     INSERT INTO messages (workspace_id, contact_id, enrollment_id, workflow_id, version_id, step_id, visit, property_id,
-                          booking_id, channel, template, class, topic, priority, due_at, latest, facts, state,
-                          planned_at)
+                          booking_id, channel, template, class, topic, priority, due_at, latest, broadcast_id, terms,
+                          facts, state, planned_at)
     SELECT :workspace_id, p.*, 'planned', :now
     FROM json_to_recordset(CAST(:rows AS json)) AS p(contact_id bigint, enrollment_id bigint, workflow_id bigint,
         version_id bigint, step_id text, visit integer, property_id bigint, booking_id bigint, channel text,
-        template text, class_ text, topic text, priority integer, due_at timestamptz, latest timestamptz, facts jsonb)
+        template text, class_ text, topic text, priority integer, due_at timestamptz, latest timestamptz,
+        broadcast_id bigint, terms jsonb, facts jsonb)
     ON CONFLICT DO NOTHING
     RETURNING id
     """
 )
 _FIELDS = (
     *("contact_id", "enrollment_id", "workflow_id", "version_id", "step_id", "visit", "property_id", "booking_id"),
-    *("channel", "template", "class_", "topic", "priority", "due_at", "latest"),
+    *("channel", "template", "class_", "topic", "priority", "due_at", "latest", "broadcast_id"),
 )
 
 
@@ -79,8 +88,18 @@ def plan(session: Session, wanted: Sequence[Planned], now: datetime) -> list[int
     """
     if not wanted:
         return []
-    rows = [{**{name: getattr(one, name) for name in _FIELDS}, "facts": freeze(one.passage)} for one in wanted]
+    rows = [
+        {**{name: getattr(one, name) for name in _FIELDS}, "terms": _terms(one), "facts": freeze(one.passage)}
+        for one in wanted
+    ]
     asked = {"workspace_id": workspace_of(session), "now": now, "rows": as_rows(rows)}
     ids = session.scalars(_INSERT, asked).all()
     signal(session, "gate")
     return list(ids)
+
+
+def _terms(one: Planned) -> dict[str, Any] | None:
+    terms = {name: value for name, value in (one.terms or {}).items() if value}
+    if len(one.channels) > 1:
+        terms["channels"] = list(one.channels)
+    return terms or None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -54,13 +54,17 @@ class MessageRow(Protocol):
     @property
     def attempts(self) -> int: ...
     @property
+    def broadcast_id(self) -> int | None: ...
+    @property
+    def terms(self) -> Mapping[str, Any] | None: ...
+    @property
     def facts(self) -> dict[str, Any] | None: ...
 
 
 _PLAIN = (
     *("id", "contact_id", "enrollment_id", "workflow_id", "version_id", "step_id", "visit", "property_id"),
     *("booking_id", "channel", "template", "class_", "topic", "priority", "state", "planned_at", "due_at"),
-    *("latest", "attempts", "facts"),
+    *("latest", "attempts", "facts", "broadcast_id", "terms"),
 )
 MESSAGE_COLUMNS: tuple[ColumnElement[Any], ...] = (
     *(getattr(Message, name).label(name) for name in _PLAIN),

@@ -431,6 +431,7 @@ def upgrade() -> None:
         sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("after_id", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("sweeping", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("upcoming", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("workspace_id", "workflow_id", "rule", name=op.f("pk_occasion_marks")),
     )
     op.create_table(
@@ -920,14 +921,26 @@ def upgrade() -> None:
     op.create_index(
         "ix_messages_to_judge",
         "messages",
-        ["workspace_id", "due_at"],
+        [
+            "workspace_id",
+            sa.literal_column(
+                "(\nCASE class\n    WHEN 'feedback'::text THEN 1\n    WHEN 'marketing'::text THEN 2\n    ELSE 0\nEND)"
+            ),
+            "due_at",
+        ],
         unique=False,
         postgresql_where=sa.text("state IN ('planned', 'deferred')"),
     )
     op.create_index(
         "ix_messages_to_send",
         "messages",
-        ["workspace_id", sa.literal_column("(class = ANY (ARRAY['marketing'::text, 'feedback'::text]))"), "due_at"],
+        [
+            "workspace_id",
+            sa.literal_column(
+                "(\nCASE class\n    WHEN 'feedback'::text THEN 1\n    WHEN 'marketing'::text THEN 2\n    ELSE 0\nEND)"
+            ),
+            "due_at",
+        ],
         unique=False,
         postgresql_where=sa.text("state = 'ready'"),
     )
