@@ -118,13 +118,13 @@ def founded(postgres: CarriedPostgres, template: str, valkey: CarriedValkey) -> 
     """The name of a database in which the hotel was founded, to be copied for each test, and how to post to it."""
     name = "template_hotel"
     superuser(postgres, f'CREATE DATABASE {name} TEMPLATE {template} OWNER "{postgres.role}"')
-    house = furnish(_settings(postgres.url(name), valkey.url), clock=FixedClock(START))
+    house = furnish(settings_of(postgres.url(name), valkey.url), clock=FixedClock(START))
     loaded = found(house, START)
     house.close()
     return name, loaded
 
 
-def _settings(database_url: str, redis_url: str) -> Settings:
+def settings_of(database_url: str, redis_url: str) -> Settings:
     return Settings(
         database_url=database_url,
         redis_url=redis_url,
@@ -142,7 +142,7 @@ def opened(
     name, loaded = founded
     for url in copied(postgres, name):
         database = Database(url)
-        app = create_app(_settings(url, valkey.url), clock=clock, database=database)
+        app = create_app(settings_of(url, valkey.url), clock=clock, database=database)
         app.testing = True
         house: House = app.extensions["percorso"]
         yield Hotel(house, loaded, app.test_client(), clock)

@@ -1,8 +1,7 @@
-"""Recorded journeys are run again on today's core: a program stored then, and what it did then.
+"""Recorded passages are run again on today's core: programs stored then, and what they did then.
 
-`histories/*.json` hold programs as they were stored and the outcome they had. A difference means that people who are
-inside would be treated otherwise than they were promised: it must be wanted, explained in the commit, and written anew
-with `python -m tests.journey.test_histories`.
+A difference means that people who are inside would be treated otherwise than they were promised. See
+`histories/README.md` for what to do about it.
 """
 
 from __future__ import annotations
@@ -14,25 +13,42 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from app.journey.compiler import compile_program
-from app.journey.known import FACT_FIELDS, Known
-from app.journey.language import read
 from app.journey.program import from_json, to_json
 from app.journey.simulate import Outcome, Scene, simulate
-from app.journey.stories import read_stories, scene
-from tests.journey.kit import EVENTS
+from tests.journey.histories import tape
 
 HISTORIES = Path(__file__).parent / "histories"
-WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows" / "hotel"
+RECORDED = sorted(HISTORIES.glob("*--*.json"))
+TOLD = sorted(set(HISTORIES.glob("*.json")) - set(RECORDED))
 SCENES: TypeAdapter[Scene] = TypeAdapter(Scene)
-RECORDED = {
-    "pre-arrival": ("Booked early, direct", "Moved nearer, so that a week before is past", "Does not come"),
-    "review-request": ("The departure is put right afterwards",),
-}
 
 
-def summary(outcome: Outcome) -> dict[str, Any]:
-    """What must stay: messages with their instants, ends, and the order of decisions."""
+def held(file: Path) -> dict[str, Any]:
+    history: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return history
+
+
+@pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
+def test_a_recorded_passage_goes_as_it_went(file: Path) -> None:
+    history = held(file)
+    for call, came in zip(history["calls"], tape.replayed(history), strict=True):
+        assert tape.promised(came) == tape.promised(call["gives"]), f"{call['call']} at {call['now']}"
+
+
+@pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
+def test_a_recorded_passage_is_worth_replaying(file: Path) -> None:
+    calls = held(file)["calls"]
+    assert [call["call"] for call in calls[:2]] == ["door", "start"]
+    assert any(call["gives"] and call["gives"].get("effects") for call in calls)
+
+
+def test_the_recordings_hold_every_kind_of_call() -> None:
+    calls = {call["call"] for file in RECORDED for call in held(file)["calls"]}
+    assert calls >= {"door", "start", "advance", "hear", "rebind", "leave"}
+
+
+def told(outcome: Outcome) -> dict[str, Any]:
+    """What must stay of a story: messages with their instants, ends, and the order of decisions."""
     return {
         "messages": [
             [one.step_id, one.template, one.at.isoformat(), one.outcome, one.code] for one in outcome.messages
@@ -42,38 +58,14 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("file", sorted(HISTORIES.glob("*.json")), ids=lambda file: file.stem)
-def test_a_recorded_journey_goes_as_it_went(file: Path) -> None:
-    history = json.loads(file.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("file", TOLD, ids=lambda file: file.stem)
+def test_a_recorded_story_goes_as_it_went(file: Path) -> None:
+    history = held(file)
     outcome = simulate(from_json(history["program"]), SCENES.validate_python(history["scene"]))
-    assert summary(outcome) == history["outcome"]
+    assert told(outcome) == history["outcome"]
 
 
-def test_there_are_histories() -> None:
-    assert len(list(HISTORIES.glob("*.json"))) >= 4
-
-
-def record() -> None:
-    """Write the histories anew from today's workflows and stories."""
-    HISTORIES.mkdir(exist_ok=True)
-    known = Known(EVENTS, FACT_FIELDS)
-    for name, wanted in RECORDED.items():
-        source = (WORKFLOWS / f"{name}.yaml").read_text(encoding="utf-8")
-        events = {**EVENTS, **dict.fromkeys(("booking.no_show", "review.posted"), EVENTS["page.viewed"])}
-        program = compile_program(read(source, file=name, known=Known(events, known.fields)))
-        told = read_stories((WORKFLOWS / f"{name}.stories.yaml").read_text(encoding="utf-8"), file=name)
-        for story in told.stories:
-            if story.story in wanted:
-                act = scene(story)
-                history = {
-                    "story": story.story,
-                    "program": to_json(program),
-                    "scene": SCENES.dump_python(act, mode="json"),
-                    "outcome": summary(simulate(program, act)),
-                }
-                file = HISTORIES / f"{name}-{'-'.join(story.story.lower().replace(',', '').split()[:3])}.json"
-                file.write_text(json.dumps(history, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    record()
+@pytest.mark.parametrize("file", [*RECORDED, *TOLD], ids=lambda file: file.stem)
+def test_a_program_stored_then_is_the_same_program_when_stored_again(file: Path) -> None:
+    program = from_json(held(file)["program"])
+    assert from_json(json.loads(json.dumps(to_json(program)))) == program
