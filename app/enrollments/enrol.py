@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from app.audience import facts as audience
 from app.audience.facts import Facts, Who
 from app.db import Ran, as_rows, workspace_of
-from app.enrollments import effects, experiments, history, passages, programs
+from app.enrollments import effects, experiments, history, occasions, passages, programs
 from app.enrollments.effects import Done
 from app.enrollments.history import Past
 from app.enrollments.passages import Inside
@@ -33,10 +33,10 @@ from app.queues import signal
 
 log = structlog.get_logger()
 
-QUERIES = 20
+QUERIES = 21
 """At most this many statements a batch: lock, claim, live workflows, their programs, passages, programs of the versions
 people are pinned to, facts (4), past events, ids, insert, update, visits, cancelled messages, own events (3) where
-somebody awaits or hears an end, refusals and the work rows."""
+somebody awaits or hears an end, dates that come soon, refusals and the work rows."""
 
 STEP_ASIDE = timedelta(hours=1)
 
@@ -150,6 +150,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     if not work:
         return Ran(0, False)
     batch = _load(session, workspace_id, work, now)
+    occasions.noticed(session, batch.live, batch.facts, now)
     outcome = [{"contact_id": row.contact_id, "event_pk": row.event_pk, "error": _deal(batch, row)} for row in work]
     _write(session, workspace_id, batch)
     session.execute(_DONE, {"workspace_id": workspace_id, "rows": as_rows(outcome), "aside": now + STEP_ASIDE})

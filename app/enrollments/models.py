@@ -303,6 +303,8 @@ class OccasionMark(Owned, Base):
     """Within a sweep that is not finished: the contact up to whom it came."""
     sweeping: Mapped[Instant | None]
     """Within a sweep that is not finished: up to when it sweeps."""
+    upcoming: Mapped[Instant | None]
+    """Within a sweep that is not finished: the next occasion that it has come across."""
 
 
 class Experiment(Owned, Base):
