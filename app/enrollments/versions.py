@@ -46,6 +46,11 @@ class MappingError(ValueError):
     """A mapping that names a step which is not there; `args[0]` says which, and what there is."""
 
 
+_OF_ENROLLMENT = (WorkflowVersion.workspace_id == Enrollment.workspace_id) & (
+    WorkflowVersion.id == Enrollment.version_id
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """The people waiting at one step of one or more older versions, and what a choice does to them."""
@@ -84,7 +89,8 @@ def preview(
         check_mapping(new, mapping)
     rows = session.execute(
         select(WorkflowVersion.number, Enrollment.version_id, Enrollment.step_id, func.count())
-        .join(WorkflowVersion, WorkflowVersion.id == Enrollment.version_id)
+        .select_from(Enrollment)
+        .join(WorkflowVersion, _OF_ENROLLMENT)
         .where(Enrollment.workflow_id == workflow_id, Enrollment.status == "active")
         .group_by(WorkflowVersion.number, Enrollment.version_id, Enrollment.step_id)
         .order_by(WorkflowVersion.number.desc())
@@ -304,7 +310,8 @@ def by_version(session: Session, workflow_id: int) -> dict[int, int]:
     """Version number → people inside it now; one query."""
     rows = session.execute(
         select(WorkflowVersion.number, func.count())
-        .join(WorkflowVersion, WorkflowVersion.id == Enrollment.version_id)
+        .select_from(Enrollment)
+        .join(WorkflowVersion, _OF_ENROLLMENT)
         .where(Enrollment.workflow_id == workflow_id, Enrollment.status == "active")
         .group_by(WorkflowVersion.number)
         .order_by(WorkflowVersion.number.desc())
