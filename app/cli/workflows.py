@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import click
-from flask.cli import with_appcontext
+from flask.cli import ScriptInfo, with_appcontext
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from app.cli.places import in_workspace, the_workspace
+from app.cli.simulation import Length, tried
 from app.doors import house
 from app.enrollments import catalogue
 from app.enrollments.rehearse import rehearse
@@ -133,23 +134,6 @@ def check(paths: tuple[Path, ...], templates: Path) -> None:
         raise SystemExit(1)
 
 
-@group.command("push")
-@click.argument("folder", default="workflows", type=click.Path(path_type=Path, exists=True))
-@in_workspace
-@with_appcontext
-def push(folder: Path, slug: str | None) -> None:
-    """Publish every workflow below FOLDER (or the one file) that differs from its live version."""
-    parts = house()
-    name, workspace_id = the_workspace(slug)
-    try:
-        with parts.database.work(workspace_id) as session:
-            done = catalogue.push(session, folder, by=os.environ.get("USER", "command line"), now=parts.clock.now())
-    except LanguageError as error:
-        raise click.ClickException(f"Nothing was published.\n{error}") from None
-    for each in done:
-        click.echo(f"{name}: {each.name} version {each.number}{'' if each.changed else ', unchanged'}")
-
-
 @group.command("pull")
 @click.argument("folder", default="workflows", type=click.Path(path_type=Path, file_okay=False))
 @in_workspace
@@ -165,33 +149,54 @@ def pull(folder: Path, slug: str | None) -> None:
         click.echo("Every file says what is live.")
 
 
-@group.command("diff")
-@click.argument("folder", default="workflows", type=click.Path(path_type=Path, exists=True))
-@in_workspace
-@with_appcontext
-def diff(folder: Path, slug: str | None) -> None:
-    """Show what `push` would change. Exit code 1 where it would change something."""
-    _, workspace_id = the_workspace(slug)
-    with house().database.work(workspace_id) as session:
-        found = catalogue.diff(session, folder)
-    click.echo(found or "Nothing differs.", nl=not found)
-    if found:
-        raise SystemExit(1)
-
-
 @group.command("simulate")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--workflow", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Default: beside FILE.")
 @click.option("--story", "wanted", help="Only stories whose name contains this.")
+@click.option("--history", type=Length(), help="FILE is a workflow: try it on the last days of real history (90d).")
+@click.option("--contact", help="FILE is a workflow: try it on what was recorded of this person (last 365 days).")
+@click.option("--alone", is_flag=True, help="With history: leave the mails of other workflows out of the caps.")
+@click.option("--limit", type=click.IntRange(1), help="With history: look at about so many people, drawn evenly.")
+@click.option("--json", "as_json", is_flag=True, help="With history: everything as JSON.")
 @click.option("--language", "tongue", type=click.Choice(["en", "it"]), default="en", show_default=True)
 @click.option("--trace/--no-trace", default=True, show_default=True, help="Show every decision, not only messages.")
 @_TEMPLATES
+@in_workspace
+@click.pass_context
 def simulate(
-    file: Path, workflow: Path | None, wanted: str | None, tongue: Literal["en", "it"], trace: bool, templates: Path
+    context: click.Context,
+    /,
+    *,
+    file: Path,
+    workflow: Path | None,
+    wanted: str | None,
+    history: timedelta | None,
+    contact: str | None,
+    alone: bool,
+    limit: int | None,
+    as_json: bool,
+    tongue: Literal["en", "it"],
+    trace: bool,
+    templates: Path,
+    slug: str | None,
 ) -> None:
-    """Run the stories in FILE on a moving clock: what would be sent and when, and why each other thing was not."""
-    source = workflow or _beside(file)
+    """Run the stories in FILE on a moving clock, or try the workflow in FILE on recorded history.
+
+    What would be sent and when, and why each other thing was not. Nothing is written. Stories need no database.
+    """
     known = known_from_files(templates)
+    if history is not None or contact is not None:
+        try:
+            program = compile_program(language.read(file.read_text(encoding="utf-8"), file=str(file), known=known))
+        except LanguageError as error:
+            raise click.ClickException(str(error)) from None
+        length = history or timedelta(days=365)
+        with context.ensure_object(ScriptInfo).load_app().app_context():
+            tried(
+                program, length, contact=contact, alone=alone, limit=limit, as_json=as_json, language=tongue, slug=slug
+            )
+        return
+    source = workflow or _beside(file)
     try:
         program = compile_program(language.read(source.read_text(encoding="utf-8"), file=str(source), known=known))
         stories = read_stories(file.read_text(encoding="utf-8"), file=str(file), known=known)

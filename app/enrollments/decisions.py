@@ -210,6 +210,45 @@ def _instant(value: Any) -> datetime | None:
         return None
 
 
+_LINE_STAGES = {"event": "event", "entered": "entry", "not_entered": "entry", "refreshed": "entry", "sent": "gate",
+                "refused": "gate", "deferred": "gate"}  # fmt: skip
+
+
+def of_line(line: Any, program: Program, zone: ZoneInfo) -> Decision:
+    """A line of the simulator as a decision."""
+    inputs: Mapping[str, Any] = line.inputs
+    place = program.places.get(line.step_id) if line.step_id else None
+    op = program.ops[place] if place is not None else None
+    said: Sentence | None = None
+    if line.code == "event":
+        said = event_title(line.sentence["en"].removeprefix("event "))
+    elif line.code == "sent":
+        name = line.sentence["en"].removesuffix(" sent")
+        said = both(f"Sent: “{name}”", f"Inviato: “{name}”")
+    elif line.code == "not_entered":
+        said = both(f"Not entered: {lowered(line.sentence['en'])}", f"Non è entrato: {lowered(line.sentence['it'])}")
+    elif line.code in _LINE_STAGES and line.code in {"refused", "deferred"} and inputs.get("code"):
+        why = reason(str(inputs["code"]), inputs, zone)
+        first = _OUTCOMES[line.code]
+        said = both(f"{first[0]}: {lowered(why['en'])}", f"{first[1]}: {lowered(why['it'])}")
+        until = _instant(inputs.get("until"))
+        if until is not None:
+            at = when(until, zone)
+            said = both(f"{said['en']}. Judged again {at['en']}", f"{said['it']}. Si riesamina il {at['it']}")
+    else:
+        said = _step_said(line.code, inputs, op, zone, {})
+    code = str(inputs.get("code") or line.code) if line.code in {"refused", "deferred", "not_entered"} else line.code
+    return Decision(
+        line.at,
+        _LINE_STAGES.get(line.code, "step"),
+        "allowed" if line.code == "sent" else code,
+        said or _as_said({"sentence": line.sentence}, line.code),
+        inputs,
+        inputs.get("rule") or None,
+        step=line.step_id,
+    )
+
+
 # --- the gate -----------------------------------------------------------------------------------------------------
 
 

@@ -29,6 +29,7 @@ from app.consent.pressure import zone_or_utc
 from app.consent.rules import decide
 from app.db import workspace_of
 from app.enrollments import recorded
+from app.enrollments.decisions import Decision, of_line
 from app.enrollments.recorded import Recorded, Span
 from app.journey import entry
 from app.journey.entry import NotEntered
@@ -36,7 +37,7 @@ from app.journey.experiments import held_out
 from app.journey.facts import Facts, lookup, zone
 from app.journey.program import Program, Sentence
 from app.journey.sentences import both
-from app.journey.simulate import EndlessStoryError, Happening, Inside, Judgement, Line, Message, Outcome, Scene, Stage
+from app.journey.simulate import EndlessStoryError, Happening, Inside, Judgement, Message, Outcome, Scene, Stage
 from app.journey.simulate import Waiting as Pending
 from app.journey.waits import add
 
@@ -90,6 +91,11 @@ class Day:
     capped: int = 0
     """How often the cap said no or later."""
 
+    @property
+    def still(self) -> bool:
+        """Nothing happened on it."""
+        return not (self.entered or self.sent or self.refused or self.deferred or self.others)
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -98,7 +104,7 @@ class Sample:
     contact_id: int
     name: str
     outcome: str
-    lines: tuple[Line, ...]
+    decisions: tuple[Decision, ...]
 
 
 @dataclass(slots=True)
@@ -293,7 +299,8 @@ def _one(found: Simulation, program: Program, known: World, person: Recorded, si
     signature = _signature(outcome)
     if len(found.samples) < SAMPLES and signature not in signatures:
         signatures.add(signature)
-        found.samples.append(Sample(person.contact_id, _name(person), signature, outcome.trace))
+        told = tuple(of_line(line, program, found.zone) for line in outcome.trace)
+        found.samples.append(Sample(person.contact_id, _name(person), signature, told))
 
 
 def _signature(outcome: Outcome) -> str:
@@ -435,7 +442,10 @@ class Replay(Stage):
             self.own.append(Contacted(-number, send.class_, self.now, request.booking_id, send.topic))
         elif decision.outcome == "deferred":
             self.put_off.append((self.now, decision.code, decision.rule or ""))
-        return Judgement(decision.outcome, decision.code, decision.rule, decision.until)
+        asked = next((check for check in decision.checks if not check.ok), None)
+        return Judgement(
+            decision.outcome, decision.code, decision.rule, decision.until, asked.inputs if asked is not None else {}
+        )
 
     def _sent_lately(self, one: Pending, facts: Facts) -> bool:
         within = one.send.skip_if_sent_within

@@ -2,181 +2,73 @@
 
 Runs the same entry rules and steps as production. What the core does not know comes in as arguments: `judge` is the
 gate (production hands in its own rule), `project` is what an event makes of a booking. Writes nothing.
+
+What steps do beyond this workflow is told, not done: a call is not made, another workflow does not run. How one that
+is awaited ended, the story itself tells (`workflow.ended`). Events that steps report are heard. Dates and schedules
+that open the workflow come by themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from app.journey import advance, entry
-from app.journey.advance import Advanced, Decision, Send, SetFields, State, Task, written
-from app.journey.entry import Event, NotEntered, Passage, Refresh, Restart
+from app.journey.advance import Advanced, CallOut, Decision, Emit, Send, SetFields, StartOther, State, StopOther, Task
+from app.journey.advance import written
+from app.journey.entry import Enter, Event, NotEntered, Passage, Refresh, Restart
 from app.journey.facts import Facts, zone
-from app.journey.program import Program, Sentence
+from app.journey.program import EntryRule, Program, Sentence
+from app.journey.scenes import (
+    TO_CONFIRM,
+    Happening,
+    Judge,
+    Judgement,
+    Line,
+    Message,
+    Outcome,
+    Outside,
+    Project,
+    Scene,
+    Walked,
+    allow_all,
+    overwrite,
+)
+from app.journey.schedules import next_fire, occasions
 from app.journey.sentences import both
+from app.journey.updates import updates
 from app.journey.waits import add
+
+__all__ = [
+    "MOST_TURNS",
+    "EndlessStoryError",
+    "Happening",
+    "Inside",
+    "Judge",
+    "Judgement",
+    "Line",
+    "Message",
+    "Outcome",
+    "Project",
+    "Scene",
+    "Stage",
+    "Waiting",
+    "Walked",
+    "allow_all",
+    "overwrite",
+    "simulate",
+]
 
 MOST_TURNS = 20_000
 
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """One event of a story: received `at`, happened `occurred_at`, with what it says of a booking."""
-
-    at: datetime
-    type: str
-    occurred_at: datetime
-    data: Mapping[str, Any] = field(default_factory=dict)
-    booking: Mapping[str, Any] | None = None
-    contact: Mapping[str, Any] | None = None
-
-    @property
-    def reference(self) -> str | None:
-        """Which booking it is about."""
-        return None if self.booking is None else str(self.booking.get("reference"))
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """A person and their property at the start, and what then happens."""
-
-    now: datetime
-    contact: Mapping[str, Any]
-    property: Mapping[str, Any]
-    consents: Mapping[str, str] = field(default_factory=dict)
-    tracked: bool = False
-    happenings: tuple[Happening, ...] = ()
-    until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """The gate's answer: sent, refused with a code, or put off to `not_before` and judged again then."""
-
-    outcome: Literal["allowed", "refused", "deferred"]
-    code: str = "allowed"
-    rule: str | None = None
-    not_before: datetime | None = None
-
-
-Judge = Callable[[Send, Facts, datetime], Judgement]
-Project = Callable[[Mapping[str, Any] | None, Happening], Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message that was planned, and what became of it."""
-
-    key: str
-    step_id: str
-    template: str
-    class_: str
-    planned_at: datetime
-    outcome: Literal["sent", "refused", "waiting"]
-    at: datetime
-    code: str
-    rule: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of what happened: an event, an entry, a decision, a message."""
-
-    at: datetime
-    code: str
-    sentence: Sentence
-    key: str | None = None
-    step_id: str = ""
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Walked:
-    """One passage of the story and how it ended (`active` where it did not)."""
-
-    key: str
-    status: Literal["active", "finished", "exited"]
-    reason: str | None
-    entered_at: datetime
-    ended_at: datetime | None
-    step_id: str | None
-    goal: entry.Reached | None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Everything a story came to."""
-
-    messages: tuple[Message, ...]
-    passages: tuple[Walked, ...]
-    not_entered: tuple[NotEntered, ...]
-    tasks: tuple[Task, ...]
-    trace: tuple[Line, ...]
-
-    @property
-    def sent(self) -> tuple[Message, ...]:
-        """What went out, in order."""
-        return tuple(message for message in self.messages if message.outcome == "sent")
+FAR = timedelta(days=800)
+"""How far ahead a date is looked for that opens the workflow."""
 
 
 class EndlessStoryError(RuntimeError):
     """A story that does not come to rest within MOST_TURNS turns of the clock."""
-
-
-def allow_all(send: Send, _facts: Facts, now: datetime) -> Judgement:
-    """The gate that lets everything through that is not too late (R59)."""
-    if send.latest is not None and now > send.latest:
-        return Judgement("refused", "too_late", "R59")
-    return Judgement("allowed")
-
-
-_STATUS = {
-    "booking.confirmed": "confirmed",
-    "booking.reinstated": "confirmed",
-    "booking.requested": "pending",
-    "booking.abandoned": "abandoned",
-    "booking.cancelled": "cancelled",
-    "booking.checked_in": "checked_in",
-    "booking.checked_out": "checked_out",
-    "booking.no_show": "no_show",
-}
-
-
-_TO_CONFIRM = ("web", "desk_tablet", "staff", "phone")
-"""Ways of saying yes that wait for a confirmation from the mailbox (R6)."""
-
-
-def overwrite(before: Mapping[str, Any] | None, happening: Happening) -> Mapping[str, Any]:
-    """The simple projection: what happened later overwrites; an event that arrives late only fills what is missing.
-
-    The status follows the type of the event; a booking that was cancelled stays so until it is reinstated.
-    """
-    old = dict(before or {})
-    given = {name: _dated(name, value) for name, value in (happening.booking or {}).items()}
-    newest = old.get("_at")
-    late = newest is not None and happening.occurred_at < newest
-    after = {**given, **old} if late else {**old, **given}
-    status = _STATUS.get(happening.type)
-    if status and not late and not (old.get("status") == "cancelled" and status == "abandoned"):
-        after["status"] = status
-    if happening.type == "booking.cancelled":
-        after["cancelled_at"] = happening.occurred_at
-    if happening.type == "booking.confirmed":
-        after.setdefault("created_at", happening.occurred_at)
-    arrival, departure = after.get("arrival"), after.get("departure")
-    if isinstance(arrival, date) and isinstance(departure, date) and "nights" not in given:
-        after["nights"] = (departure - arrival).days
-    after["_at"] = max(newest or happening.occurred_at, happening.occurred_at)
-    return after
-
-
-def _dated(name: str, value: Any) -> Any:
-    if name in ("arrival", "departure") and isinstance(value, str):
-        return date.fromisoformat(value)
-    return value
 
 
 def simulate(program: Program, scene: Scene, *, judge: Judge = allow_all, project: Project = overwrite) -> Outcome:
@@ -230,33 +122,81 @@ class Stage:
         self.refused_entries: list[NotEntered] = []
         self.tasks: list[Task] = []
         self.trace: list[Line] = []
+        self.outside: list[Outside] = []
+        self.segments = set(scene.segments)
+        self.ahead = sorted(scene.happenings, key=lambda one: one.at)
+        self.opened: set[tuple[int, str | None]] = set()
+        self.told: dict[tuple[str, str], Facts] = {}
 
     def play(self) -> Outcome:
         """Turn by turn: the next event, wake-up or put-off message, whichever comes first."""
-        ahead = sorted(self.scene.happenings, key=lambda one: one.at)
         for _ in range(MOST_TURNS):
-            moment = self._next(ahead)
+            occasion = self._next_occasion()
+            moment = self._next(occasion)
             if moment is None or (self.scene.until is not None and moment > self.scene.until):
                 return self._outcome()
             self.now = max(self.now, moment)
-            while ahead and ahead[0].at <= self.now:
-                self._happens(ahead.pop(0))
+            if occasion is not None and occasion.at <= self.now:
+                self._happens(occasion)
+            while self.ahead and self.ahead[0].at <= self.now:
+                self._happens(self.ahead.pop(0))
             for passage in list(self.inside):
                 self._wake(passage)
             self._gate()
         raise EndlessStoryError(f"{self.program.workflow}: the story does not come to rest")
 
-    def _next(self, ahead: Sequence[Happening]) -> datetime | None:
-        moments = [ahead[0].at] if ahead else []
+    def _next(self, occasion: Happening | None) -> datetime | None:
+        moments = [self.ahead[0].at] if self.ahead else []
+        moments += [occasion.at] if occasion is not None else []
         moments += [one.state.wake_at for one in self.inside if one.state.wake_at is not None]
         moments += [one.at for one in self.waiting]
         return min(moments, default=None)
+
+    # --- the calendar ---
+
+    def _next_occasion(self) -> Happening | None:
+        """The next date or schedule that opens this workflow for this person.
+
+        A yearly date and a schedule come again only where the story has an end (`until`): else the first time alone.
+        """
+        found = [one for number, rule in enumerate(self.program.entry) for one in self._occasions(number, rule)]
+        return min(found, key=lambda one: one.at, default=None)
+
+    def _occasions(self, number: int, rule: EntryRule) -> Iterator[Happening]:
+        again = self.scene.until is not None
+        if rule.rrule is not None:
+            if (rule.segment is None or rule.segment in self.segments) and (again or (number, None) not in self.opened):
+                at = next_fire(rule, zone(self._known(None), rule.zone), self.now)
+                yield from self._opened(number, rule, None, at)
+        elif rule.date is not None:
+            of_booking = rule.date.ref.startswith("booking.")
+            for reference in self.bookings if of_booking else (None,):
+                if rule.recur is None or again or (number, reference) not in self.opened:
+                    until = self.scene.until or self.now + FAR
+                    found = occasions(rule, self._known(reference), self.now, until)
+                    yield from self._opened(number, rule, reference, found[0] if found else None)
+
+    def _opened(self, number: int, rule: EntryRule, reference: str | None, at: datetime | None) -> Iterator[Happening]:
+        if at is None:
+            return
+        data: dict[str, Any] = {"workflow": self.program.workflow, "entry": number}
+        if rule.date is not None:
+            data |= {"ref": rule.date.ref, "date": at.date().isoformat()}
+        else:
+            data |= {"segment": rule.segment, "occurrence": at.isoformat()}
+        booking = {"reference": reference} if reference is not None else None
+        yield Happening(at=at, type=rule.on, occurred_at=at, data=data, booking=booking)
 
     # --- what happens ---
 
     def _happens(self, happening: Happening) -> None:
         self._bring_up_to_date(happening)
-        event = Event(happening.type, happening.occurred_at, happening.data, happening.reference)
+        data = happening.data
+        if happening.type == "workflow.started":
+            data = {"workflow": self.program.workflow, "by": "manual", **data}
+        elif happening.type in ("date.reached", "schedule.fired"):
+            self.opened.add((data["entry"], happening.reference))
+        event = Event(happening.type, happening.occurred_at, data, happening.reference)
         told = both(f"event {event.type}", f"evento {event.type}")
         self._tell("event", told, inputs={"occurred_at": event.occurred_at.isoformat(), "booking": event.booking})
         self.log.append((event, happening.reference))
@@ -274,10 +214,14 @@ class Stage:
             self.contact = {**self.contact, **happening.contact}
         topic = happening.data.get("topic") or happening.data.get("purpose") or "marketing"
         if happening.type == "consent.granted":
-            waits = happening.data.get("method") in _TO_CONFIRM and not happening.data.get("confirmed_at")
+            waits = happening.data.get("method") in TO_CONFIRM and not happening.data.get("confirmed_at")
             self.consents[topic] = "pending" if waits else "granted"
         elif happening.type == "consent.withdrawn":
             self.consents[topic] = "withdrawn"
+        elif happening.type == "segment.entered":
+            self.segments.add(str(happening.data.get("segment")))
+        elif happening.type == "segment.left":
+            self.segments.discard(str(happening.data.get("segment")))
         elif happening.type == "message.clicked" and self.scene.tracked:
             self.clicked[str(happening.data.get("step"))] = happening.occurred_at
 
@@ -296,6 +240,16 @@ class Stage:
             self._take(passage, heard)
         elif program.follow == "booking" and event.booking is not None and event.booking == passage.reference:
             self._rebind(passage)
+        if event.booking is not None and event.booking == passage.reference:
+            self._update(passage)
+
+    def _update(self, passage: Inside) -> None:
+        """Where a message has gone out and what it said has changed since, another says so (X1)."""
+        told = {step: facts for (key, step), facts in self.told.items() if key == passage.key}
+        if told and passage.state.status == "active":
+            moved = updates(self.program, passage.state, told, self.facts_of(passage), self.now)
+            if moved is not None:
+                self._take(passage, moved)
 
     def _rebind(self, passage: Inside) -> None:
         moved = advance.rebind(self.program, passage.state, self.facts_of(passage), self.now)
@@ -308,6 +262,9 @@ class Stage:
         facts = self.facts_of(fresh)
         earlier = [Passage(one.key, one.state.status, one.entered_at, one.ended_at) for one in self.inside]
         verdict = entry.on_event(self.program, event, facts, earlier, self.now)
+        if isinstance(verdict, Enter) and self.scene.held_out and self.program.holdout:
+            told = both("kept out, to compare with", "tenuto fuori, per confronto")
+            verdict = NotEntered("holdout", told, verdict.key)
         if isinstance(verdict, NotEntered):
             self.refused_entries.append(verdict)
             self._tell("not_entered", verdict.sentence, key=verdict.key, inputs={"code": verdict.code})
@@ -321,12 +278,13 @@ class Stage:
         if isinstance(verdict, Restart):
             self._leave(now_inside[0], entry.Exit("restarted", None, verdict.sentence))
         fresh.key = verdict.key
-        fresh.state = advance.start(self.program, verdict.key, facts, self.now)
+        fixed = {step: name for step, name in self.scene.variants.items() if step in self.program.places}
+        fresh.state = replace(advance.start(self.program, verdict.key, facts, self.now), variants=fixed)
         self.inside.append(fresh)
         self._tell("entered", verdict.sentence, fresh)
 
     def _wake(self, passage: Inside) -> None:
-        for _ in range(len(self.program.ops) + 1):
+        for _ in range(self.program.longest + 1):
             wake_at = passage.state.wake_at
             if passage.state.status != "active" or wake_at is None or wake_at > self.now:
                 return
@@ -354,6 +312,11 @@ class Stage:
                 self.contact = written(self.contact, effect.values, effect.add_tags, effect.remove_tags)
             elif isinstance(effect, Task):
                 self.tasks.append(effect)
+            elif isinstance(effect, Emit | CallOut | StartOther | StopOther):
+                self.outside.append(effect)
+            if isinstance(effect, Emit):
+                booking = {"reference": effect.booking} if effect.booking is not None else None
+                self.ahead.insert(0, Happening(self.now, effect.type, self.now, effect.data, booking))
 
     # --- the gate ---
 
@@ -366,7 +329,8 @@ class Stage:
                 self.waiting.append(one)
                 until = verdict.not_before.isoformat()
                 text = both(f"{one.send.template} put off", f"{one.send.template} rimandato")
-                self._tell("deferred", text, one.passage, one.send.step_id, {"code": verdict.code, "until": until})
+                inputs = {**verdict.inputs, "code": verdict.code, "rule": verdict.rule, "until": until}
+                self._tell("deferred", text, one.passage, one.send.step_id, inputs)
                 continue
             outcome: Literal["sent", "refused"] = "sent" if verdict.outcome == "allowed" else "refused"
             self._decide(one, outcome, verdict)
@@ -387,6 +351,7 @@ class Stage:
         send = one.send
         if outcome == "sent":
             self.sent_at[send.template] = self.now
+            self.told[one.passage.key, send.step_id] = self.facts_of(one.passage)
         self.messages.append(
             Message(
                 key=one.passage.key,
@@ -403,26 +368,35 @@ class Stage:
         text = both(f"{send.template} sent", f"{send.template} inviato")
         if outcome == "refused":
             text = both(f"{send.template} refused: {verdict.code}", f"{send.template} rifiutato: {verdict.code}")
-        self._tell(outcome, text, one.passage, send.step_id, {"code": verdict.code, "rule": verdict.rule})
+        inputs = {**verdict.inputs, "code": verdict.code, "rule": verdict.rule}
+        self._tell(outcome, text, one.passage, send.step_id, inputs)
 
     # --- what is known ---
 
     def facts_of(self, passage: Inside) -> Facts:
         """What a passage sees now. Replays of recorded history lay over it what was known then."""
-        booking = self.bookings.get(passage.reference) if passage.reference else None
-        key = passage.key
-        enrollment = {"key": key, "entered_at": passage.entered_at, "fields": passage.state.fields}
+        log = [(e.type, e.occurred_at, e.data) for e, of in self.log if of == passage.reference]
+        enrollment = {"key": passage.key, "entered_at": passage.entered_at, "fields": passage.state.fields}
         return {
-            "now": self.now,
-            "contact": self.contact,
-            "booking": booking,
-            "property": self.scene.property,
+            **self._known(passage.reference),
             "event": passage.event,
             "enrollment": enrollment,
+            "past_events": log,
+            "contact_events": [(e.type, e.occurred_at, e.data) for e, _ in self.log],
+        }
+
+    def _known(self, reference: str | None) -> dict[str, Any]:
+        """What is known of the person and of one booking, whatever passage it is for."""
+        segments = tuple(sorted(self.segments))
+        return {
+            "now": self.now,
+            "contact": {**self.contact, "segments": segments},
+            "booking": self.bookings.get(reference) if reference else None,
+            "property": self.scene.property,
             "consent": self.consents,
             "engagement": {"tracked": self.scene.tracked, "clicked": self.clicked},
-            "past_events": [(e.type, e.occurred_at, e.data) for e, of in self.log if of == passage.reference],
-            "contact_events": [(e.type, e.occurred_at, e.data) for e, _ in self.log],
+            "segments": frozenset(segments),
+            "experiments": self.scene.winners,
         }
 
     def _tell(
@@ -452,12 +426,14 @@ class Stage:
         ]
         walked = [
             Walked(
-                one.key, one.state.status, one.state.reason, one.entered_at, one.ended_at, one.state.step_id, one.goal
+                one.key, one.state.status, one.state.reason, one.entered_at, one.ended_at, one.state.step_id, one.goal,
+                one.state.variants,
             )
             for one in self.inside
         ]
         return Outcome(
-            (*self.messages, *unsent), tuple(walked), tuple(self.refused_entries), tuple(self.tasks), tuple(self.trace)
+            (*self.messages, *unsent), tuple(walked), tuple(self.refused_entries), tuple(self.tasks), tuple(self.trace),
+            tuple(self.outside),
         )
 
 
