@@ -136,7 +136,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     passages.write(session, rows, now)
     passages.write_visits(session, visits + repeated + done.visits)
     passages.cancel_messages(session, left, now)
-    plan(session, [_planned(row, send, now) for row, send in planned], now)
+    plan(session, [_planned(row, send, known[row.version_id], now) for row, send in planned], now)
     _set_fields(session, workspace_id, fields, now)
     done.write(session)
     if busy or any(row.state.wake_at and row.state.wake_at <= now and not row.error for row in rows):
@@ -230,8 +230,8 @@ def _not_sent_lately(
     return planned, repeated
 
 
-def _planned(row: Inside, send: Send, now: datetime) -> Planned:
-    """The message of one send effect, over the first channel it names (fallback over channels comes with those)."""
+def _planned(row: Inside, send: Send, program: Program, now: datetime) -> Planned:
+    """The message of one send effect, with its workflow's own terms; of several channels the gate chooses."""
     event = dict(row.event)
     return Planned(
         contact_id=row.contact_id,
@@ -243,6 +243,8 @@ def _planned(row: Inside, send: Send, now: datetime) -> Planned:
         property_id=row.property_id,
         booking_id=row.booking_id,
         channel=send.channels[0],
+        channels=send.channels,
+        terms={"caps": program.caps, "quiet_hours": program.quiet_hours, "tracking": program.tracking},
         template=send.template,
         class_=send.class_,
         topic=send.topic,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import msgspec
@@ -30,6 +30,9 @@ ABOUT_A_PERSON = ("contact.", "property.", "t.", "now")
 """What a template may need where no booking and no event is at hand."""
 
 OPEN = ("sending", "paused")
+
+PAUSED_UNTIL = datetime(9999, 1, 1, tzinfo=UTC)
+"""What is held is due after this, which is to say never."""
 
 
 class BroadcastError(ValueError):
@@ -57,6 +60,16 @@ class Wish:
     local_time: time | None = None
     window_hours: int = 24
     on_hit: str = "defer"
+
+
+def find(session: Session, broadcast_id: int) -> Broadcast | None:
+    """One of them, locked until the end of this unit of work: a page being planned is waited for. One query."""
+    return session.scalars(
+        select(Broadcast)
+        .where(Broadcast.id == broadcast_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
 
 
 def write(session: Session, wish: Wish, by: str, now: datetime, broadcast: Broadcast | None = None) -> Broadcast:
@@ -195,11 +208,16 @@ def take_back(broadcast: Broadcast, now: datetime) -> None:
         broadcast.starts_at = None
 
 
-def pause(broadcast: Broadcast, now: datetime) -> None:
-    """Nobody more is planned, and what is planned waits at the gate (R63). Raises BroadcastError."""
+def pause(session: Session, broadcast: Broadcast, now: datetime) -> int:
+    """Nobody more is planned, and what is planned is held until somebody resumes it (R63).
+
+    Returns how many planned messages are held. One query. Raises BroadcastError.
+    """
     if broadcast.state != "sending":
         raise BroadcastError({"state": "not_sending"})
     broadcast.state, broadcast.next_at, broadcast.paused_at, broadcast.updated_at = "paused", None, now, now
+    asked = {"ws": workspace_of(session), "broadcast": broadcast.id, "never": PAUSED_UNTIL}
+    return len(session.execute(_HOLD, {**asked, "states": ["planned", "deferred", "ready"]}).all())
 
 
 def resume(session: Session, broadcast: Broadcast, now: datetime) -> None:
@@ -313,6 +331,13 @@ def results(session: Session, broadcast_id: int) -> Results:
     return Results(states, ordered, waiting, **came)
 
 
+# Whoever holds a row at this moment is waited for: what has been leased by then goes, all others are held.
+_HOLD = text(
+    """
+    UPDATE messages SET state = 'deferred', reason = 'paused', rule = 'R63', due_at = :never
+    WHERE workspace_id = :ws AND broadcast_id = :broadcast AND state = ANY(:states) RETURNING id
+    """
+)
 _WAKE = text(
     """
     UPDATE messages SET due_at = :now

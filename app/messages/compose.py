@@ -125,7 +125,9 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
         "blocks": sorted(block_classes(request, about, grounds.now, grounds.policy))
         if template.compiled.block_classes
         else [row.class_],
-        "track": row.class_ in links.LIST_CLASSES and may_track(about, request.channel),
+        "track": row.class_ in links.LIST_CLASSES
+        and may_track(about, request.channel)
+        and (row.terms or {}).get("tracking") is not False,
         "urls": _urls(materials, row, ref),
         "bounce_inbox": grounds.workspace.get("bounce_inbox"),
         "unsubscribe_inbox": grounds.workspace.get("unsubscribe_inbox"),

@@ -25,7 +25,7 @@ STATES = (
 """See `messages/states.py` for the arrows between them."""
 
 LANE = "\nCASE class\n    WHEN 'feedback'::text THEN 1\n    WHEN 'marketing'::text THEN 2\n    ELSE 0\nEND"
-"""The lane of a message as a number; see `messages/lanes.py`. Written as PostgreSQL writes it, for the indexes' sake."""
+"""The lane of a message as a number; see `messages/lanes.py`. As PostgreSQL writes it, for the indexes' sake."""
 
 
 class PropertyFacts(Owned, Base):
@@ -76,7 +76,7 @@ class Message(Owned, Base):
     latest: Mapped[Instant | None]
     """Never after this instant (R59)."""
     terms: Mapped[Json | None] = mapped_column(JSONB)
-    """What its workflow or broadcast asks of the gate in place of the workspace's own: caps, quiet_hours; and
+    """What its workflow or broadcast asks for in place of the workspace's own: caps, quiet_hours, tracking; and
     `channels`, in the order they are to be tried, where there are several. Fixed when it was planned."""
     facts: Mapped[Json | None] = mapped_column(JSONB, info=PERSONAL)
     """What the mail was composed from: with the template version it gives the very mail again."""

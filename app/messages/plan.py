@@ -46,7 +46,7 @@ class Planned:
     """{event, enrollment} as the mail may speak of them; kept in `messages.facts` until it is composed."""
     broadcast_id: int | None = None
     terms: Mapping[str, Any] | None = None
-    """{caps, quiet_hours} of its workflow or broadcast, where they differ from the workspace's own."""
+    """{caps, quiet_hours, tracking} of its workflow or broadcast; None where the workspace's own hold."""
     channels: tuple[str, ...] = ()
     """Where it may go over several: all of them, the preferred first, `channel` being that one. The gate chooses."""
 
@@ -99,7 +99,7 @@ def plan(session: Session, wanted: Sequence[Planned], now: datetime) -> list[int
 
 
 def _terms(one: Planned) -> dict[str, Any] | None:
-    terms = {name: value for name, value in (one.terms or {}).items() if value}
+    terms = {name: value for name, value in (one.terms or {}).items() if value is not None}
     if len(one.channels) > 1:
         terms["channels"] = list(one.channels)
     return terms or None
