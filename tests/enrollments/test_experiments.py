@@ -1,0 +1,414 @@
+"""Holdouts, splits and goals through the front door: who is held out, who gets what, what counts, and who decides."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from app.accounts.models import Workspace
+from app.contacts import merge
+from app.enrollments import advance, catalogue, enrol, experiments, programs
+from app.enrollments.models import Enrollment, Experiment, StepVisit, Workflow
+from app.journey.experiments import held_out
+from tests.enrollments.test_stages import counted
+from tests.hotel import Hotel
+
+WINBACK = """
+workflow: winback
+name: { en: Win back, it: Riconquista }
+phase: consideration
+class: marketing
+goal: { on: booking.confirmed, within: 14 days, value: event.booking.amount }
+holdout: 40
+entry:
+  - on: booking.abandoned
+reenter: always
+steps:
+  - id: offer
+    send: room-upgrade
+    topic: offers
+"""
+DIVIDED = """
+workflow: divided
+name: { en: Divided, it: Diviso }
+phase: consideration
+class: transactional
+goal: { on: booking.confirmed, within: 14 days, value: event.booking.amount }
+entry:
+  - on: booking.abandoned
+reenter: always
+steps:
+  - id: tone
+    split:
+      - { variant: warm, weight: 50, steps: [ { id: warm-word, set: { contact.attributes.tone: warm } } ] }
+      - { variant: brief, weight: 50, steps: [ { id: brief-word, set: { contact.attributes.tone: brief } } ] }
+    winner: { by: goal, after: 3 days, min_sample: 20, confidence: 0.95 }
+  - id: pause
+    wait: 1 hour
+"""
+STAY: dict[str, Any] = {"arrival": "2026-06-01", "departure": "2026-06-03", "adults": 2}
+
+
+def publish(hotel: Hotel, *sources: str) -> None:
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        for source in sources:
+            catalogue.publish(session, source, by="test", now=hotel.clock.now())
+
+
+def event(hotel: Hotel, type_: str, who: int, reference: str, late: timedelta = timedelta(), **more: Any) -> Any:
+    return {
+        "id": f"{type_}-{reference}-{who}-{more.pop('mark', 0)}",
+        "type": type_,
+        "occurred_at": (hotel.clock.now() - late).isoformat(),
+        "contact": {"external_id": f"g-{who}", "email": f"g{who}@example.com"},
+        "data": {"booking": {"reference": reference, **more}},
+    }
+
+
+def left(hotel: Hotel, count: int, first: int = 1) -> None:
+    """So many people leave their cart."""
+    hotel.post([event(hotel, "booking.abandoned", who, f"CART-{who}", **STAY) for who in range(first, first + count)])
+    hotel.work()
+
+
+def booked(hotel: Hotel, people: list[int], amount: int = 30_000, late: timedelta = timedelta()) -> None:
+    hotel.post([event(hotel, "booking.confirmed", who, f"B-{who}", late, amount=amount, **STAY) for who in people])
+    hotel.work()
+
+
+def passages(hotel: Hotel, name: str) -> list[Enrollment]:
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        return list(
+            session.scalars(
+                select(Enrollment)
+                .join(Workflow, Workflow.id == Enrollment.workflow_id)
+                .where(Workflow.name == name)
+                .order_by(Enrollment.id)
+            )
+        )
+
+
+def the_experiment(hotel: Hotel) -> Experiment:
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        return session.scalars(select(Experiment).order_by(Experiment.id.desc())).first()  # type: ignore[return-value]
+
+
+def workflow(session: Any, name: str = "divided") -> Workflow:
+    row: Workflow = session.scalars(select(Workflow).where(Workflow.name == name)).one()
+    return row
+
+
+# -- holdouts --------------------------------------------------------------------------------------------------------
+
+
+def test_a_holdout_is_a_recorded_control_that_takes_no_step(hotel: Hotel) -> None:
+    publish(hotel, WINBACK)
+    left(hotel, 40)
+    rows = passages(hotel, "winback")
+    out = [row for row in rows if row.control == "workflow"]
+    assert len(rows) == 40
+    assert {row.contact_id for row in out} == {
+        row.contact_id for row in rows if held_out(("holdout", "winback", row.contact_id), 40)
+    }
+    assert {(row.status, row.end_reason, row.wake_at) for row in out} == {("exited", "holdout", None)}
+    told = {message.contact_id for message in hotel.messages(step_id="offer")}
+    assert told == {row.contact_id for row in rows} - {row.contact_id for row in out}
+
+
+def test_who_was_held_out_stays_out_over_passages_and_versions_and_who_was_let_in_stays_in(hotel: Hotel) -> None:
+    publish(hotel, WINBACK)
+    left(hotel, 30)
+    before = {row.contact_id: row.control for row in passages(hotel, "winback")}
+    hotel.after(timedelta(days=3))
+    publish(hotel, WINBACK.replace("holdout: 40", "holdout: 50"))
+    hotel.post([event(hotel, "booking.abandoned", who, f"AGAIN-{who}", **STAY) for who in range(1, 31)])
+    hotel.work()
+    again = passages(hotel, "winback")[30:]
+    assert len(again) == 30
+    assert {row.contact_id: row.control for row in again} == before
+    assert {row.holdout for row in again} == {"40/0/"}, "they belong to the draw they drew in"
+
+
+def test_a_workflow_that_holds_nobody_out_any_more_lets_everybody_in(hotel: Hotel) -> None:
+    publish(hotel, WINBACK)
+    left(hotel, 20)
+    publish(hotel, WINBACK.replace("holdout: 40\n", ""))
+    hotel.post([event(hotel, "booking.abandoned", who, f"AGAIN-{who}", **STAY) for who in range(1, 21)])
+    hotel.work()
+    assert {row.control for row in passages(hotel, "winback")[20:]} == {None}
+
+
+def test_the_workspace_s_holdout_gets_service_mail_and_no_marketing(hotel: Hotel) -> None:
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        workspace = session.get_one(Workspace, hotel.loaded.workspace_id)
+        workspace.settings = {**workspace.settings, "holdout": {"percent": 50, "salt": "2026"}}
+    publish(hotel, WINBACK.replace("holdout: 40\n", ""))
+    proof = {"method": "web", "wording": "Sì.", "wording_version": "1", "confirmed_at": hotel.clock.now().isoformat()}
+    yes = [
+        event(hotel, "consent.granted", who, "") | {"id": f"yes-{who}", "data": {"topic": "offers", **proof}}
+        for who in range(1, 21)
+    ]
+    hotel.post(yes)
+    left(hotel, 20)
+    booked(hotel, list(range(1, 21)))
+    hotel.work()
+    kept_out = {row.contact_id for row in passages(hotel, "winback") if row.control == "workspace"}
+    assert 0 < len(kept_out) < 20
+    offers = {
+        message.contact_id: (message.state, message.reason, message.rule) for message in hotel.messages(step_id="offer")
+    }
+    assert {offers[contact] for contact in kept_out} == {("refused", "holdout", "R62")}
+    assert {state for contact, (state, *_) in offers.items() if contact not in kept_out} == {"accepted"}
+    service = {message.contact_id for message in hotel.messages(step_id="confirm", state="accepted")}
+    assert kept_out <= service, "a confirmation is never held out"
+
+
+# -- goals -----------------------------------------------------------------------------------------------------------
+
+
+def goals(hotel: Hotel, name: str = "winback") -> list[int | None]:
+    return [row.goal_value if row.goal_at else None for row in passages(hotel, name)]
+
+
+def told_of_goals(hotel: Hotel) -> list[str]:
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        query = select(StepVisit.code).where(
+            StepVisit.code.in_(("goal", "goal_lost")), StepVisit.workflow_id == workflow(session, "winback").id
+        )
+        return list(session.scalars(query.order_by(StepVisit.id)))
+
+
+def test_a_goal_counts_after_the_passage_has_ended_and_for_those_held_out(hotel: Hotel) -> None:
+    publish(hotel, WINBACK)
+    left(hotel, 12)
+    hotel.after(timedelta(days=13))
+    assert {row.status for row in passages(hotel, "winback")} == {"finished", "exited"}
+    booked(hotel, list(range(1, 13)), amount=25_000)
+    assert goals(hotel) == [25_000] * 12
+
+
+def test_a_goal_after_its_time_does_not_count_and_one_told_late_does(hotel: Hotel) -> None:
+    publish(hotel, WINBACK)
+    left(hotel, 2)
+    hotel.after(timedelta(days=20))
+    booked(hotel, [1])
+    booked(hotel, [2], late=timedelta(days=10))
+    assert goals(hotel) == [None, 30_000]
+
+
+def test_a_goal_heard_of_before_its_entry_counts_all_the_same(hotel: Hotel) -> None:
+    publish(hotel, WINBACK)
+    hotel.clock.advance(timedelta(hours=2))
+    booked(hotel, [1])
+    hotel.post([event(hotel, "booking.abandoned", 1, "CART-1", late=timedelta(hours=1), **STAY)])
+    hotel.work()
+    assert goals(hotel) == [30_000]
+
+
+def test_of_two_goals_the_earlier_counts_whichever_is_told_first(hotel: Hotel) -> None:
+    publish(hotel, WINBACK)
+    left(hotel, 1)
+    hotel.after(timedelta(days=5))
+    hotel.post([event(hotel, "booking.confirmed", 1, "SECOND", amount=200, **STAY)])
+    hotel.work()
+    assert goals(hotel) == [200]
+    hotel.post([event(hotel, "booking.confirmed", 1, "FIRST", timedelta(days=2), amount=100, **STAY)])
+    hotel.work()
+    assert goals(hotel) == [100]
+
+
+def test_a_cancelled_booking_takes_its_goal_back_and_the_next_one_takes_its_place(hotel: Hotel) -> None:
+    publish(hotel, WINBACK)
+    left(hotel, 1)
+    hotel.after(timedelta(days=1))
+    hotel.post([event(hotel, "booking.confirmed", 1, "ONE", amount=100, **STAY)])
+    hotel.after(timedelta(days=1))
+    hotel.post([event(hotel, "booking.confirmed", 1, "TWO", amount=200, **STAY)])
+    hotel.after(timedelta(days=30))
+    hotel.post([event(hotel, "booking.cancelled", 1, "ONE")])
+    hotel.after(timedelta(minutes=15))
+    assert goals(hotel) == [200]
+    hotel.post([event(hotel, "booking.cancelled", 1, "TWO")])
+    hotel.after(timedelta(minutes=15))
+    assert goals(hotel) == [None]
+    hotel.post([event(hotel, "booking.reinstated", 1, "ONE")])
+    hotel.after(timedelta(minutes=15))
+    assert goals(hotel) == [100]
+    assert told_of_goals(hotel) == ["goal", "goal", "goal_lost", "goal"]
+
+
+def test_a_cancellation_told_before_its_booking_leaves_no_goal(hotel: Hotel) -> None:
+    publish(hotel, WINBACK)
+    left(hotel, 1)
+    hotel.after(timedelta(days=1))
+    hotel.post([event(hotel, "booking.cancelled", 1, "ONE")])
+    hotel.work()
+    hotel.post([event(hotel, "booking.confirmed", 1, "ONE", timedelta(hours=1), amount=100, **STAY)])
+    hotel.work()
+    assert goals(hotel) == [None]
+
+
+def test_the_same_event_twice_is_one_goal(hotel: Hotel) -> None:
+    publish(hotel, WINBACK)
+    left(hotel, 1)
+    for _ in range(2):
+        hotel.post([event(hotel, "booking.confirmed", 1, "ONE", amount=100, **STAY)])
+        hotel.work()
+    assert told_of_goals(hotel) == ["goal"]
+
+
+def test_goals_of_a_batch_cost_no_query_more(hotel: Hotel) -> None:
+    publish(hotel, WINBACK)
+    left(hotel, 40)
+    hotel.after(timedelta(days=2))
+    hotel.post([event(hotel, "booking.confirmed", who, f"B-{who}", amount=1, **STAY) for who in range(1, 41)])
+    with counted(hotel) as statements, hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        assert enrol.run(session, hotel.clock.now(), 500).done == 40
+    assert len(statements) <= enrol.QUERIES, "\n".join(statements)
+    assert goals(hotel) == [1] * 40
+
+
+# -- splits ----------------------------------------------------------------------------------------------------------
+
+
+def variants(hotel: Hotel) -> list[str]:
+    return [row.state["variants"]["tone"] for row in passages(hotel, "divided")]
+
+
+def test_people_keep_their_variant_over_passages_and_versions(hotel: Hotel) -> None:
+    publish(hotel, DIVIDED)
+    left(hotel, 30)
+    before = variants(hotel)
+    assert set(before) == {"warm", "brief"}
+    hotel.after(timedelta(days=1))
+    publish(hotel, DIVIDED.replace("wait: 1 hour", "wait: 2 hours"))
+    hotel.post([event(hotel, "booking.abandoned", who, f"AGAIN-{who}", **STAY) for who in range(1, 31)])
+    hotel.work()
+    assert variants(hotel)[30:] == before
+
+
+def decided(hotel: Hotel, better: str, people: int = 60) -> None:
+    """Nearly all of one variant reach the goal, nearly none of the other; then the rule is due."""
+    publish(hotel, DIVIDED)
+    left(hotel, people)
+    winners = [who for who, name in enumerate(variants(hotel), 1) if name == better]
+    booked(hotel, winners[1:])
+    hotel.after(timedelta(days=3, hours=7))
+
+
+def test_the_rule_decides_once_and_those_who_come_later_get_the_winner(hotel: Hotel) -> None:
+    decided(hotel, "brief")
+    row = the_experiment(hotel)
+    assert (row.winner, row.decided_by, row.due_at) == ("brief", "rule", None)
+    assert row.figures
+    assert row.figures["verdict"]["test"] == "fisher-holm"
+    left(hotel, 12, first=100)
+    assert set(variants(hotel)[60:]) == {"brief"}
+    publish(hotel, DIVIDED.replace("wait: 1 hour", "wait: 2 hours"))
+    left(hotel, 12, first=200)
+    assert set(variants(hotel)[72:]) == {"brief"}, "the same question has the same answer in the next version"
+
+
+def test_a_split_with_other_weights_is_another_experiment(hotel: Hotel) -> None:
+    decided(hotel, "brief")
+    publish(
+        hotel, DIVIDED.replace("warm, weight: 50", "warm, weight: 60").replace("brief, weight: 50", "brief, weight: 40")
+    )
+    left(hotel, 30, first=100)
+    assert set(variants(hotel)[60:]) == {"warm", "brief"}
+
+
+def test_no_verdict_before_its_time_nor_with_too_few_people(hotel: Hotel) -> None:
+    publish(hotel, DIVIDED)
+    left(hotel, 60)
+    booked(hotel, [who for who, name in enumerate(variants(hotel), 1) if name == "warm"])
+    hotel.after(timedelta(days=2))
+    assert the_experiment(hotel).looked_at is None, "3 days are asked for"
+    publish(hotel, DIVIDED.replace("min_sample: 20", "min_sample: 500"))
+    hotel.after(timedelta(days=3))
+    row = the_experiment(hotel)
+    assert (row.looked_at, row.winner) == (None, None), "500 in each variant are asked for"
+    assert row.due_at
+
+
+def test_a_look_that_rules_nothing_out_is_the_last_one(hotel: Hotel) -> None:
+    publish(hotel, DIVIDED)
+    left(hotel, 60)
+    hotel.after(timedelta(days=4))
+    row = the_experiment(hotel)
+    assert row.looked_at
+    assert (row.winner, row.due_at) == (None, None)
+    booked(hotel, [who for who, name in enumerate(variants(hotel), 1) if name == "warm"])
+    hotel.after(timedelta(days=4))
+    assert the_experiment(hotel).winner is None, "a second look would break the promise of the test"
+    left(hotel, 20, first=100)
+    assert set(variants(hotel)[60:]) == {"warm", "brief"}
+
+
+def test_a_split_is_ended_by_hand_and_taken_back_while_nobody_has_passed(hotel: Hotel) -> None:
+    publish(hotel, DIVIDED)
+    left(hotel, 10)
+    hotel.clock.advance(timedelta(minutes=1))
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        experiments.choose(session, workflow(session), "tone", "warm", by="Marta", now=hotel.clock.now())
+    assert (the_experiment(hotel).winner, the_experiment(hotel).decided_by) == ("warm", "Marta")
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        experiments.undo(session, workflow(session), "tone", hotel.clock.now())
+    assert the_experiment(hotel).winner is None
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        experiments.choose(session, workflow(session), "tone", "warm", by="Marta", now=hotel.clock.now())
+    hotel.clock.advance(timedelta(minutes=1))
+    left(hotel, 5, first=50)
+    assert set(variants(hotel)[10:]) == {"warm"}
+    with (
+        pytest.raises(experiments.TooLateError),
+        hotel.house.database.work(hotel.loaded.workspace_id) as session,
+    ):
+        experiments.undo(session, workflow(session), "tone", hotel.clock.now())
+
+
+def test_a_variant_that_is_not_there_cannot_win(hotel: Hotel) -> None:
+    publish(hotel, DIVIDED)
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        for step, variant in (("tone", "loud"), ("pause", "warm")):
+            with pytest.raises(experiments.UnknownSplitError):
+                experiments.choose(session, workflow(session), step, variant, by="x", now=hotel.clock.now())
+
+
+def test_winners_cost_one_query_a_batch_and_none_where_nobody_splits(hotel: Hotel) -> None:
+    publish(hotel, WINBACK, DIVIDED)
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        known = {row.live_version_id: row.name for row in session.scalars(select(Workflow)) if row.live_version_id}
+        all_programs = programs.of_versions(session, known)
+    whole = {version: name for version, name in known.items() if name != "divided"}
+    for asked, cost in ((whole, 0), (known, 1)):
+        with hotel.house.database.work(hotel.loaded.workspace_id) as session, counted(hotel) as statements:
+            experiments.winners(session, {version: all_programs[version] for version in asked})
+        assert len(statements) == cost
+    hotel.post([event(hotel, "booking.abandoned", who, f"CART-{who}", **STAY) for who in range(1, 41)])
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        enrol.run(session, hotel.clock.now(), 500)
+    with counted(hotel) as statements, hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        assert advance.run(session, hotel.clock.now(), 500).done > 40
+    assert len(statements) <= advance.QUERIES, "\n".join(statements)
+
+
+def test_two_that_become_one_person_stay_with_the_first_draw(hotel: Hotel) -> None:
+    publish(hotel, WINBACK)
+    left(hotel, 12)
+    out = next(row.contact_id for row in passages(hotel, "winback") if row.control == "workflow")
+    hotel.clock.advance(timedelta(days=1))
+    left(hotel, 12, first=20)
+    place, inside = next(
+        (place, row) for place, row in enumerate(passages(hotel, "winback")[12:]) if row.control is None
+    )
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        merge.merge(session, inside.contact_id, out, "test", hotel.clock.now())
+    who = 20 + place
+    hotel.post([event(hotel, "booking.abandoned", who, "AGAIN", **STAY)])
+    hotel.work()
+    again = passages(hotel, "winback")[-1]
+    assert (again.contact_id, again.control) == (inside.contact_id, "workflow")
