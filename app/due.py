@@ -16,9 +16,14 @@ _RUNNING = (
     "EXISTS (SELECT 1 FROM workflows w WHERE w.workspace_id = e.workspace_id AND w.id = e.workflow_id"
     " AND w.status <> 'paused')"
 )
+_SEGMENTS = (
+    "(SELECT workspace_id, due_at FROM segments WHERE archived_at IS NULL"
+    " UNION ALL SELECT workspace_id, at FROM contact_changes)"
+)
 _ROWS: Mapping[str, tuple[str, str]] = {
     "experiments": ("experiments e WHERE e.due_at IS NOT NULL", "e.due_at"),
     "carry": ("workflow_moves e WHERE e.finished_at IS NULL", "e.due_at"),
+    "segments": (f"{_SEGMENTS} e WHERE true", "e.due_at"),
     "occasions": ("occasion_marks e WHERE true", "e.next_at"),
     "enrol": ("event_work e WHERE true", "coalesce(e.not_before, e.received_at)"),
     "advance": (f"enrollments e WHERE e.status = 'active' AND e.wake_at IS NOT NULL AND {_RUNNING}", "e.wake_at"),

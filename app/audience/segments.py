@@ -40,8 +40,9 @@ from app.journey.waits import add
 ALIVE = "c.merged_into IS NULL AND c.erased_at IS NULL AND c.frozen_at IS NULL"
 """Whom segments look at: not who became part of somebody else, was erased, or asked us to stop (R52)."""
 
-_FROM = """contacts c LEFT JOIN consent_words k
+FROM = """contacts c LEFT JOIN consent_words k
     ON k.workspace_id = c.workspace_id AND k.contact_id = c.id AND k.address = c.email_key"""
+"""What a compiled condition is written over."""
 
 _NEGATIVE = {"!=": "==", "not in": "in", "has not": "has", "is unknown": "is known"}
 _ORDER = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "before": "<", "after": ">"}
@@ -347,7 +348,7 @@ def count(session: Session, condition: Condition, now: datetime, *, within_ms: i
                 count(*) FILTER (WHERE verdict AND email_key IS NOT NULL AND EXISTS (SELECT 1
                     FROM jsonb_each_text(words) AS w WHERE w.value = 'granted' AND w.key <> ALL(:others)))
                     AS with_consent
-            FROM (SELECT {asked.verdict} AS verdict, c.email_key, k.words FROM {_FROM}
+            FROM (SELECT {asked.verdict} AS verdict, c.email_key, k.words FROM {FROM}
                 WHERE c.workspace_id = :workspace_id AND {ALIVE} OFFSET 0) AS judged
             """
         ),
@@ -370,7 +371,7 @@ def inside(
     edge, order = ("c.id > :edge", "") if before is None else ("c.id < :edge", "DESC")
     found = session.execute(
         text(
-            f"SELECT c.id FROM {_FROM} WHERE c.workspace_id = :workspace_id AND {edge} AND {ALIVE} AND {asked.holds}"
+            f"SELECT c.id FROM {FROM} WHERE c.workspace_id = :workspace_id AND {edge} AND {ALIVE} AND {asked.holds}"
             f" ORDER BY c.id {order} LIMIT :limit"
         ),
         {
@@ -395,7 +396,7 @@ def judged(
         parameters |= asked.parameters
         columns.append(f"{asked.verdict} AS v{key}")
     statement = f"""
-        SELECT {", ".join(["c.id", *columns])} FROM {_FROM}
+        SELECT {", ".join(["c.id", *columns])} FROM {FROM}
         WHERE c.workspace_id = :workspace_id AND c.id = ANY(:contact_ids) AND {ALIVE}
         """
     return {row[0]: dict(zip(conditions, row[1:], strict=True)) for row in session.execute(text(statement), parameters)}

@@ -235,10 +235,9 @@ def _within(operator: str, left: Any, by: Duration, facts: Facts, now: datetime)
 def _engaged(condition: Engaged, facts: Facts, now: datetime) -> bool | None:
     at = temporal(lookup(facts, f"engagement.{condition.act}.{condition.step}"))
     if isinstance(at, datetime) and at <= now:
-        if condition.within is None:
+        since = None if condition.within is None else _moved(now, -condition.within, facts)
+        if since is None or at >= since:
             return True
-        since = _moved(now, -condition.within, facts)
-        return since is None or at >= since
     return False if lookup(facts, "engagement.tracked") is True else None
 
 

@@ -25,6 +25,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from app.audience import membership
 from app.config import Settings
 from app.db import Ran
 from app.delivery import deliver
@@ -62,6 +63,7 @@ def stages(house: House, served: Sequence[str] = STAGES) -> Mapping[str, Callabl
         "broadcast": within(lambda session, now: broadcast.run(session, now, batch)),
         "carry": within(lambda session, now: versions.run(session, now, batch)),
         "experiments": within(lambda session, now: experiments.run(session, now, batch)),
+        "segments": within(lambda session, now: membership.run(session, now, batch)),
         "occasions": within(lambda session, now: occasions.run(session, now, batch)),
         "enrol": within(lambda session, now: enrol.run(session, now, batch)),
         "advance": within(lambda session, now: advance.run(session, now, batch)),
