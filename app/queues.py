@@ -18,8 +18,8 @@ from app.db import after_commit, workspace_of
 log = structlog.get_logger()
 
 STAGES = ("segments", "occasions", "broadcast", "calls", "carry", "experiments", "enrol", "advance", "gate", "deliver")
-"""Stages in path order; each has a queue of its name, and workers serve them last first, so that what is nearest to
-a mailbox goes out before new work is taken in. The first three bring about what `enrol` takes up; `calls` and `carry`
+"""Stages in path order; each has a queue of its name, which workers serve in turn, beginning with what is nearest to
+a mailbox. The first three bring about what `enrol` takes up; `calls` and `carry`
 stand among them since neither another house's slow answer nor a move of thousands to a new version of their workflow
 may keep a letter waiting."""
 
@@ -78,6 +78,17 @@ class Signals:
     def answer(self, stage: str, workspace_id: int, lane: int) -> None:
         """Say that a drain begins: rings from here on count anew."""
         self._redis.delete(_bell(stage, workspace_id, lane))
+
+    def others_wait(self, stage: str) -> bool:
+        """Whether the signal of another stage waits for a worker; False where Redis does not answer."""
+        try:
+            with self._redis.pipeline(transaction=False) as asked:
+                for name, queue in self._queues.items():
+                    if name != stage:
+                        asked.llen(queue.key)
+                return any(asked.execute())
+        except RedisError:
+            return False
 
     def depth(self) -> dict[str, int]:
         """Waiting signals by stage."""

@@ -13,6 +13,7 @@ import os
 import signal as unix_signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import FrameType
@@ -22,6 +23,7 @@ from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
+from rq.worker import DequeueStrategy
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -40,6 +42,9 @@ log = structlog.get_logger()
 
 HEARTBEAT_SECONDS = 10
 """A worker silent for this long is taken for dead. RQ's own default leaves a killed worker's job for 404 s or more."""
+
+TURN_SECONDS = 0.5
+"""How long a drain lasts at least while another stage waits for a worker; a batch that has begun is finished."""
 
 
 def stages(house: House, served: Sequence[str] = STAGES) -> Mapping[str, Callable[[int], Ran]]:
@@ -99,7 +104,9 @@ _served: list[str] = list(STAGES)
 def drain(stage: str, workspace_id: int, lane: int) -> None:
     """Take batches of one stage of one workspace until there are none, or for `drain_seconds` of real time.
 
-    What is left then is signalled again, so that other stages and workspaces have their turn.
+    What is left then is signalled again, so that other stages and workspaces have their turn. Where another stage's
+    signal already waits, which is to say that no worker is free for it, the turn ends after `TURN_SECONDS`: the mails
+    of a large broadcast must not keep a booking waiting at the door.
     """
     house = _house[0]
     house.signals.answer(stage, workspace_id, lane)
@@ -108,18 +115,18 @@ def drain(stage: str, workspace_id: int, lane: int) -> None:
     limit = threading.Timer(house.settings.drain_seconds, stop.set)
     limit.daemon = True
     limit.start()
-    total = 0
+    total, began, more = 0, time.monotonic(), True
     try:
-        while not stop.is_set():
+        while more and not stop.is_set():
             ran = one_batch(workspace_id)
-            total += ran.done
-            if not ran.more:
+            total, more = total + ran.done, ran.more
+            if more and time.monotonic() - began > TURN_SECONDS and house.signals.others_wait(stage):
                 break
     finally:
         limit.cancel()
         if total:
             log.info("drained", stage=stage, workspace_id=workspace_id, lane=lane, done=total)
-    if stop.is_set():
+    if more:
         house.signals.ring(stage, workspace_id)
 
 
@@ -164,7 +171,8 @@ def timer(house: House, every: timedelta = timedelta(seconds=1)) -> None:
 
 
 def work(house: House, stages: Sequence[str] = STAGES) -> None:
-    """Serve these stages, the one nearest to the mailbox first, until SIGTERM."""
+    """Serve these stages until SIGTERM: the one nearest to the mailbox first, then the others in turn, so that none
+    waits for ever behind one that always has work."""
     _served[:] = [stage for stage in reversed(STAGES) if stage in stages]
     queues = [Queue(stage, connection=house.redis, serializer=JSONSerializer) for stage in _served]
     worker = Worker(
@@ -175,7 +183,7 @@ def work(house: House, stages: Sequence[str] = STAGES) -> None:
         maintenance_interval=2,
         job_monitoring_interval=3,
     )
-    worker.work(logging_level="WARNING", with_scheduler=False)
+    worker.work(logging_level="WARNING", with_scheduler=False, dequeue_strategy=DequeueStrategy.ROUND_ROBIN)
 
 
 def main(arguments: list[str]) -> int:
