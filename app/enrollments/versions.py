@@ -61,6 +61,8 @@ class Step:
     fate: Fate
     target: str | None = None
     """The step they go to; None where they stay or leave."""
+    gone: bool = False
+    """The new version does not have this step, and nothing was said of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Preview:
     @property
     def homeless(self) -> Sequence[Step]:
         """Steps with people that the new version does not have and nothing was said of: they stay pinned."""
-        return [step for step in self.steps if step.fate == "stays"]
+        return [step for step in self.steps if step.gone]
 
 
 def preview(
@@ -108,7 +110,8 @@ def preview(
     steps = []
     for step_id in sorted(people, key=lambda step: order.get(step, len(order))):
         fate, target = _fate(new, step_id, choice, mapping)
-        steps.append(Step(step_id, sentences.get(step_id, {}), people[step_id], fate, target))
+        gone = choice != "pin" and fate == "stays"
+        steps.append(Step(step_id, sentences.get(step_id, {}), people[step_id], fate, target, gone))
     return Preview(sum(people.values()), by_version, steps)
 
 
@@ -317,6 +320,17 @@ def by_version(session: Session, workflow_id: int) -> dict[int, int]:
         .order_by(WorkflowVersion.number.desc())
     ).all()
     return {row[0]: row[1] for row in rows}
+
+
+def published(session: Session, name: str) -> Sequence[WorkflowVersion]:
+    """The published versions of a workflow, newest first; one query."""
+    query = (
+        select(WorkflowVersion)
+        .join(Workflow, Workflow.id == WorkflowVersion.workflow_id)
+        .where(Workflow.name == name)
+        .order_by(WorkflowVersion.number.desc())
+    )
+    return session.scalars(query).all()
 
 
 def numbered(session: Session, name: str, number: int) -> WorkflowVersion | None:
