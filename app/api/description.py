@@ -14,10 +14,11 @@ import msgspec
 from sqlalchemy import ARRAY, BigInteger, Boolean, Date, DateTime, Integer, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.api import pages, reading
+from app.api import acting, pages, reading
 from app.api.problems import CONTENT_TYPE, KINDS
 from app.contacts.models import Booking, Contact
 from app.enrollments.decisions import STAGES
+from app.enrollments.models import Task
 from app.events.catalogue import BOOKING_FIELDS, ORDER_FIELDS
 from app.events.catalogue import KINDS as EVENTS
 from app.events.incoming import MOST, ContactIn, EventIn, Problem, Verdict
@@ -210,6 +211,68 @@ OPERATIONS: tuple[Operation, ...] = (
         problems=("invalid", "not-found"),
         curl="-G -d contact=guest-1093 -d workflow=pre-arrival",
     ),
+    Operation(
+        method="post",
+        path="/workflows/{name}/enrollments",
+        name="post_enrollment",
+        summary="Start a workflow for a person",
+        about=(
+            "For workflows with the entry `on: api`. The wish is kept as the event `workflow.started`; whether the "
+            "person may enter (re-entry, conditions, holdout) is decided a moment later like for any event, and `/why` "
+            "tells it. Send an `id` or the header `Idempotency-Key`: of several wishes under one id only the first counts, "
+            "for ever; the others answer `duplicate`, and 422 where they say something else."
+        ),
+        scope="workflows:start",
+        status=202,
+        answer=_ref("Started"),
+        parameters=(
+            _in_path("name", "Name of the workflow.", "win-back"),
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "description": "Your id of this wish.",
+                "schema": {"type": "string", "maxLength": 200},
+            },
+        ),
+        body=_ref("StartIn"),
+        body_example={"contact": "guest-1093", "id": "wish-77", "data": {"offer": "spring"}},
+        answer_example={"workflow": "win-back", "contact": "guest-1093", "status": "accepted"},
+        problems=("malformed", "too-large", "unsupported-media-type", "invalid", "not-found"),
+        curl="""-d '{"contact": "guest-1093", "id": "wish-77"}'""",
+    ),
+    Operation(
+        method="get",
+        path="/tasks",
+        name="get_tasks",
+        summary="What people are to do",
+        about="Tasks that workflows have asked of a team, newest first: open ones, or with `state=done` those done.",
+        scope="tasks:read",
+        status=200,
+        answer=_page_of("Task"),
+        parameters=(
+            _query("state", "Open or done.", type="string", enum=["open", "done"], default="open"),
+            _query("team", "Whose work it is, as the workflow's `to` says.", **_TEXT),
+            _query("contact", "External id of the contact.", **_TEXT),
+            *_PAGE,
+        ),
+        problems=("invalid",),
+    ),
+    Operation(
+        method="post",
+        path="/tasks/{number}/done",
+        name="post_task_done",
+        summary="Say that a task is done",
+        about=(
+            "It counts as the event `task.done` of the same person and booking, once, so that a workflow can wait for "
+            "it. Done already, it stays as it is."
+        ),
+        scope="tasks:write",
+        status=200,
+        answer=_ref("Task"),
+        parameters=(_in_path("number", "Id of the task.", "12"),),
+        problems=("not-found", "invalid"),
+    ),
 )
 
 
@@ -279,7 +342,7 @@ def _answered(operation: Operation) -> Schema:
 
 
 def _schemas() -> Schema:
-    _, found = msgspec.json.schema_components((EventIn, ContactIn, Problem, Verdict), ref_template=REF)
+    _, found = msgspec.json.schema_components((EventIn, ContactIn, Problem, Verdict, acting.StartIn), ref_template=REF)
     schemas: Schema = dict(found)
     # What shows as empty is left out of a verdict, so only these two are always there.
     schemas["Verdict"]["required"] = ["id", "status"]
@@ -346,6 +409,17 @@ def _schemas() -> Schema:
         },
     }
     schemas["Why"] = _why()
+    schemas["Started"] = {
+        "type": "object",
+        "required": ["workflow", "contact", "status"],
+        "properties": {
+            "workflow": {"type": "string"},
+            "contact": {"type": "string"},
+            "status": {"enum": ["accepted", "duplicate"]},
+        },
+    }
+    about = {"contact": "External id of the person.", "booking": "Reference.", "booking_status": "Where it stands."}
+    schemas["Task"] = _columns(Task.__table__, acting.TASK, {**about, "workflow": "Name of the workflow."})
     return schemas
 
 

@@ -9,7 +9,7 @@ import msgspec
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from app.api import pages, problems, putting, reading, receiving
+from app.api import acting, pages, problems, putting, reading, receiving
 from app.api.access import caller, may
 from app.api.problems import ProblemError
 from app.doors import house, opened_by
@@ -123,3 +123,40 @@ def get_why() -> Response:
     except NobodyError as error:
         raise ProblemError("not-found", str(error)) from None
     return json(told.as_json())
+
+
+@blueprint.post("/workflows/<name>/enrollments")
+@opened_by(may("workflows:start"))
+def post_enrollment(name: str) -> Response:
+    """Start a workflow for somebody."""
+    pages.only()
+    given = receiving.read_json(body_of_request())
+    return json(acting.start(house(), caller(), name, given, _idempotency_key()), 202)
+
+
+@blueprint.get("/tasks")
+@opened_by(may("tasks:read"))
+def get_tasks() -> Response:
+    """What people are to do, newest first."""
+    pages.only("state", "team", "contact", "limit", "cursor")
+    asked = pages.wanted(int)
+    state = pages.one_of("state", ("open", "done")) or "open"
+    team, contact = pages.plain("team"), pages.plain("contact")
+    with house().database.work(caller().workspace_id) as session:
+        rows = acting.tasks_of(session, asked, is_done=state == "done", team=team, contact=contact)
+    return json(pages.page(rows, asked, acting.shown_task, acting.task_key))
+
+
+@blueprint.post("/tasks/<number>/done")
+@opened_by(may("tasks:write"))
+def post_task_done(number: str) -> Response:
+    """Say that a task is done."""
+    pages.only()
+    return json(acting.tick_off(house(), caller(), number))
+
+
+def _idempotency_key() -> str | None:
+    given = request.headers.get("Idempotency-Key", "").strip()
+    if len(given) > 200:
+        raise ProblemError("invalid", "Idempotency-Key is longer than 200 characters.")
+    return given or None

@@ -116,6 +116,11 @@ def record(
     return _Recording(session, source, now).run(events, moved)
 
 
+def body_hash(own: OwnEvent) -> bytes:
+    """What an own event with an `id` says, for telling a repetition from another one under the same id."""
+    return sha256(_encode((own.contact_id, own.booking_id, own.data))).digest()
+
+
 def record_own(session: Session, own_events: Sequence[OwnEvent], now: datetime) -> list[OwnEvent]:
     """Append our own events; they are looked at by the entry rules like any other.
 
@@ -130,7 +135,7 @@ def record_own(session: Session, own_events: Sequence[OwnEvent], now: datetime) 
     connection, workspace_id = session.connection(), workspace_of(session)
     named = {own.id: own for own in reversed(own_events) if own.id is not None}
     if named:
-        hashes = {name: sha256(_encode(own.data)).digest() for name, own in named.items()}
+        hashes = {name: body_hash(own) for name, own in named.items()}
         taken = log.let_in(connection, workspace_id, OWN_SOURCE, hashes, now)
         own_events = [own for own in own_events if own.id is None or (own.id in taken and named[own.id] is own)]
         if not own_events:

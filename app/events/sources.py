@@ -29,6 +29,9 @@ SCOPES: Mapping[str, str] = {
     "contacts:read": "read contacts, their timeline and bookings",
     "contacts:write": "create and change contacts",
     "messages:read": "read messages and why they were sent or not",
+    "workflows:start": "start workflows for a person",
+    "tasks:read": "read what people are to do",
+    "tasks:write": "say that a task is done",
 }
 """What a key may be allowed to do."""
 
@@ -195,7 +198,11 @@ def verifies(secret: str, signed: Signed) -> bool:
 
 
 def signature(secret: str, id_: str, timestamp: str, body: bytes) -> str:
-    """The signature of a message as Standard Webhooks makes it, without its version; ValueError: no secret of theirs."""
+    """The signature of a message as Standard Webhooks makes it, without its version.
+
+    Raises:
+        ValueError: the secret is none of theirs.
+    """
     key = base64.b64decode(secret.removeprefix(SECRET_MARK), validate=True)
     if not key:
         raise ValueError("The secret is empty.")

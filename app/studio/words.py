@@ -283,6 +283,9 @@ SCOPES: Mapping[str, Any] = {
     "contacts:read": _("read contacts and bookings"),
     "contacts:write": _("create and change contacts"),
     "messages:read": _("read messages and their reasons"),
+    "workflows:start": _("start workflows for a person"),
+    "tasks:read": _("read tasks"),
+    "tasks:write": _("tick off tasks"),
 }
 PROOF: Mapping[str, Any] = {
     "controller": _("Controller"),

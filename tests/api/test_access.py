@@ -60,6 +60,9 @@ def test_only_a_hash_of_a_key_and_a_sealed_secret_are_kept(door: Door, db: Datab
         ("contacts:read", "GET", "/contacts/x/timeline"),
         ("contacts:read", "GET", "/bookings/x"),
         ("messages:read", "GET", "/messages"),
+        ("workflows:start", "POST", "/workflows/x/enrollments"),
+        ("tasks:read", "GET", "/tasks"),
+        ("tasks:write", "POST", "/tasks/1/done"),
     ],
 )
 def test_a_key_does_what_its_scopes_say_and_nothing_else(

@@ -22,6 +22,7 @@ from app.api.routes import blueprint
 from app.clock import FixedClock
 from app.config import Settings
 from app.db import Database
+from app.enrollments import catalogue
 from app.events.catalogue import KINDS
 from app.events.sources import SCOPES
 from app.web import create_app
@@ -29,6 +30,20 @@ from tests.api.conftest import Door, open_door
 from tests.events.feed import NOW, event, stay
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+WIN_BACK = """
+workflow: win-back
+name: { en: Win back, it: Riconquista }
+phase: advocacy
+class: transactional
+entry:
+  - on: api
+reenter: always
+steps:
+  - id: call
+    task: { to: front_desk, text: { en: Call the guest, it: Chiamare l'ospite } }
+"""
 
 
 @pytest.fixture
@@ -42,6 +57,8 @@ def visitor(open_app: APIFlask, db: Database, workspace_id: int, clock: FixedClo
     """A source with every scope, of a workspace where something is to be found."""
     door = open_door(open_app.test_client(), db, workspace_id, clock)
     door.report(stay("e-1", "confirmed", reference="LAGO-2381", contact={"external_id": "guest-1093"}))
+    with db.work(workspace_id) as session:
+        catalogue.publish(session, WIN_BACK, by="test", now=clock.now())
     return door
 
 
@@ -82,7 +99,7 @@ def test_the_examples_are_accepted(visitor: Door) -> None:
     for operation in OPERATIONS:
         if operation.body_example is None:
             continue
-        path = operation.path.replace("{external_id}", "guest-1093")
+        path = operation.path.replace("{external_id}", "guest-1093").replace("{name}", "win-back")
         example = {**operation.body_example}
         if "occurred_at" in example:
             example["occurred_at"] = NOW.isoformat()
