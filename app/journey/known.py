@@ -1,7 +1,7 @@
 """What a workflow may speak of: events, fields, templates, topics and segments, as one plain value.
 
 The catalogues themselves live above this package; whoever reads a workflow hands in what it knows. `None` for
-templates, topics or segments means "not known here": names are then taken as they are.
+templates, topics, segments, other workflows or endpoints means "not known here": names are then taken as they are.
 """
 
 from __future__ import annotations
@@ -58,9 +58,24 @@ class Known:
     templates: Mapping[str, TemplateInfo] | None = None
     topics: Collection[str] | None = None
     segments: Collection[str] | None = None
+    workflows: Collection[str] | None = None
+    endpoints: Collection[str] | None = None
+
+
+CUSTOM = "custom."
+"""Event types that begin so are a team's own: they need no entry in the catalogue, and may hold anything."""
+
+
+def event_shape(name: str, events: Mapping[str, EventShape]) -> EventShape | None:
+    """The shape of an event, or None where there is no such event."""
+    shape = events.get(name)
+    if shape is None and name.startswith(CUSTOM) and len(name) > len(CUSTOM):
+        return EventShape(name, open=True)
+    return shape
 
 
 FACT_FIELDS: Mapping[str, FieldType] = {
+    "contact.id": "number",
     "contact.external_id": "text",
     "contact.email": "text",
     "contact.phone": "text",
@@ -70,6 +85,7 @@ FACT_FIELDS: Mapping[str, FieldType] = {
     "contact.zone": "text",
     "contact.country": "text",
     "contact.tags": "list",
+    "contact.segments": "list",
     "contact.created_at": "instant",
     "booking.reference": "text",
     "booking.status": "text",

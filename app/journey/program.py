@@ -244,6 +244,12 @@ class Program:
         heard |= {name for op in self.ops if isinstance(op, WaitForOp) for name in op.on}
         if any(isinstance(op, StartOp) and op.awaited for op in self.ops):
             heard.add(ENDED)
+        # Waits for a condition are woken by what can make it true.
+        awaited = {path for op in self.ops if isinstance(op, WaitForOp) for path in paths_of(op.condition)}
+        if any(path.startswith("engagement.") for path in awaited):
+            heard |= {"message.clicked", "message.opened"}
+        if "contact.segments" in awaited:
+            heard |= {"segment.entered", "segment.left"}
         return tuple(sorted(heard | ({self.goal.on} if self.goal else set())))
 
     @cached_property

@@ -16,8 +16,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from app.journey import advance, entry
-from app.journey.advance import Advanced, CallOut, Decision, Emit, Send, SetFields, StartOther, State, StopOther, Task
-from app.journey.advance import written
+from app.journey.advance import (
+    Advanced,
+    CallOut,
+    Decision,
+    Emit,
+    Send,
+    SetFields,
+    StartOther,
+    State,
+    StopOther,
+    Task,
+    written,
+)
 from app.journey.entry import Enter, Event, NotEntered, Passage, Refresh, Restart
 from app.journey.facts import Facts, zone
 from app.journey.program import EntryRule, Program, Sentence
@@ -166,14 +177,14 @@ class Stage:
         again = self.scene.until is not None
         if rule.rrule is not None:
             if (rule.segment is None or rule.segment in self.segments) and (again or (number, None) not in self.opened):
-                at = next_fire(rule, zone(self._known(None), rule.zone), self.now)
+                at = next_fire(rule, zone(self.known(None), rule.zone), self.now)
                 yield from self._opened(number, rule, None, at)
         elif rule.date is not None:
             of_booking = rule.date.ref.startswith("booking.")
             for reference in self.bookings if of_booking else (None,):
                 if rule.recur is None or again or (number, reference) not in self.opened:
                     until = self.scene.until or self.now + FAR
-                    found = occasions(rule, self._known(reference), self.now, until)
+                    found = occasions(rule, self.known(reference), self.now, until)
                     yield from self._opened(number, rule, reference, found[0] if found else None)
 
     def _opened(self, number: int, rule: EntryRule, reference: str | None, at: datetime | None) -> Iterator[Happening]:
@@ -378,14 +389,14 @@ class Stage:
         log = [(e.type, e.occurred_at, e.data) for e, of in self.log if of == passage.reference]
         enrollment = {"key": passage.key, "entered_at": passage.entered_at, "fields": passage.state.fields}
         return {
-            **self._known(passage.reference),
+            **self.known(passage.reference),
             "event": passage.event,
             "enrollment": enrollment,
             "past_events": log,
             "contact_events": [(e.type, e.occurred_at, e.data) for e, _ in self.log],
         }
 
-    def _known(self, reference: str | None) -> dict[str, Any]:
+    def known(self, reference: str | None) -> dict[str, Any]:
         """What is known of the person and of one booking, whatever passage it is for."""
         segments = tuple(sorted(self.segments))
         return {
@@ -426,13 +437,23 @@ class Stage:
         ]
         walked = [
             Walked(
-                one.key, one.state.status, one.state.reason, one.entered_at, one.ended_at, one.state.step_id, one.goal,
+                one.key,
+                one.state.status,
+                one.state.reason,
+                one.entered_at,
+                one.ended_at,
+                one.state.step_id,
+                one.goal,
                 one.state.variants,
             )
             for one in self.inside
         ]
         return Outcome(
-            (*self.messages, *unsent), tuple(walked), tuple(self.refused_entries), tuple(self.tasks), tuple(self.trace),
+            (*self.messages, *unsent),
+            tuple(walked),
+            tuple(self.refused_entries),
+            tuple(self.tasks),
+            tuple(self.trace),
             tuple(self.outside),
         )
 

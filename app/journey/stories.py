@@ -29,11 +29,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from app.journey.facts import zone
-from app.journey.known import Known
+from app.journey.known import Known, event_shape
 from app.journey.model import Block
 from app.journey.nearest import cure
 from app.journey.places import LanguageError, Path, Places, Problem, plain
-from app.journey.simulate import Happening, Outcome, Scene
+from app.journey.scenes import Happening, Outcome, Scene
+from app.journey.state import CallOut, Emit, StartOther, StopOther
 from app.journey.telling import told
 
 
@@ -52,61 +53,107 @@ Time = Annotated[
 
 
 class Given(Block):
-    """The person and the property at the start. `tracked`: whether their clicks may be followed."""
+    """The person and the property at the start."""
 
     now: Time | None = None
+    """When the story begins. Default: with its first event."""
     contact: dict[str, Any] = Field(default={})
+    """What is known of the person: language, zone, tags, attributes ..."""
     property: dict[str, Any] = Field(default={})
+    """The hotel: zone, country, currency ... Default: one in Rome."""
     consents: dict[str, str] = Field(default={})
+    """Topic and state: `{ offers: granted }`."""
     tracked: bool = False
+    """Whether their clicks may be followed."""
+    segments: list[str] = Field(default=[])
+    """The segments the person is in."""
+    variants: dict[str, str] = Field(default={})
+    """What is drawn at a split: its id and the variant."""
+    winners: dict[str, str] = Field(default={})
+    """A split that is decided already: its id and the variant that won."""
+    held_out: bool = False
+    """Whether the person is among those kept out."""
 
 
 class Told(Block):
-    """One event: received `at`, happened `occurred_at` (default: the same)."""
+    """One event."""
 
     at: Time
+    """When it is received."""
     type: str
+    """What happened. Dates and schedules that open the workflow come by themselves."""
     occurred_at: Time | None = None
+    """When it happened. Default: when it is received."""
     data: dict[str, Any] = Field(default={})
+    """What conditions read as `event.x`."""
     booking: dict[str, Any] | None = None
+    """The booking it is about, and what it says of it."""
     contact: dict[str, Any] | None = None
+    """What it says of the person."""
 
 
 class Expected(Block):
     """One message that goes out."""
 
     template: str
+    """Which one."""
     at: Time | None = None
+    """When, to the minute."""
 
 
 class Refused(Block):
     """One message that is planned and held back."""
 
     template: str
+    """Which one."""
     code: str | None = None
+    """Why."""
 
 
 class Expect(Block):
-    """What should come of it. `messages` are all that go out, in order; `none_of` must not be among them."""
+    """What should come of it."""
 
     messages: list[Expected] | None = None
+    """All messages that go out, in order."""
     refused: list[Refused] | None = None
+    """Messages that are held back."""
     none_of: list[str] = Field(default=[])
+    """Templates that must not go out."""
     exit: str | None = None
+    """How the last passage ends: `finished`, a reason, or `still inside`."""
     step: str | None = None
+    """The step at which the last passage stands."""
     tasks: int | None = None
+    """How many tasks are given."""
     not_entered: str | None = None
+    """The code with which somebody is turned away."""
     goal: bool | None = None
+    """Whether the goal is reached."""
+    variants: dict[str, str] | None = None
+    """The variant of the last passage at a split."""
+    emitted: list[str] | None = None
+    """All events that are reported, in order."""
+    called: list[str] | None = None
+    """All endpoints that are called, in order."""
+    started: list[str] | None = None
+    """All workflows that are started, in order."""
+    stopped: list[str] | None = None
+    """All workflows that are stopped, in order."""
 
 
 class Story(Block):
     """One story."""
 
     story: str
+    """What it tells."""
     given: Given = Given()
-    events: Annotated[list[Told], Field(min_length=1)]
+    """The person at the start."""
+    events: list[Told] = Field(default=[])
+    """What happens to them."""
     until: Time | None = None
+    """When it ends. Default: when nothing more happens."""
     expect: Expect | None = None
+    """What should come of it."""
 
 
 _BLOCKS: Mapping[str, type[Block]] = {
@@ -150,6 +197,10 @@ def read_stories(text: str, *, file: str, known: Known | None = None) -> Stories
                 details["loc"] = (number, *details["loc"])
                 problems.append(told(details, places, _block_of))
             continue
+        if not stories[-1].events and stories[-1].given.now is None:
+            message = "a story without events says when it begins"
+            cure_ = "add given: { now: 2026-06-01 10:00 }, or events:"
+            problems.append(places.problem((number,), "missing", message, cure_))
         problems += _unknown_events(stories[-1], number, known, places)
     if problems:
         raise LanguageError(problems)
@@ -172,7 +223,7 @@ def _unknown_events(story: Story, number: int, known: Known | None, places: Plac
             cure(event.type, known.events),
         )
         for at, event in enumerate(story.events)
-        if event.type not in known.events
+        if event_shape(event.type, known.events) is None
     ]
 
 
@@ -194,6 +245,10 @@ def scene(story: Story) -> Scene:
     )
     return Scene(
         now=_aware(given.now, local) if given.now else min(one.at for one in happenings),
+        segments=tuple(given.segments),
+        variants=given.variants,
+        winners=given.winners,
+        held_out=given.held_out,
         contact=given.contact,
         property=house,
         consents=given.consents,
@@ -248,7 +303,26 @@ class _Comparison:
                 self._add(("not_entered",), f"{told_}, not {expect.not_entered}")
         if expect.goal is not None and any(one.goal for one in passages) != expect.goal:
             self._add(("goal",), "the goal was not reached" if expect.goal else "the goal was reached")
+        self._beyond(expect)
+        for split, wanted in (expect.variants or {}).items():
+            drawn = last.variants.get(split) if last else None
+            if drawn != wanted:
+                self._add(("variants", split), f"{drawn or 'nothing'} was drawn at {split}, not {wanted}")
         return self.found
+
+    def _beyond(self, expect: Expect) -> None:
+        """What steps do beyond the workflow."""
+        outside = self.outcome.outside
+        done: dict[str, tuple[list[str] | None, list[str]]] = {
+            "emitted": (expect.emitted, [one.type for one in outside if isinstance(one, Emit)]),
+            "called": (expect.called, [one.endpoint for one in outside if isinstance(one, CallOut)]),
+            "started": (expect.started, [one.workflow for one in outside if isinstance(one, StartOther)]),
+            "stopped": (expect.stopped, [one.workflow for one in outside if isinstance(one, StopOther)]),
+        }
+        for name, (wanted, got) in done.items():
+            if wanted is not None and wanted != got:
+                told_ = ", ".join(got) or "nothing"
+                self._add((name,), f"{told_} was {name}, not {', '.join(wanted) or 'nothing'}")
 
     def _messages(self, expect: Expect) -> None:
         if expect.messages is None:
