@@ -168,5 +168,30 @@ class From(Block):
     """The path it is read from, such as `event.amount`; what is not known is left out."""
 
 
-Value = str | int | float | bool | None | From
-"""A value as it stands, or `{ from: path }`."""
+def _read_value(value: Any) -> Any:
+    if isinstance(value, Mapping) and set(value) == {"from"} and isinstance(value["from"], str):
+        return From.model_validate(dict(value))
+    if value is None or isinstance(value, (str, int, float, bool, From)):
+        return value
+    raise ValueError("a value is a text, a number, true or false, or { from: a path such as event.amount }")
+
+
+_SCALAR = ["string", "number", "boolean", "null"]
+Value = Annotated[
+    Any,
+    PlainValidator(_read_value),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": _SCALAR},
+                {
+                    "type": "object",
+                    "properties": {"from": {"type": "string", "pattern": _PATH, "examples": ["event.amount"]}},
+                    "required": ["from"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+"""A value as it stands, or `{ from: path }`: read from the facts at that moment."""

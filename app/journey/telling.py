@@ -74,6 +74,8 @@ def told(details: ErrorDetails, places: Places, block_of: Callable[[Path], type[
 def _quote(value: Any, kind: str) -> str:
     if kind == "string_type" and isinstance(value, (int, float, bool)):
         return f'write it in quotes: "{value}"'
+    if kind == "string_type" and value is None:
+        return "write a text; one that holds a comma or a colon stands in quotes"
     return ""
 
 

@@ -273,11 +273,6 @@ def test_an_exit_needs_a_reason_to_happen() -> None:
     ]
 
 
-def test_segments_and_schedules_are_said_to_come() -> None:
-    text = workflow_text("  - { id: a, wait: 1 day }").replace("booking.confirmed", "segment.entered")
-    assert [one[:3] for one in problems(text)] == [(6, 9, "not-yet")]
-
-
 # --- review requests: R40 to R43 ---
 
 LATEST = "latest: { until: booking.departure, offset: 25 days }"
