@@ -46,7 +46,7 @@ def load(session: Session, wanted: Iterable[Who], now: datetime, *, segments: bo
         session: a unit of work of one workspace.
         wanted: who to load; doubled entries cost nothing. A contact that does not exist is left out of the answer.
         now: put into the facts as `now`.
-        segments: load `segments`, the names of those the person is in, for one query more.
+        segments: load `contact.segments` (and `segments`), the names of those the person is in: one query more.
 
     Returns:
         For each: `now`, `contact`, `booking` (None without one), `property` (the booking's, else the one asked for,
@@ -78,7 +78,8 @@ def load(session: Session, wanted: Iterable[Who], now: datetime, *, segments: bo
             "property": properties.get(of_property or who.property_id) or properties.get(None),
         }
         if inside is not None:
-            found[who]["segments"] = inside.get(who.contact_id, [])
+            names = inside.get(who.contact_id, [])
+            found[who] |= {"contact": {**person["contact"], "segments": names}, "segments": frozenset(names)}
     return found
 
 

@@ -36,11 +36,11 @@ from app.queues import signal
 
 log = structlog.get_logger()
 
-QUERIES = 17 + effects.QUERIES
-"""At most this many statements a batch: claim, programs, facts (4), past events, winners of splits (where a program has
-one), contacts to be written locked, live workflows (2, where somebody came to the end), messages sent lately, update,
-visits, cancelled messages, planned messages, contact fields, and what steps bring about besides; and one more where a
-stored passage cannot be read."""
+QUERIES = 19 + effects.QUERIES
+"""At most this many statements a batch: claim, programs, facts (4), segments and clicks (where a program asks), past
+events, winners of splits (where a program has one), contacts to be written locked, live workflows (2, where
+somebody came to the end), messages sent lately, update, visits, cancelled messages, planned messages, contact
+fields, and what steps bring about besides; and one more where a stored passage cannot be read."""
 
 STEP_ASIDE = timedelta(hours=1)
 
@@ -89,7 +89,9 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     rows = passages.readable(session, claimed, now, now + STEP_ASIDE)
     pauses = {row.workflow_id: pause_of(row) for row in claimed}
     known = programs.of_versions(session, {row.version_id for row in rows})
-    facts = audience.load(session, [row.who for row in rows], now)
+    in_segments = programs.asks(known.values(), "contact.segments")
+    facts = audience.load(session, [row.who for row in rows], now, segments=in_segments)
+    passages.load_acts(session, rows, known, now)
     past = history.load(session, [row.contact_id for row in rows], known.values())
     won = experiments.winners(session, known)
     sends: list[tuple[Inside, Send]] = []

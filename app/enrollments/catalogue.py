@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.audience import catalogue as segments
 from app.consent.models import Topic
 from app.contacts.models import AttributeDefinition
 from app.content import catalogue as templates
@@ -54,7 +55,7 @@ class Published:
 
 
 def known(session: Session) -> Known:
-    """What a workflow of this workspace may speak of; four queries."""
+    """What a workflow of this workspace may speak of; five queries."""
     attributes = session.execute(select(AttributeDefinition.key, AttributeDefinition.type)).all()
     fields: dict[str, FieldType] = dict(FACT_FIELDS)
     fields |= {f"contact.attributes.{row.key}": row.type for row in attributes}
@@ -64,7 +65,7 @@ def known(session: Session) -> Known:
         fields=fields,
         templates=_templates(session) or None,
         topics=tuple(topics) or None,
-        segments=None,
+        segments=segments.names(session),
     )
 
 

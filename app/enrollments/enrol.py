@@ -33,10 +33,11 @@ from app.queues import signal
 
 log = structlog.get_logger()
 
-QUERIES = 21
-"""At most this many statements a batch: lock, claim, live workflows, their programs, passages, programs of the versions
-people are pinned to, facts (4), past events, ids, insert, update, visits, cancelled messages, own events (3) where
-somebody awaits or hears an end, dates that come soon, refusals and the work rows."""
+QUERIES = 23
+"""At most this many statements a batch: lock, claim, live workflows, their programs, passages, programs of the
+versions people are pinned to, facts (4), segments and clicks (where a program asks), past events, ids, insert,
+update, visits, cancelled messages, own events (3) where somebody awaits or hears an end, dates that come soon,
+refusals and the work rows."""
 
 STEP_ASIDE = timedelta(hours=1)
 
@@ -178,7 +179,8 @@ def _load(session: Session, workspace_id: int, work: Sequence[Any], now: datetim
     pinned = programs.of_versions(session, {row.version_id for row in inside} | {each.version_id for each in live})
     wanted = [Who(row.contact_id, row.booking_id, row.property_id) for row in work] + [row.who for row in inside]
     past = history.load(session, contact_ids, pinned.values())
-    facts = audience.load(session, wanted, now)
+    facts = audience.load(session, wanted, now, segments=programs.asks(pinned.values(), "contact.segments"))
+    passages.load_acts(session, inside, pinned, now)
     return _Batch(now, live, pinned, facts, past, by_contact, open_messages, unreadable)
 
 

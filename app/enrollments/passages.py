@@ -11,11 +11,13 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.audience.facts import Facts, Who, with_passage
+from app.audience.facts import Facts, Who, engagement, with_engagement, with_passage
 from app.db import as_rows, workspace_of
+from app.enrollments import programs
 from app.journey.advance import Decision, State, from_json, to_json
 from app.journey.entry import Passage as Earlier
 from app.journey.goals import Scored
+from app.journey.program import Program
 
 log = structlog.get_logger()
 
@@ -50,6 +52,8 @@ class Inside:
     control: str | None = None
     """workflow or workspace: whose control group the person is in; see `models.Enrollment`."""
     holdout: str | None = None
+    acts: Mapping[str, Mapping[str, datetime]] | None = None
+    """What was done with this passage's own messages; None where its program does not ask."""
     new: bool = False
     changed: bool = False
 
@@ -66,7 +70,8 @@ class Inside:
     def facts(self, loaded: Mapping[Who, Facts]) -> Facts:
         """What this passage sees: the person's facts with its own event and fields."""
         enrollment = {"id": self.id, "key": self.key, "entered_at": self.entered_at, "fields": self.state.fields}
-        return with_passage(loaded[self.who], self.event, enrollment)
+        seen = with_passage(loaded[self.who], self.event, enrollment)
+        return seen if self.acts is None else with_engagement(seen, self.acts)
 
     def become(self, state: State, now: datetime) -> None:
         """Take on a new state."""
@@ -129,6 +134,18 @@ def from_row(row: Any) -> Inside:
         control=row.control,
         holdout=row.holdout,
     )
+
+
+def load_acts(session: Session, rows: Sequence[Inside], known: Mapping[int, Program], now: datetime) -> None:
+    """What people did with the messages of these passages, for those whose program asks: one query, or none.
+
+    Conditions such as `clicked upsell` are about the passage that asks: a click in another passage does not count.
+    """
+    versions = {version for version, program in known.items() if programs.asks([program], "engagement")}
+    asking = [row for row in rows if row.version_id in versions]
+    found = engagement(session, [(row.id, row.contact_id) for row in asking], now)
+    for row in asking:
+        row.acts = found.get(row.id, {})
 
 
 _INSERT = text(

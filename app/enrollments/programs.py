@@ -48,6 +48,11 @@ def of_workflow(session: Session, workflow_id: int) -> Mapping[int, Program]:
     )
 
 
+def asks(programs_: Iterable[Program], path: str) -> bool:
+    """Whether a condition of any of them reads this path or something below it: what nobody asks is not loaded."""
+    return any(read == path or read.startswith(f"{path}.") for program in programs_ for read in program.reads)
+
+
 def live(session: Session) -> list[Live]:
     """Every published workflow that is live or paused, by name; two queries at most."""
     rows = session.execute(
