@@ -8,7 +8,7 @@ are those of today: their past values are not kept.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from app.audience.facts import contact_facts, property_facts
+from app.audience.facts import contact_facts, property_facts, segments_of
 from app.consent import ledger
 from app.consent.case import Purchase, Suppressed
 from app.consent.fold import Key, Line, State, fold, words
@@ -27,8 +27,11 @@ from app.db import settings_of, workspace_of
 from app.journey.facts import Facts
 from app.journey.simulate import Happening
 
-QUERIES = 8
-"""A page: ids, contacts, bookings, events, consent, when its lines were written, suppressions, messages."""
+QUERIES = 9
+"""A page: ids, contacts, bookings, events, consent, when its lines were written, suppressions, messages, segments."""
+
+CALENDAR = ("date.reached", "schedule.fired")
+"""Our own events that the replay makes by itself, as the draft's calendar says."""
 
 PAGE = 500
 IMPORTED_AFTER = timedelta(days=2)
@@ -43,6 +46,16 @@ class Span:
 
     since: datetime
     until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whose history is looked at: people with an event of these `types` in the span; with `stays` also whoever has a
+    booking that ends in it or later; or `everybody`."""
+
+    types: tuple[str, ...]
+    stays: bool = False
+    everybody: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +152,8 @@ class Recorded:
     stays: Mapping[str, Stay]
     sent: tuple[Sent, ...]
     barred: tuple[tuple[datetime, datetime | None, str, Suppressed], ...]
+    segments: frozenset[str]
+    """Those the person was in when the span began, as far as entering and leaving was recorded since."""
     imported: int
     """How many of its events were reported so late that they count as imported."""
     lines: tuple[Line, ...] = ()
@@ -168,9 +183,10 @@ class Recorded:
         )  # fmt: skip
 
 
-def count_people(session: Session, types: Sequence[str], span: Span) -> int:
-    """How many people have an event of these types in the span; one query."""
-    return int(session.scalar(_COUNT, _asked(session, types, span)) or 0)
+def count_people(session: Session, wanted: Wanted, span: Span) -> int:
+    """How many people there are to look at; one query."""
+    query = _COUNT if not (wanted.stays or wanted.everybody) else _COUNT_ALL
+    return int(session.scalar(query, _asked(session, wanted, span)) or 0)
 
 
 def properties(session: Session) -> dict[int | None, Facts]:
@@ -186,7 +202,7 @@ def properties(session: Session) -> dict[int | None, Facts]:
 
 def people(
     session: Session,
-    types: Sequence[str],
+    wanted: Wanted,
     span: Span,
     *,
     share: float = 1.0,
@@ -194,21 +210,22 @@ def people(
     replaces: str = "",
     page: int = PAGE,
 ) -> Iterator[list[Recorded]]:
-    """Pages of the people with an event of these types in the span, by number; `QUERIES` queries each.
+    """Pages of people, by number; `QUERIES` queries each.
 
     Args:
         session: a unit of work of one workspace; only read from.
-        types: events that may start a passage.
+        wanted: whose history.
         span: from when to when.
         share: of them, the part to look at, drawn by the number of the contact: the same people every time.
         contact_id: this person alone.
         replaces: the workflow whose own mails are left out, since the replayed one stands in its place.
         page: people of a page.
     """
-    asked = _asked(session, types, span) | {"share": round(share * 10_000), "page": page, "one": contact_id}
+    asked = _asked(session, wanted, span) | {"share": round(share * 10_000), "page": page, "one": contact_id}
+    query = _IDS if not (wanted.stays or wanted.everybody) else _IDS_ALL
     after = 0
     while True:
-        ids = list(session.scalars(_IDS, {**asked, "after": after}))
+        ids = list(session.scalars(query, {**asked, "after": after}))
         if ids:
             yield _load(session, ids, span, replaces)
         if len(ids) < page or contact_id is not None:
@@ -216,8 +233,9 @@ def people(
         after = ids[-1]
 
 
-def _asked(session: Session, types: Sequence[str], span: Span) -> dict[str, Any]:
-    return {"ws": workspace_of(session), "types": list(types), "since": span.since, "until": span.until}
+def _asked(session: Session, wanted: Wanted, span: Span) -> dict[str, Any]:
+    given = {"ws": workspace_of(session), "types": list(wanted.types), "since": span.since, "until": span.until}
+    return {**given, "everybody": wanted.everybody}
 
 
 def _load(session: Session, ids: Sequence[int], span: Span, replaces: str) -> list[Recorded]:
@@ -227,6 +245,8 @@ def _load(session: Session, ids: Sequence[int], span: Span, replaces: str) -> li
     known_at: dict[str, datetime] = {}
     imported: dict[int, int] = {}
     for row in session.execute(_EVENTS, asked):
+        if row.type in CALENDAR or (row.data.get("caused_by") or {}).get("workflow") == replaces:
+            continue  # the replay makes these by itself
         late = row.received_at - row.ordered_at > IMPORTED_AFTER
         at = row.ordered_at if late else row.received_at
         imported[row.contact_id] = imported.get(row.contact_id, 0) + late
@@ -243,6 +263,7 @@ def _load(session: Session, ids: Sequence[int], span: Span, replaces: str) -> li
         one = Sent(row.id, row.at, row.class_, row.template, row.topic, row.booking_id)
         sent.setdefault(row.contact_id, []).append(one)
     barred = _barred(session, asked, contacts)
+    inside = segments_of(session, ids)
     found = []
     for row in sorted(contacts, key=lambda one: one.id):
         theirs = sorted(events.get(row.id, ()), key=lambda one: (one[0], one[1].id))
@@ -262,12 +283,22 @@ def _load(session: Session, ids: Sequence[int], span: Span, replaces: str) -> li
                 of,
                 tuple(sent.get(row.id, ())),
                 tuple(barred.get(row.id, ())),
+                _segments_then(inside.get(row.id, ()), (one for at, one in happened if at >= span.since)),
                 imported.get(row.id, 0),
                 tuple(sorted(told, key=lambda line: (written[line.line], line.line))),
                 tuple(sorted(written[line.line] for line in told)),
             )
         )
     return found
+
+
+def _segments_then(now: Sequence[str], since: Iterable[Happening]) -> frozenset[str]:
+    """What holds now, with what was recorded since taken back: the first change of each tells what was before it."""
+    first: dict[str, bool] = {}
+    for one in since:
+        if one.type in {"segment.entered", "segment.left"}:
+            first.setdefault(str(one.data.get("segment")), one.type == "segment.left")
+    return frozenset({name for name in now if name not in first} | {name for name, was in first.items() if was})
 
 
 def _mine(session: Session) -> Any:
@@ -324,6 +355,23 @@ _IDS = text(
       AND EXISTS (SELECT 1 FROM contacts c WHERE c.workspace_id = e.workspace_id AND c.id = e.contact_id
           AND c.merged_into IS NULL)
     GROUP BY e.contact_id ORDER BY e.contact_id LIMIT :page
+    """
+)
+_ANYBODY = f"""
+    FROM contacts c
+    WHERE c.workspace_id = :ws AND c.merged_into IS NULL AND c.erased_at IS NULL
+      AND (:everybody
+           OR EXISTS (SELECT 1 FROM bookings b WHERE b.workspace_id = c.workspace_id AND b.contact_id = c.id
+               AND coalesce(b.departure, CAST(:since AS date)) >= CAST(:since AS date) - 366)
+           OR EXISTS (SELECT 1 FROM events e WHERE {_IN_SPAN} AND e.contact_id = c.id))
+"""
+_COUNT_ALL = text(f"SELECT count(*) {_ANYBODY}")
+_IDS_ALL = text(
+    f"""
+    SELECT c.id {_ANYBODY} AND c.id > :after
+      AND (CAST(:one AS bigint) IS NULL OR c.id = :one)
+      AND (:share >= 10000 OR abs(hashint8(c.id)::bigint) % 10000 < :share)
+    ORDER BY c.id LIMIT :page
     """
 )
 _EVENTS = text(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -37,7 +37,7 @@ from app.journey.experiments import held_out
 from app.journey.facts import Facts, lookup, zone
 from app.journey.program import Program, Sentence
 from app.journey.sentences import both
-from app.journey.simulate import EndlessStoryError, Happening, Inside, Judgement, Message, Outcome, Scene, Stage
+from app.journey.simulate import EndlessStoryError, Happening, Judgement, Message, Outcome, Scene, Stage
 from app.journey.simulate import Waiting as Pending
 from app.journey.waits import add
 
@@ -116,7 +116,7 @@ class Simulation:
     alone: bool
     zone: ZoneInfo
     total: int = 0
-    """People with an event that could have started it."""
+    """People whom an event, or the calendar, could have started it for."""
     share: float = 1.0
     people: int = 0
     entered: int = 0
@@ -249,17 +249,17 @@ def simulate_history(
     known = world(session, program)
     place = known.properties.get(None) or {}
     found = Simulation(program.workflow, span, alone, zone_or_utc(str(place.get("zone") or "UTC")))
-    types = _starting(program)
-    found.total = 1 if contact_id is not None else recorded.count_people(session, types, span)
+    wanted = _wanted(program)
+    found.total = 1 if contact_id is not None else recorded.count_people(session, wanted, span)
     if limit is not None and found.total > limit:
         found.share = max(limit / found.total, 0.0001)
     found.notes = ["start", "today", "alone" if alone else "others", "paused"]
-    if any("engagement." in path for path in _reads(program)):
+    if any(path.startswith("engagement.") for path in program.reads):
         found.notes.append("clicks")
     signatures: set[str] = set()
     imported = 0
     for page in recorded.people(
-        session, types, span, share=found.share, contact_id=contact_id, replaces=program.workflow
+        session, wanted, span, share=found.share, contact_id=contact_id, replaces=program.workflow
     ):
         for person in page:
             imported += person.imported
@@ -274,16 +274,15 @@ def simulate_history(
     return found
 
 
-def _starting(program: Program) -> Sequence[str]:
-    """The events that bring a person into the replay: those that start it, and bookings where a date does."""
-    types = set(program.starts_on)
-    if any(rule.date is not None for rule in program.entry):
-        types |= {"booking.confirmed", "booking.modified", "order.placed"}
-    return sorted(types)
-
-
-def _reads(program: Program) -> Iterable[str]:
-    yield from getattr(program, "reads", ())
+def _wanted(program: Program) -> recorded.Wanted:
+    """Who comes into the replay: people with an event that starts it; all, or all with a booking, where the calendar
+    does."""
+    types = tuple(one for one in program.starts_on if one not in recorded.CALENDAR)
+    dates = [rule.date.ref for rule in program.entry if rule.date is not None]
+    everybody = any(rule.rrule is not None for rule in program.entry) or any(
+        not ref.startswith("booking.") for ref in dates
+    )
+    return recorded.Wanted(types, stays=bool(dates), everybody=everybody)
 
 
 def _one(found: Simulation, program: Program, known: World, person: Recorded, signatures: set[str]) -> None:
@@ -389,14 +388,14 @@ class Replay(Stage):
             property=known.properties.get(None) or {},
             happenings=person.happenings,
             until=span.until,
+            segments=tuple(person.segments),
+            held_out=held_out(("holdout", program.workflow, person.contact_id), program.holdout),
         )
         super().__init__(program, scene, self._unasked, _as_known)
         self.person, self.world, self.alone = person, known, alone
         self.own: list[Contacted] = []
         self.put_off: list[tuple[datetime, str, str]] = []
         self.first_judged: dict[tuple[str, str, int], datetime] = {}
-        out = bool(program.holdout) and held_out(("holdout", program.workflow, person.contact_id), program.holdout)
-        self.holdout = "workflow" if out else None
         for earlier in person.before:
             reference = earlier.reference
             if reference is not None:
@@ -407,15 +406,12 @@ class Replay(Stage):
     def _unasked(self, *_: Any) -> Judgement:
         raise AssertionError("a replay judges by itself")
 
-    def facts_of(self, passage: Inside) -> Facts:
-        """The stage's facts, with consents and the property as they were."""
-        facts = super().facts_of(passage)
-        place = (facts.get("booking") or {}).get("_property")
-        return {
-            **facts,
-            "consent": self.person.consent(self.now),
-            "property": self.world.properties.get(place) or self.scene.property,
-        }
+    def known(self, reference: str | None) -> dict[str, Any]:
+        """What the stage knows, with consents and the property as they were."""
+        facts = super().known(reference)
+        facts["consent"] = self.person.consent(self.now)
+        facts["property"] = self.world.properties.get((facts["booking"] or {}).get("_property")) or self.scene.property
+        return facts
 
     def judged(self, one: Pending) -> Judgement:
         """Exits, repeats and the rules of consent, as the gate asks them."""
@@ -424,7 +420,7 @@ class Replay(Stage):
             return Judgement("refused", "sent_already", "R59")
         send, number = one.send, len(self.own) + 1
         stay = self.person.stays.get(one.passage.reference or "")
-        booking = stay.purchase(self.now) if stay else None
+        booking = stay.purchase(self.now) if stay is not None else None
         since = self.first_judged.setdefault((one.passage.key, send.step_id, send.visit), self.now)
         request = Request(
             message_id=-number,
@@ -437,7 +433,7 @@ class Replay(Stage):
             since=since,
             booking_id=booking.booking_id if booking else None,
         )
-        decision = decide(request, self._known(one, facts, booking), self.now, self.world.policy)
+        decision = decide(request, self._told(one, facts, booking), self.now, self.world.policy)
         if decision.allowed:
             self.own.append(Contacted(-number, send.class_, self.now, request.booking_id, send.topic))
         elif decision.outcome == "deferred":
@@ -460,7 +456,7 @@ class Replay(Stage):
         last = max((*real, *((own,) if own else ())), default=None)
         return last is not None and self.now < add(last, within, zone(facts, "property"))
 
-    def _known(self, one: Pending, facts: Facts, booking: Purchase | None) -> ConsentFacts:
+    def _told(self, one: Pending, facts: Facts, booking: Purchase | None) -> ConsentFacts:
         person, now = self.person, self.now
         channel = one.send.channels[0]
         left = entry.exit_by_state(self.program, facts, now)
@@ -483,5 +479,5 @@ class Replay(Stage):
             booking=booking,
             contacted=(*real, *self.own),
             left="exit" if one.passage.by_rule else (left.reason if left else None),
-            holdout=self.holdout,
+            holdout=self.world.policy.keeps_out(person.contact_id),
         )
