@@ -128,7 +128,7 @@ def listed(
         after: only newer ones; then the oldest of these come first.
     """
     query = (
-        _with_its_own()
+        beside()
         .where(Task.done_at.is_not(None) if is_done else Task.done_at.is_(None))
         .order_by(Task.id if after is not None else Task.id.desc())
         .limit(limit)
@@ -145,11 +145,12 @@ def listed(
 
 def one(session: Session, task_id: int) -> tuple[Task, Contact, str, str | None, str | None] | None:
     """One task with the same beside it, or None; one query."""
-    row = session.execute(_with_its_own().where(Task.id == task_id)).one_or_none()
+    row = session.execute(beside().where(Task.id == task_id)).one_or_none()
     return None if row is None else (row[0], row[1], row[2], row[3], row[4])
 
 
-def _with_its_own() -> Any:
+def beside() -> Any:
+    """Tasks with their contact, workflow's name, and booking's reference and status: a query to be narrowed."""
     return (
         select(Task, Contact, Workflow.name, Booking.reference, Booking.status)
         .join(Contact, and_(Contact.workspace_id == Task.workspace_id, Contact.id == Task.contact_id))

@@ -5,7 +5,8 @@ pages.py       how a page is answered             words.py       the marketer's 
 languages.py   English and Italian, dates, money  assets.py      what the front-end build made
 reading/       what pages show, in a fixed number of queries each
 
-sign_in.py  home.py  workflows.py  why.py  content.py  audience.py  messages.py  consent.py  settings.py
+sign_in.py  home.py  workflows.py  results.py  simulate.py  why.py  content.py  audience.py  broadcasts.py
+messages.py  consent.py  tasks.py  calls.py  settings.py
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from apiflask import APIFlask
 
 from app.studio import (
     audience,
+    broadcasts,
+    calls,
     consent,
     content,
     files,
@@ -21,14 +24,20 @@ from app.studio import (
     languages,
     messages,
     pages,
+    results,
     settings,
     sign_in,
+    simulate,
+    tasks,
     why,
     workflows,
 )
 from app.studio.blueprint import blueprint, csrf
 
-__all__ = ["audience", "consent", "content", "files", "home", "messages", "register", "settings", "why", "workflows"]
+__all__ = [
+    "audience", "calls", "consent", "content", "files", "home", "messages", "register", "results", "settings",
+    "simulate", "tasks", "why", "workflows",
+]  # fmt: skip
 
 
 def register(app: APIFlask) -> None:

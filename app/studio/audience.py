@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from secrets import token_hex
+
 from flask import abort, request
 from werkzeug.wrappers import Response
 
 from app.doors import opened_by
+from app.enrollments import starting
 from app.studio import access, pages
 from app.studio.blueprint import HERE, blueprint
 from app.studio.reading import people as reading
@@ -28,8 +31,12 @@ def contact(contact_id: int) -> Response:
     """One person."""
     with pages.unit() as unit:
         told = reading.one(unit, contact_id)
+        startable = starting.startable(unit, "manual") if access.may("owner", "marketer") else ()
     if told is None:
         abort(404)
     if told.contact.merged_into is not None:
         return pages.gone_to("studio.contact", contact_id=told.contact.merged_into)
-    return pages.answer("contact.html", told=told, contact=told.contact, at="contacts")
+    return pages.answer(
+        "contact.html", told=told, contact=told.contact, startable=startable, once=token_hex(8),
+        at="contacts",
+    )  # fmt: skip

@@ -58,7 +58,9 @@ NAVIGATION = (
     Entry("workflows", "workflows", "w"),
     Entry("templates", "templates", "t"),
     Entry("contacts", "audience", "a"),
+    Entry("broadcasts", "broadcasts", "b"),
     Entry("messages", "messages", "m"),
+    Entry("task_list", "task", "k"),
     Entry("ledger", "consent", "c"),
     Entry("settings", "settings", "s"),
 )

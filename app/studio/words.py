@@ -44,6 +44,12 @@ CLASSES: Mapping[str, Any] = {
     "marketing": _("Marketing"),
     "consent_request": _("Consent request"),
 }
+CALL_STATES: Mapping[str, Mark] = {
+    "waiting": Mark(_("Waiting"), "waiting", "wait"),
+    "leased": Mark(_("Being made"), "still", "send"),
+    "done": Mark(_("Taken"), "good", "check"),
+    "failed": Mark(_("Failed"), "wrong", "cross"),
+}
 MESSAGE_STATES: Mapping[str, Mark] = {
     "planned": Mark(_("Planned"), "still", "clock", _("It waits for its moment.")),
     "deferred": Mark(_("Put off"), "waiting", "wait", _("It will be judged again when the obstacle has passed.")),
@@ -63,6 +69,14 @@ WORKFLOW_STATES: Mapping[str, Mark] = {
     "paused": Mark(_("Paused"), "waiting", "pause"),
     "draft": Mark(_("Draft"), "still", "set"),
     "archived": Mark(_("Archived"), "still", "history"),
+}
+BROADCAST_STATES: Mapping[str, Mark] = {
+    "draft": Mark(_("Draft"), "still", "set", _("Nothing is sent until somebody confirms it.")),
+    "scheduled": Mark(_("Scheduled"), "waiting", "clock", _("It begins at its hour.")),
+    "sending": Mark(_("Being sent"), "good", "send", _("It goes out now, each copy through the same rules.")),
+    "paused": Mark(_("Paused"), "waiting", "pause", _("Nothing of it goes out until somebody resumes it.")),
+    "sent": Mark(_("Sent"), "good", "check", _("Every copy has gone out or been refused.")),
+    "stopped": Mark(_("Stopped"), "wrong", "cross", _("Ended before everybody had been written to.")),
 }
 BOOKING_STATES: Mapping[str, Mark] = {
     "pending": Mark(_("Pending"), "waiting", "wait"),
@@ -158,6 +172,10 @@ REASONS: Mapping[str, Any] = {
     "asked_enough": _("asked to confirm often enough"),
     "suppressed": _("the address is suppressed"),
     "no_address": _("there is no address"),
+    "no_sender": _("nothing can be sent over this channel here"),
+    "no_channel": _("none of its channels is open"),
+    "closed_day": _("a Sunday, a holiday or another closed day"),
+    "broadcast_stopped": _("the broadcast was stopped"),
     "relay_address": _("it is a booking site's relay address"),
     "relay_expired": _("the booking site's relay address has expired"),
     "minor": _("the person is under 14"),
@@ -181,6 +199,7 @@ REASONS: Mapping[str, Any] = {
 FOUND: Mapping[str, Any] = {
     "reachable": _("The person may be written to"),
     "own_address": _("The address is the person's own"),
+    "channel_chosen": _("The first of its channels that is open"),
     "relay_in_use": _("A booking site's relay address, still in use"),
     "contract": _("It serves the booking: no consent needed"),
     "consent": _("There is consent"),
@@ -200,6 +219,8 @@ FOUND: Mapping[str, Any] = {
     "open_hours": _("Outside quiet hours"),
 }
 CHECKS: Mapping[str, Any] = {
+    "sender": _("Channel"),
+    "channel": _("Channel"),
     "person": _("Person"),
     "address": _("Address"),
     "basis": _("Lawful basis"),
@@ -213,6 +234,10 @@ CHECKS: Mapping[str, Any] = {
     "quiet_hours": _("Quiet hours"),
 }
 INPUTS: Mapping[str, Any] = {
+    "tried": _("Tried before"),
+    "counts": _("Limit on"),
+    "on_hit": _("One too many"),
+    "workflow": _("Workflow"),
     "channel": _("Channel"),
     "topic": _("Topic"),
     "line": _("Ledger line"),
@@ -257,6 +282,7 @@ VISITS: Mapping[str, Any] = {
     "exited": _("Left the workflow"),
     "finished": _("Came to the end"),
     "goal": _("Reached the goal"),
+    "goal_lost": _("The goal was taken back"),
     "refreshed": _("Entered again while inside: kept going"),
 }
 NAVIGATION: Mapping[str, Any] = {
@@ -264,7 +290,9 @@ NAVIGATION: Mapping[str, Any] = {
     "workflows": _("Workflows"),
     "templates": _("Templates"),
     "contacts": _("Audience"),
+    "broadcasts": _("Broadcasts"),
     "messages": _("Messages"),
+    "task_list": _("Tasks"),
     "ledger": _("Consent"),
     "settings": _("Settings"),
 }
@@ -286,6 +314,29 @@ SCOPES: Mapping[str, Any] = {
     "workflows:start": _("start workflows for a person"),
     "tasks:read": _("read tasks"),
     "tasks:write": _("tick off tasks"),
+}
+TEAMS: Mapping[str, Any] = {
+    "front_desk": _("Front desk"),
+    "reservations": _("Reservations"),
+    "housekeeping": _("Housekeeping"),
+    "marketing": _("Marketing"),
+    "management": _("Management"),
+}
+STOPPED: Mapping[str, Any] = {
+    "failing": _("nothing was taken for days"),
+    "gone": _("the other side wants no more calls"),
+    "by_hand": _("switched off by hand"),
+}
+CALL_OUTCOMES: Mapping[str, Any] = {
+    "ok": _("taken"),
+    "refused": _("refused"),
+    "gone": _("wants no more calls"),
+    "redirect": _("answered with a redirect, which is not followed"),
+    "timeout": _("no answer in time"),
+    "unreachable": _("not reached"),
+    "blocked": _("this address must not be called"),
+    "unknown": _("cannot be told: we stopped before the answer"),
+    "stopped": _("not called: the endpoint is off or missing"),
 }
 PROOF: Mapping[str, Any] = {
     "controller": _("Controller"),
@@ -320,6 +371,18 @@ def name(table: Mapping[str, Any], code: str | None) -> Any:
     return table.get(code) or code.replace("_", " ").replace(".", " ")
 
 
+def team(code: str) -> str:
+    """Whose work a task is; a team of the author's own by the name it was given."""
+    said = str(name(TEAMS, code))
+    return said[:1].upper() + said[1:]
+
+
+def call(outcome: str | None) -> str:
+    """What came of a call out, with the status if there was an answer (`refused 503`)."""
+    code, _space, status = (outcome or "").partition(" ")
+    return f"{name(CALL_OUTCOMES, code)} {status}".strip() if code else ""
+
+
 def event(type_: str) -> str:
     """An event's title, as the catalogue has it."""
     kind = BY_NAME.get(type_)
@@ -347,5 +410,5 @@ def reason(code: str | None) -> str:
 
 def ended(code: str) -> str:
     """Why a passage is over: an event's title, or the reason as its author wrote it."""
-    said = event(code)
+    said = str(_("held out for comparison")) if code == "holdout" else event(code)
     return said[:1].upper() + said[1:]
