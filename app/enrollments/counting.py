@@ -55,7 +55,7 @@ _SINCE = text(
     """
     SELECT count(DISTINCT contact_id) FROM step_visits
     WHERE workspace_id = :workspace_id AND workflow_id = :workflow_id AND step_id = :step_id AND code = 'split'
-        AND at > :since
+        AND at > :since AND detail #>> '{inputs,by}' IS DISTINCT FROM 'kept'
     """
 )
 _VARIANTS = text(
@@ -133,7 +133,7 @@ def begun(session: Session, workflow_id: int, step_id: str) -> datetime | None:
 
 
 def passed_since(session: Session, workflow_id: int, step_id: str, since: datetime) -> int:
-    """How many people have come to a split after an instant; one query."""
+    """How many people a split has sent a way after an instant, without who only came round again; one query."""
     return int(session.scalar(_SINCE, {**_asked(session, workflow_id, step_id), "since": since}) or 0)
 
 
