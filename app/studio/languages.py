@@ -162,6 +162,12 @@ def percent(part: int, whole: int) -> str:
     return str(format_percent(part / whole, locale=_locale_of_numbers()))
 
 
+def share(part: float, places: int = 0) -> str:
+    """A share from 0 to 1 with so many places behind the point: 12.3 %."""
+    pattern = "#,##0" + ("." + "0" * places if places else "") + "%"
+    return str(format_percent(part, format=pattern, locale=_locale_of_numbers()))
+
+
 def number(value: float) -> str:
     """A number as the reader writes it."""
     return str(format_decimal(value, locale=_locale_of_numbers()))

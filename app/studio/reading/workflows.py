@@ -81,6 +81,8 @@ def numbers(session: Session, property_id: int | None = None, workflow_id: int |
         func.count().filter(Enrollment.goal_at.is_not(None)),
         func.count().filter(and_(Enrollment.status == "active", Enrollment.error.is_not(None))),
     ).group_by(Enrollment.workflow_id)
+    # Whom the workflow holds out never went through it.
+    query = query.where(Enrollment.control.is_distinct_from("workflow"))
     if property_id is not None:
         query = query.where(Enrollment.property_id == property_id)
     if workflow_id is not None:
