@@ -70,6 +70,9 @@ class Settings:
     """Older values still accepted when reading (mail lives for years); comma separated; `PERCORSO_PREVIOUS_SECRETS`."""
     smtp_url: str = "capture:"
     """`smtp://user:pass@host:587?tls=starttls`, `smtps://…`, or `capture:` (keep mails in the outbox); `SMTP_URL`."""
+    inbox: str = field(default="", repr=False)
+    """Where bounces, complaints and unsubscribe mails come back to, read every minute: `maildir:/path` or
+    `imaps://user:password@host/FOLDER`; `PERCORSO_INBOX`."""
     port: int = 8000
     """Where the web server listens; `PERCORSO_PORT`."""
     base_url: str = "http://localhost:8000"
@@ -115,6 +118,8 @@ class Settings:
             raise SettingsError("REDIS_URL must start with redis://, rediss:// or unix://.")
         if not self.smtp_url.startswith(("smtp://", "smtps://", "capture:")):
             raise SettingsError("SMTP_URL must start with smtp://, smtps:// or be capture:.")
+        if self.inbox and not self.inbox.startswith(("maildir:/", "imaps://", "imap://")):
+            raise SettingsError("PERCORSO_INBOX must be maildir:/path or imaps://user:password@host/FOLDER.")
         if self.log_level not in {"debug", "info", "warning", "error"}:
             raise SettingsError("PERCORSO_LOG must be debug, info, warning or error.")
 
@@ -132,6 +137,7 @@ class Settings:
             secret=env["PERCORSO_SECRET"].strip(),
             previous_secrets=tuple(s for s in env.get("PERCORSO_PREVIOUS_SECRETS", "").split(",") if s),
             smtp_url=env.get("SMTP_URL", "").strip() or "capture:",
+            inbox=env.get("PERCORSO_INBOX", "").strip(),
             port=port,
             base_url=(env.get("PERCORSO_BASE_URL", "").strip() or f"http://localhost:{port}").rstrip("/"),
             data_dir=Path(env.get("PERCORSO_DATA", "").strip() or "var"),

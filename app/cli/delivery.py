@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import imaplib
 import json
 from collections import Counter
 from pathlib import Path
@@ -10,6 +11,8 @@ import click
 from flask.cli import AppGroup
 
 from app.delivery.bounces import Report, Returned, read
+from app.delivery.inbox import InboxError, fetch
+from app.doors import house
 
 group = AppGroup("delivery", help="What becomes of mails after they have left.")
 
@@ -32,6 +35,21 @@ def read_bounces(folder: Path, as_json: bool) -> None:
             click.echo(f"{path.name:<40} {one.verdict:<10} {one.status or '-':<8} {one.recipient or '-'}")
     counted = Counter(one.verdict for _, report in reports for one in report.verdicts or (Returned("none"),))
     click.echo(", ".join(f"{number} {word}" for word, number in counted.most_common()) or "no mails here")
+
+
+@group.command("fetch")
+def fetch_inbox() -> None:
+    """Read the inbox of PERCORSO_INBOX now, as the timer does every minute: bounces, complaints, unsubscribe mails."""
+    if not house().settings.inbox:
+        raise click.ClickException("PERCORSO_INBOX is not set; see docs/operate.md.")
+    try:
+        done = fetch(house())
+    except (InboxError, OSError, imaplib.IMAP4.error) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(
+        f"{done.reports} reports, {done.withdrawals} withdrawals, {done.known} known already, "
+        f"{done.flagged} flagged for a person"
+    )
 
 
 def _row(path: Path, report: Report, folder: Path) -> dict[str, object]:

@@ -138,7 +138,8 @@ def _blocks(part: Message) -> Iterator[Mapping[str, str]]:
     cannot part, and their text is parted here."""
     payload = part.get_payload()
     if isinstance(payload, list):
-        texts = ["".join(f"{name}: {value}\n" for name, value in one.items()) + "\n" + _text(one) for one in payload]
+        inner = [one for one in payload if isinstance(one, Message)]
+        texts = ["".join(f"{name}: {value}\n" for name, value in one.items()) + "\n" + _text(one) for one in inner]
     else:
         texts = [str(payload)]
     for text in texts:

@@ -9,6 +9,7 @@ transaction is gone, its leases expire.
 
 from __future__ import annotations
 
+import imaplib
 import os
 import signal as unix_signal
 import sys
@@ -30,7 +31,7 @@ from sqlalchemy.orm import Session
 from app.audience import membership
 from app.config import Settings
 from app.db import Ran
-from app.delivery import deliver
+from app.delivery import deliver, inbox
 from app.due import due
 from app.enrollments import advance, calls, enrol, exits, experiments, occasions, versions
 from app.events.partitions import ensure_partitions
@@ -45,6 +46,10 @@ HEARTBEAT_SECONDS = 10
 
 TURN_SECONDS = 0.5
 """How long a drain lasts at least while another stage waits for a worker; a batch that has begun is finished."""
+
+
+INBOX_SECONDS = 60
+"""How often the inbox is read: a complaint must be obeyed within a minute or so (R36)."""
 
 
 def stages(house: House, served: Sequence[str] = STAGES) -> Mapping[str, Callable[[int], Ran]]:
@@ -154,6 +159,14 @@ def tick(house: House) -> None:
         ).cleanup()
 
 
+def _read_inbox(house: House, stop: threading.Event) -> None:
+    while not stop.wait(INBOX_SECONDS):
+        try:
+            inbox.fetch(house)
+        except (DBAPIError, OSError, ValueError, imaplib.IMAP4.error) as error:
+            log.warning("inbox_not_read", error=str(error).splitlines()[0] if str(error) else type(error).__name__)
+
+
 def timer(house: House, every: timedelta = timedelta(seconds=1)) -> None:
     """Tick until told to stop. A tick that fails is logged and the next one tries again."""
     stop = threading.Event()
@@ -163,6 +176,9 @@ def timer(house: House, every: timedelta = timedelta(seconds=1)) -> None:
 
     unix_signal.signal(unix_signal.SIGTERM, end)
     unix_signal.signal(unix_signal.SIGINT, end)
+    if house.settings.inbox:
+        # On a thread of its own: a mail server that does not answer holds up no tick.
+        threading.Thread(target=_read_inbox, args=(house, stop), name="inbox", daemon=True).start()
     while not stop.wait(every.total_seconds()):
         try:
             tick(house)
