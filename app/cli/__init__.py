@@ -5,12 +5,24 @@ from __future__ import annotations
 from apiflask import APIFlask
 from flask import Flask
 
-from app.cli import clock, consent, contacts, delivery, demo, publishing, results, templates, why, workspaces
+from app.cli import (
+    broadcasts,
+    clock,
+    consent,
+    contacts,
+    delivery,
+    demo,
+    publishing,
+    results,
+    templates,
+    why,
+    workspaces,
+)
 
 
 def register(app: Flask) -> None:
     """Hang every group of commands on the application."""
-    for part in (workspaces, contacts, publishing, results, templates, consent, clock, delivery, demo, why):
+    for part in (workspaces, contacts, broadcasts, publishing, results, templates, consent, clock, delivery, demo, why):
         app.cli.add_command(part.group)
 
 

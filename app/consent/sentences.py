@@ -119,6 +119,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "in_time": ("It is not too late for it.", "Non è troppo tardi."),
     "too_late": ("It was to go by {latest} at the latest.", "Doveva partire al più tardi entro {latest}."),
+    "broadcast_stopped": (
+        "The broadcast it belonged to was stopped by {by}.",
+        "L'invio di cui faceva parte è stato fermato da {by}.",
+    ),
     "stream_open": ("Nothing of this kind is paused.", "Nulla di questo tipo è in pausa."),
     "paused": ("This workflow or kind of message is paused.", "Questo percorso o tipo di messaggio è in pausa."),
     "under_cap": (

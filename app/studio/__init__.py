@@ -35,8 +35,8 @@ from app.studio import (
 from app.studio.blueprint import blueprint, csrf
 
 __all__ = [
-    "audience", "calls", "consent", "content", "files", "home", "messages", "register", "results", "settings",
-    "simulate", "tasks", "why", "workflows",
+    "audience", "broadcasts", "calls", "consent", "content", "files", "home", "messages", "register",
+    "results", "settings", "simulate", "tasks", "why", "workflows",
 ]  # fmt: skip
 
 

@@ -28,7 +28,7 @@ SIMULATED: Mapping[str, tuple[str | None, Mapping[str, str]]] = {
 def filters() -> reading.Filters:
     """What the address narrows the list to."""
     given = request.args
-    contact = given.get("contact", "")
+    contact, broadcast = given.get("contact", ""), given.get("broadcast", "")
     return reading.Filters(
         state=given.get("state", ""),
         workflow=given.get("workflow", ""),
@@ -37,6 +37,7 @@ def filters() -> reading.Filters:
         text=given.get("q", "").strip()[:100],
         contact_id=int(contact) if contact.isdecimal() and len(contact) < 19 else None,
         property_id=pages.property_id(),
+        broadcast_id=int(broadcast) if broadcast.isdecimal() and len(broadcast) < 19 else None,
     )
 
 
@@ -137,7 +138,7 @@ def simulate(captured_id: int) -> Response:
         abort(400)
     with pages.unit() as unit:
         kept = reading.captured(unit, captured_id)
-        if kept is None:
+        if kept is None or kept.message_pk < 0:
             abort(404)
         now = pages.now()
         reason, data = SIMULATED[kind]

@@ -27,11 +27,15 @@ class Filters:
     text: str = ""
     contact_id: int | None = None
     property_id: int | None = None
+    broadcast_id: int | None = None
 
     @property
     def any(self) -> bool:
         """Whether anything is narrowed (the property is the frame's, not the list's)."""
-        return bool(self.state or self.workflow or self.class_ or self.reason or self.text or self.contact_id)
+        return bool(
+            self.state or self.workflow or self.class_ or self.reason or self.text or self.contact_id
+            or self.broadcast_id
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ def _narrowed(query: Any, filters: Filters) -> Any:
         query = query.where(Message.reason == filters.reason)
     if filters.contact_id is not None:
         query = query.where(Message.contact_id == filters.contact_id)
+    if filters.broadcast_id is not None:
+        query = query.where(Message.broadcast_id == filters.broadcast_id)
     if filters.property_id is not None:
         query = query.where(Message.property_id == filters.property_id)
     if filters.text:
@@ -140,11 +146,18 @@ def captured(session: Session, captured_id: int) -> CapturedMail | None:
 
 
 def outbox(session: Session, wanted: Wanted, text: str, property_id: int | None = None) -> Page[Any]:
-    """Kept mails, newest first, without their bytes: (id, captured_at, to, Message, Contact); one query."""
+    """Kept mails, newest first, without their bytes: (id, captured_at, to, Message, Contact); one query.
+
+    Message and Contact are None for a test mail.
+    """
     query = (
         select(CapturedMail.id, CapturedMail.captured_at, CapturedMail.envelope_to, Message, Contact)
-        .join(Message, and_(Message.workspace_id == CapturedMail.workspace_id, Message.id == CapturedMail.message_pk))
-        .join(Contact, and_(Contact.workspace_id == Message.workspace_id, Contact.id == Message.contact_id))
+        # A test mail of a broadcast belongs to no message and no contact.
+        .outerjoin(
+            Message, and_(Message.workspace_id == CapturedMail.workspace_id, Message.id == CapturedMail.message_pk)
+        )
+        .outerjoin(Contact, and_(Contact.workspace_id == Message.workspace_id, Contact.id == Message.contact_id))
+        .where(Message.id.is_not(None) | (CapturedMail.message_pk < 0))
     )
     if property_id is not None:
         query = query.where(Message.property_id == property_id)
