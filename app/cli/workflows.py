@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +26,8 @@ from app.journey.facts import zone
 from app.journey.known import FACT_FIELDS, Known, TemplateInfo
 from app.journey.places import LanguageError, Problem
 from app.journey.program import Program
+from app.journey.reference import page as reference_page
+from app.journey.schema import of_stories, of_workflows
 from app.journey.simulate import Outcome
 from app.journey.stories import DEFAULT_PROPERTY, Stories, Story, differences, read_stories, scene
 
@@ -132,6 +135,21 @@ def check(paths: tuple[Path, ...], templates: Path) -> None:
             click.echo(f"{file}: right, {told}")
     if wrong:
         raise SystemExit(1)
+
+
+@group.command("schema")
+@click.option("--stories", is_flag=True, help="The schema of a file of stories instead.")
+@_TEMPLATES
+def schema(templates: Path, stories: bool) -> None:
+    """Print the JSON Schema of workflow files, by which an editor completes, explains and checks them."""
+    document = of_stories() if stories else of_workflows(known_from_files(templates))
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+@group.command("reference")
+def reference() -> None:
+    """Print the reference page of the language (docs/language.md), made from its models."""
+    click.echo(reference_page(), nl=False)
 
 
 @group.command("pull")

@@ -21,7 +21,7 @@ from app.journey.model import Workflow
 from app.journey.places import LanguageError, Places, Problem, depth, plain
 from app.journey.telling import told
 
-__all__ = ["LanguageError", "Problem", "Workflow", "json_schema", "load", "read"]
+__all__ = ["LanguageError", "Problem", "Workflow", "load", "read"]
 
 _LARGEST = 256_000
 _DEEPEST = 100
@@ -66,12 +66,6 @@ def load(text: str, file: str) -> Any:
     if depth(root) > _DEEPEST:
         raise LanguageError([_too_deep(file)])
     return root
-
-
-def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a workflow document, for editors that complete and check."""
-    schema = Workflow.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def _open_brackets(text: str) -> int:

@@ -7,13 +7,15 @@ and `sentences`. What stands under a field is what editors and the reference pag
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from app.journey.known import MessageClass
 from app.journey.model_types import (
+    A_LENGTH,
     A_TEXT,
+    Also,
     Block,
     ClockTime,
     ConditionSource,
@@ -28,6 +30,7 @@ from app.journey.model_types import (
     Value,
     Weekdays,
     WorkingLength,
+    listed,
     short_for,
 )
 from app.journey.ops import Channel, Late, Missing, Scope
@@ -66,7 +69,7 @@ class Awaited(Block):
     """The event, or several of which any will do."""
     if_: ConditionSource = Field(None, alias="if")
     """The condition that the event must meet or, without an event, that must come to hold."""
-    up_to: Annotated[Moment, short_for("for"), A_TEXT] | None = None
+    up_to: Annotated[Moment, short_for("for"), A_LENGTH] | None = None
     """How long at most: a length of time, or until a date. Needed."""
     since: str = "entry"
     """From when on events count: `entry`, `step` (this one), or the id of an earlier step."""
@@ -89,7 +92,7 @@ class Renewed(Block):
     """The template of the message that says so."""
     when: Annotated[list[PathName], Field(min_length=1)] | None = None
     """The fields that are looked at. Default: arrival, departure, nights, room, guests, property."""
-    latest: Annotated[Moment, short_for("for"), A_TEXT] | None = None
+    latest: Annotated[Moment, short_for("for"), A_LENGTH] | None = None
     """When it is too late to say so."""
 
 
@@ -103,13 +106,13 @@ class Send(StepBase):
     """What the message is. Default: the workflow's class."""
     topic: str | None = None
     """What a person can leave. Needed for marketing."""
-    channels: Annotated[list[Channel], BeforeValidator(lambda v: [v] if isinstance(v, str) else v), A_TEXT] = Field(
+    channels: Annotated[list[Channel], BeforeValidator(listed), Also({"enum": list(get_args(Channel))})] = Field(
         default=["email"], min_length=1
     )
     """The channel, or several in the order in which they are tried."""
     sender: str | None = None
     """Another sender than the property's own."""
-    latest: Annotated[Moment, short_for("for"), A_TEXT] | None = None
+    latest: Annotated[Moment, short_for("for"), A_LENGTH] | None = None
     """Never sent after this. Default: 24 hours after it was due where a wait came before, else no limit."""
     skip_if_sent_within: Length | None = None
     """Not sent where the person got the same template within this time."""
@@ -125,7 +128,7 @@ class Wait(StepBase):
     """Wait for a time or until a moment."""
 
     kind: ClassVar[str] = "wait"
-    wait: Annotated[Waiting, short_for("for"), A_TEXT]
+    wait: Annotated[Waiting, short_for("for"), A_LENGTH]
     """How long, or until when."""
 
 
@@ -276,7 +279,7 @@ class StartBody(Block):
     """Which one; it must have a way in `on: api`."""
     await_: bool = Field(False, alias="await")
     """Whether this passage waits until that one has ended."""
-    up_to: Annotated[Moment, short_for("for"), A_TEXT] | None = None
+    up_to: Annotated[Moment, short_for("for"), A_LENGTH] | None = None
     """How long it waits at most. Needed where it waits."""
     data: dict[str, Value] = Field(default={})
     """What the other workflow reads as `event.x`."""

@@ -86,7 +86,8 @@ def _read_percent(value: Any) -> Any:
     return value
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
+    """One name as a list of one."""
     return [value] if isinstance(value, str) else value
 
 
@@ -105,6 +106,9 @@ def short_for(key: str) -> BeforeValidator:
     """`wait: 3 days` is short for `wait: { for: 3 days }`."""
     return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
 
+
+A_LENGTH = Also({"type": "string", "examples": ["3 days", "2 business days", "2 hours"]})
+"""The short form is a length of time."""
 
 A_TEXT = Also({"type": "string"})
 """The short form is any text."""
@@ -150,13 +154,16 @@ Text = Annotated[str, Field(min_length=1, max_length=500)]
 Texts = dict[str, str]
 """A text by language: `{ en: ..., it: ... }`."""
 _ONE_OR_MANY = Also({"type": "string"})
-Names = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1), _ONE_OR_MANY]
+Names = Annotated[list[str], BeforeValidator(listed), Field(min_length=1), _ONE_OR_MANY]
 """One name or a list of them."""
-Tags = Annotated[list[str], BeforeValidator(_listed), _ONE_OR_MANY]
+Tags = Annotated[list[str], BeforeValidator(listed), _ONE_OR_MANY]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-Weekdays = Annotated[list[Weekday], BeforeValidator(_listed), Also({"enum": list(get_args(Weekday))})]
+Weekdays = Annotated[list[Weekday], BeforeValidator(listed), Also({"enum": list(get_args(Weekday))})]
 Percent = Annotated[
-    int, BeforeValidator(_read_percent), Field(ge=0, le=90), Also({"type": "string", "pattern": r"^\d{1,2} ?%$"})
+    int,
+    BeforeValidator(_read_percent),
+    Field(ge=0, le=90),
+    Also({"type": "string", "pattern": r"^\d{1,2} ?%$", "examples": ["10%"]}),
 ]
 """A percentage as a whole number, with or without its sign: `10` or `10%`."""
 

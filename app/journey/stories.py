@@ -107,7 +107,7 @@ class Refused(Block):
     template: str
     """Which one."""
     code: str | None = None
-    """Why."""
+    """Why, in one word: `no_consent`, `too_late` ..."""
 
 
 class Expect(Block):
@@ -156,13 +156,14 @@ class Story(Block):
     """What should come of it."""
 
 
-_BLOCKS: Mapping[str, type[Block]] = {
+STORY_BLOCKS: Mapping[str, type[Block]] = {
     "given": Given,
     "events": Told,
     "expect": Expect,
     "messages": Expected,
     "refused": Refused,
 }
+"""The block that stands under a key of a story."""
 
 DEFAULT_PROPERTY: Mapping[str, Any] = {"name": "Hotel", "zone": "Europe/Rome", "language": "it", "currency": "EUR"}
 """What a story's property is where it says nothing else."""
@@ -209,7 +210,7 @@ def read_stories(text: str, *, file: str, known: Known | None = None) -> Stories
 
 def _block_of(loc: Path) -> type[Block]:
     names = [part for part in loc if isinstance(part, str)]
-    return _BLOCKS.get(names[-1], Story) if names else Story
+    return STORY_BLOCKS.get(names[-1], Story) if names else Story
 
 
 def _unknown_events(story: Story, number: int, known: Known | None, places: Places) -> list[Problem]:
