@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -31,7 +31,7 @@ from app.db import workspace_of
 from app.enrollments import recorded
 from app.enrollments.decisions import Decision, of_line
 from app.enrollments.recorded import Recorded, Span
-from app.journey import entry
+from app.journey import entry, goals
 from app.journey.entry import NotEntered
 from app.journey.experiments import held_out
 from app.journey.facts import Facts, lookup, zone
@@ -325,9 +325,9 @@ def _tally(found: Simulation, replay: Replay, outcome: Outcome, person: Recorded
             found.finished += 1
         else:
             found.exits[passage.reason or "exit"] += 1
-        if passage.goal is not None:
-            found.goals += 1
-            found.goal_value += passage.goal.value or 0
+    for goal in replay.goals():
+        found.goals += 1
+        found.goal_value += goal.value or 0
     for refusal in outcome.not_entered:
         _refused_entry(found, refusal)
     for message in outcome.messages:
@@ -412,6 +412,16 @@ class Replay(Stage):
         facts["consent"] = self.person.consent(self.now)
         facts["property"] = self.world.properties.get((facts["booking"] or {}).get("_property")) or self.scene.property
         return facts
+
+    def goals(self) -> Iterator[goals.Scored]:
+        """The goals that stand at the end: what took one back counts, whenever it came."""
+        if self.program.goal is None:
+            return
+        happened = [event for event, _ in self.log]
+        for passage in self.inside:
+            scored = goals.scored(self.program, self.facts_of(passage), happened, None, self.now)
+            if scored is not None:
+                yield scored
 
     def judged(self, one: Pending) -> Judgement:
         """Exits, repeats and the rules of consent, as the gate asks them."""
