@@ -170,7 +170,9 @@ def _condition_met(walk: Walk, op: WaitForOp) -> bool:
     verdict = evaluate(op.condition, walk.facts(), walk.now)
     if verdict is False:
         return False
-    walk.moment = max(walk.moment, min(walk.now, walk.until or walk.now))
+    if walk.inside:
+        # It came to hold while it was awaited; where it holds on arrival, a worker that is behind has no part in it.
+        walk.moment = max(walk.moment, min(walk.now, walk.until or walk.now))
     code, goto = ("heard", op.then) if verdict else ("unknown", op.unknown)
     walk.note(code, walk.explained(op.condition), lines=walk.lines(op.condition))
     walk.go(goto)
