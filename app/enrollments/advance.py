@@ -21,7 +21,7 @@ from app.audience import facts as audience
 from app.audience.facts import Facts
 from app.db import Ran, as_rows, workspace_of
 from app.enrollments import effects, experiments, history, passages, programs
-from app.enrollments.effects import Done
+from app.enrollments.effects import Done, Listeners
 from app.enrollments.history import Past
 from app.enrollments.passages import Inside
 from app.enrollments.pauses import Pause, pause_of
@@ -130,15 +130,14 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
             over.append(row)
         if by_rule:
             left.append((row, moved.state.reason or "exit"))
-    listened = bool(over) and effects.listens([each.program for each in programs.live(session)])
+    listeners = Listeners.among([each.program for each in programs.live(session)] if over else ())
     for row in over:
-        booking = facts[row.who]["booking"]
-        done.over(row, known[row.version_id], booking["reference"] if booking else None, listened)
+        done.over(row, known[row.version_id], facts[row.who], listeners)
     planned, repeated = _not_sent_lately(session, workspace_id, sends, now)
     passages.write(session, rows, now)
     passages.write_visits(session, visits + repeated + done.visits)
     passages.cancel_messages(session, left, now)
-    plan(session, [_planned(row, send, known[row.version_id], now) for row, send in planned], now)
+    plan(session, [as_planned(row, send, known[row.version_id], now) for row, send in planned], now)
     _set_fields(session, workspace_id, fields, now)
     done.write(session)
     if busy or any(row.state.wake_at and row.state.wake_at <= now and not row.error for row in rows):
@@ -232,7 +231,7 @@ def _not_sent_lately(
     return planned, repeated
 
 
-def _planned(row: Inside, send: Send, program: Program, now: datetime) -> Planned:
+def as_planned(row: Inside, send: Send, program: Program, now: datetime) -> Planned:
     """The message of one send effect, with its workflow's own terms; of several channels the gate chooses."""
     event = dict(row.event)
     return Planned(

@@ -26,7 +26,10 @@ from app.enrollments import calls, tasks
 from app.enrollments.passages import Inside
 from app.events.catalogue import is_own
 from app.events.record import OwnEvent, record_own
-from app.journey.program import ENDED, Program
+from app.journey.condition_tree import Condition
+from app.journey.conditions import evaluate
+from app.journey.entry import Event, hearing
+from app.journey.program import ENDED, Program, WaitForOp
 from app.journey.state import CallOut, Decision, Effect, Emit, StartOther, StopOther, Task
 
 QUERIES = 5
@@ -99,33 +102,25 @@ class Done:
             case _:
                 pass
 
-    def over(self, row: Inside, program: Program, reference: str | None, listened: bool) -> None:
-        """Note that a passage has ended.
+    def over(self, row: Inside, program: Program, facts: Facts, listeners: Listeners) -> None:
+        """Note that a passage has ended, if anybody wants to know.
 
         Args:
-            reference: of its booking.
-            listened: whether any live workflow listens to the end of others.
+            facts: of the person and the booking, as they are now.
+            listeners: the live workflows that listen to the end of others.
         """
-        if row.event.get("awaited") or listened:
-            self.events.append(
-                _ended(
-                    row.contact_id,
-                    row.booking_id,
-                    reference,
-                    row.property_id,
-                    self.now,
-                    {
-                        "workflow": program.workflow,
-                        "key": row.key,
-                        "status": row.state.status,
-                        "reason": row.state.reason,
-                        "outcome": row.state.outcome,
-                        "enrollment": row.id,
-                        "caused_by": row.event.get("caused_by"),
-                    },
-                    f"ended:{row.id}",
-                )
-            )
+        data = {
+            "workflow": program.workflow,
+            "key": row.key,
+            "status": row.state.status,
+            "reason": row.state.reason,
+            "outcome": row.state.outcome,
+            "enrollment": row.id,
+            "caused_by": row.event.get("caused_by"),
+        }
+        if row.event.get("awaited") or listeners.want(data, facts, self.now):
+            reference, id_ = _reference(facts), f"ended:{row.id}"
+            self.events.append(_ended(row.contact_id, row.booking_id, reference, row.property_id, self.now, data, id_))
 
     def write(self, session: Session) -> None:
         """All of it, in bulk; see `QUERIES`."""
@@ -200,38 +195,59 @@ def stops(type_: str, data: Mapping[str, Any], row: Inside, program: Program) ->
     return str(data.get("reason") or "stopped")
 
 
-def listens(programs: Sequence[Program]) -> bool:
-    """Whether any of these workflows wants to know of the end of others, whoever started them."""
-    return any(
-        ENDED in {*program.starts_on, *(rule.on for rule in program.exits), *(_goal(program))}
-        or any(ENDED in getattr(op, "on", ()) for op in program.ops)
-        for program in programs
-    )
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Who wants to know of the end of passages that nobody awaits."""
+
+    always: bool
+    """Somebody inside waits for it, leaves on it or scores by it."""
+    conditions: Sequence[Condition]
+    """Of the ways in that it opens."""
+
+    @classmethod
+    def among(cls, programs: Sequence[Program]) -> Listeners:
+        """Those of the live workflows that listen."""
+        heard = {
+            name
+            for program in programs
+            for names in (
+                [rule.on or "" for rule in program.exits],
+                [program.goal.on] if program.goal else [],
+                *(op.on for op in program.ops if isinstance(op, WaitForOp)),
+            )
+            for name in names
+        }
+        rules = [rule for program in programs for rule in program.entry if rule.on == ENDED]
+        return cls(ENDED in heard, [rule.condition for rule in rules])
+
+    def want(self, data: Mapping[str, Any], facts: Facts, now: datetime) -> bool:
+        """Whether this end may mean anything to any of them.
+
+        Most ends mean nothing to anybody, and an event for each would double the work of the house: so the conditions
+        of the ways in are asked beforehand, and only what is surely false is not recorded.
+        """
+        seen = hearing(facts, Event(ENDED, now, data))
+        return self.always or any(evaluate(condition, seen, now) is not False for condition in self.conditions)
 
 
 def note_ended(
     session: Session,
     rows: Sequence[Inside],
     program_of: Callable[[Inside], Program],
-    references: Mapping[int, str],
-    *,
-    listened: bool,
+    facts: Mapping[Who, Facts],
+    live: Sequence[Program],
     now: datetime,
 ) -> None:
     """Tell of passages that were ended from outside their steps (a move to another version, a person's hand).
 
     Args:
-        references: booking id → reference.
+        live: the live workflows, any of which may listen.
     """
-    done = Done(now)
+    done, listeners = Done(now), Listeners.among(live)
     for row in rows:
-        if row.state.status != "active":
-            done.over(row, program_of(row), references.get(row.booking_id or 0), listened)
+        if row.state.status != "active" and row.who in facts:
+            done.over(row, program_of(row), facts[row.who], listeners)
     done.write(session)
-
-
-def _goal(program: Program) -> tuple[str, ...]:
-    return (program.goal.on,) if program.goal else ()
 
 
 def _refused(workflow: Any, key: Any, reason: str, cause: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,8 +19,8 @@ from sqlalchemy.orm import Session
 from app.audience import facts as audience
 from app.audience.facts import Facts, Who
 from app.db import Ran, as_rows, workspace_of
-from app.enrollments import effects, experiments, history, occasions, passages, programs
-from app.enrollments.effects import Done
+from app.enrollments import effects, experiments, history, occasions, passages, programs, standing
+from app.enrollments.effects import Done, Listeners
 from app.enrollments.history import Past
 from app.enrollments.passages import Inside
 from app.enrollments.programs import Live
@@ -33,11 +33,11 @@ from app.queues import signal
 
 log = structlog.get_logger()
 
-QUERIES = 23
+QUERIES = 24
 """At most this many statements a batch: lock, claim, live workflows, their programs, passages, programs of the
 versions people are pinned to, facts (4), segments and clicks (where a program asks), past events, ids, insert,
 update, visits, cancelled messages, own events (3) where somebody awaits or hears an end, dates that come soon,
-refusals and the work rows."""
+passages so far where a workflow takes only so many, refusals and the work rows."""
 
 STEP_ASIDE = timedelta(hours=1)
 
@@ -66,6 +66,13 @@ _PASSAGES = text(
     WHERE e.workspace_id = :workspace_id AND e.contact_id = ANY(:contact_ids)
     ORDER BY e.id
     FOR UPDATE OF e
+    """
+)
+_ENTRIES = text(
+    """
+    SELECT r.workflow_id, (SELECT count(*) FROM (SELECT 1 FROM enrollments e WHERE e.workspace_id = :workspace_id
+        AND e.workflow_id = r.workflow_id LIMIT r.most) AS counted) AS entries
+    FROM json_to_recordset(CAST(:rows AS json)) AS r(workflow_id bigint, most bigint)
     """
 )
 _REFUSALS = text(
@@ -105,13 +112,15 @@ class _Batch:
     past: Mapping[int, Sequence[Past]]
     by_contact: dict[int, list[Inside]]
     open_messages: set[int]
+    entries: Mapping[int, int]
+    """How many passages there are already, of workflows that take only so many."""
     unreadable: set[int]
     """Contacts with a passage that cannot be read: their events wait, as an exit must not be overlooked."""
     visits: list[tuple[Inside, Decision]] = field(default_factory=list)
     left: list[tuple[Inside, str]] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
-    over: list[tuple[Inside, str | None]] = field(default_factory=list)
-    """Who has ended here, with the reference of the booking."""
+    over: list[Inside] = field(default_factory=list)
+    """Who has ended here."""
     told: list[OwnEvent] = field(default_factory=list)
     """What passages are told that await others which could not start."""
 
@@ -123,6 +132,11 @@ class _Batch:
     def facts_of(self, who: Who, event: Mapping[str, Any], reference: str | None) -> Facts:
         """The person's facts with what is known to have happened to them, over all and for one booking."""
         return {**self.facts[who], "event": event, **self.history(who.contact_id, reference)}
+
+    def entered(self, live: Live) -> int:
+        """How many passages of a workflow with `max_entries` there are by now, those of this batch among them."""
+        fresh = (row.new and row.workflow_id == live.workflow_id for rows in self.by_contact.values() for row in rows)
+        return self.entries.get(live.workflow_id, 0) + sum(fresh)
 
     def require_readable(self, contact_id: int) -> None:
         """Raise where a passage of this person cannot be read: what an event means to it would not be known."""
@@ -181,7 +195,21 @@ def _load(session: Session, workspace_id: int, work: Sequence[Any], now: datetim
     past = history.load(session, contact_ids, pinned.values())
     facts = audience.load(session, wanted, now, segments=programs.asks(pinned.values(), "contact.segments"))
     passages.load_acts(session, inside, pinned, now)
-    return _Batch(now, live, pinned, facts, past, by_contact, open_messages, unreadable)
+    entries = _entries(session, workspace_id, live)
+    return _Batch(now, live, pinned, facts, past, by_contact, open_messages, entries, unreadable)
+
+
+def _entries(session: Session, workspace_id: int, live: Sequence[Live]) -> Mapping[int, int]:
+    """Workflow → passages so far, counted up to its `max_entries`; one query, none where none is bounded."""
+    bounded = [
+        {"workflow_id": each.workflow_id, "most": each.program.limits.max_entries}
+        for each in live
+        if each.program.limits.max_entries is not None
+    ]
+    if not bounded:
+        return {}
+    found = session.execute(_ENTRIES, {"workspace_id": workspace_id, "rows": as_rows(bounded)})
+    return {row.workflow_id: row.entries for row in found}
 
 
 def _deal(batch: _Batch, row: Any) -> str | None:
@@ -193,12 +221,13 @@ def _deal(batch: _Batch, row: Any) -> str | None:
         event = Event(row.type, row.ordered_at, row.data, row.booking_reference, row.event_id)
         as_fact = {**row.data, "id": row.event_id, "type": row.type, "occurred_at": row.occurred_at}
         batch.require_readable(row.contact_id)
-        for inside in kept:
-            _inside(batch, inside[0], event)
+        void = standing.void(event, batch.facts[who])
+        for inside in kept if void is None or void.code != "undone" else ():
+            _inside(batch, inside[0], event, void)
         meant = [live for live in batch.live if effects.addressed(event.type, row.data, live.program.workflow)]
         for live in meant:
             if event.type in live.program.starts_on:
-                _at_the_door(batch, live, event, as_fact, who, row)
+                _at_the_door(batch, live, event, as_fact, who, row, void)
         if event.type == effects.STARTED and not any(event.type in live.program.starts_on for live in meant):
             _tell(batch, event, who, "not_to_be_started")
     except Exception as error:
@@ -213,7 +242,7 @@ def _deal(batch: _Batch, row: Any) -> str | None:
     return None
 
 
-def _inside(batch: _Batch, row: Inside, event: Event) -> None:
+def _inside(batch: _Batch, row: Inside, event: Event, void: NotEntered | None) -> None:
     """What an event means to one passage: its goal, its end, or what it waits for."""
     program = batch.pinned[row.version_id]
     if event.type in goals.listens_to(program):
@@ -229,6 +258,9 @@ def _inside(batch: _Batch, row: Inside, event: Event) -> None:
     facts = row.facts(batch.facts)
     facts |= batch.history(row.contact_id, facts["booking"]["reference"] if facts["booking"] else None)
     ended = entry.exit_by_event(program, event, facts, batch.now)
+    if ended and void:
+        # Another booking has taken this one's place: whoever listens to how it ended must not take it for cancelled.
+        ended = replace(ended, reason=void.code)
     if ended:
         batch.left.append((row, ended.reason))
         if row.state.status == "active":
@@ -259,14 +291,26 @@ def _score(batch: _Batch, row: Inside, program: Program) -> None:
     batch.visits.append((row, Decision("", code, sentence, batch.now, {"event_id": goal.event_id} if goal else {})))
 
 
-def _at_the_door(batch: _Batch, live: Live, event: Event, as_fact: Mapping[str, Any], who: Who, recorded: Any) -> None:
-    """Whether an event starts a passage."""
+def _at_the_door(
+    batch: _Batch,
+    live: Live,
+    event: Event,
+    as_fact: Mapping[str, Any],
+    who: Who,
+    recorded: Any,
+    void: NotEntered | None,
+) -> None:
+    """Whether an event starts a passage; one that is void starts none."""
     earlier = [row for row in batch.by_contact[who.contact_id] if row.workflow_id == live.workflow_id]
     facts = batch.facts_of(who, as_fact, event.booking)
+    if live.program.limits.max_entries is not None:
+        facts["workflow"] = {"entries": batch.entered(live)}
     verdict: Enter | Refresh | Restart | NotEntered
     if live.status == "paused":
         sentence = {"en": "The workflow was paused.", "it": "Il percorso era in pausa."}
         verdict = NotEntered("paused", sentence)
+    elif void is not None:
+        verdict = void
     else:
         verdict = entry.on_event(live.program, event, facts, [row.earlier for row in earlier], batch.now)
     if isinstance(verdict, NotEntered):
@@ -295,6 +339,9 @@ def _at_the_door(batch: _Batch, live: Live, event: Event, as_fact: Mapping[str, 
         _take(batch, active, advance.leave(active.state, "restarted", None, verdict.sentence, batch.now))
         batch.left.append((active, "restarted"))
     state = advance.start(live.program, verdict.key, facts, batch.now)
+    if live.program.reenter.resume:
+        before = {step for row in earlier if row.key == verdict.key for step in advance.taken(row.state)}
+        state = replace(state, done=tuple(sorted(before)))
     drawn = experiments.drawn(live, who.contact_id, earlier)
     started = Inside(
         contact_id=who.contact_id,
@@ -329,8 +376,7 @@ def _tell(batch: _Batch, event: Event, who: Who, code: str) -> None:
 
 def _take(batch: _Batch, row: Inside, moved: advance.Advanced) -> None:
     if row.state.status == "active" and moved.state.status != "active":
-        booking = batch.facts[row.who]["booking"]
-        batch.over.append((row, booking["reference"] if booking else None))
+        batch.over.append(row)
     row.become(moved.state, batch.now)
     batch.visits += [(row, decision) for decision in moved.trace]
 
@@ -344,9 +390,9 @@ def _write(session: Session, workspace_id: int, batch: _Batch) -> None:
     passages.write_visits(session, batch.visits)
     passages.cancel_messages(session, batch.left, batch.now)
     done = Done(batch.now, events=batch.told)
-    listened = bool(batch.over) and effects.listens([live.program for live in batch.live])
-    for row, reference in batch.over:
-        done.over(row, batch.pinned[row.version_id], reference, listened)
+    listeners = Listeners.among([live.program for live in batch.live])
+    for row in batch.over:
+        done.over(row, batch.pinned[row.version_id], batch.facts[row.who], listeners)
     done.write(session)
     if batch.refusals:
         parameters = {"workspace_id": workspace_id, "rows": as_rows(batch.refusals), "now": batch.now}

@@ -31,6 +31,7 @@ REASONS = (
     "too_soon",
     "too_often",
     "already_over",
+    "full",
 )
 """Why an event may start nothing."""
 
@@ -156,7 +157,7 @@ def on_event(
         if program.while_active == "restart":
             return Restart(key, both("already inside: starts again", "già nel percorso: ricomincia"))
         return NotEntered("already_inside", both("already inside", "già nel percorso"), key)
-    over = _already_over(program, event, facts, now) or _not_again(program, key, passages, now)
+    over = _already_over(program, event, facts, now) or _not_again(program, key, passages, now) or _full(program, facts)
     if over is not None:
         return NotEntered(over[0], over[1], key)
     return Enter(key, both(f"entered on {event.type}", f"entrato con {event.type}"))
@@ -231,6 +232,14 @@ def _already_over(program: Program, event: Event, facts: Facts, now: datetime) -
             if _rule_takes(rule, Event(name, at, data), facts, now):
                 return "already_over", both(f"{event_text(name, 'en')} already", f"già: {event_text(name, 'it')}")
     return None
+
+
+def _full(program: Program, facts: Facts) -> tuple[str, Sentence] | None:
+    """Whether as many passages have begun as may at all (`limits.max_entries`); `workflow.entries` counts them."""
+    most, entries = program.limits.max_entries, lookup(facts, "workflow.entries")
+    if most is None or not isinstance(entries, int) or entries < most:
+        return None
+    return "full", both(f"{entries} have entered, the most allowed", f"sono entrati in {entries}, il massimo")
 
 
 def _past(facts: Facts, scope: Scope) -> Sequence[Any]:
