@@ -35,9 +35,10 @@ class RefusedError(ValueError):
         self.users = tuple(users)
 
 
-def names(session: Session) -> tuple[str, ...]:
-    """The living segments, which workflows and broadcasts may name; one query."""
-    return tuple(session.scalars(select(Segment.name).where(Segment.archived_at.is_(None)).order_by(Segment.name)))
+def names(session: Session, *, archived: bool = False) -> tuple[str, ...]:
+    """The living segments, which workflows and broadcasts may name, or with the archived all of them; one query."""
+    query = select(Segment.name).order_by(Segment.name)
+    return tuple(session.scalars(query if archived else query.where(Segment.archived_at.is_(None))))
 
 
 def named(session: Session, name: str) -> Segment:

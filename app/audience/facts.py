@@ -195,6 +195,7 @@ BOOKINGS = select(
     Booking.revision,
     Booking.booked_at,
     Booking.cancelled_at,
+    Booking.replaced_by,
 )
 PROPERTIES = select(
     Property.id,
@@ -261,6 +262,7 @@ def booking_facts(row: Any) -> Facts:
         "revision": row.revision,
         "created_at": row.booked_at,
         "cancelled_at": row.cancelled_at,
+        "replaced": row.replaced_by is not None,
         "data": row.data,
     }
 

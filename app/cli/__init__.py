@@ -14,6 +14,7 @@ from app.cli import (
     demo,
     publishing,
     results,
+    segments,
     templates,
     why,
     workspaces,
@@ -22,7 +23,21 @@ from app.cli import (
 
 def register(app: Flask) -> None:
     """Hang every group of commands on the application."""
-    for part in (workspaces, contacts, broadcasts, publishing, results, templates, consent, clock, delivery, demo, why):
+    parts = (
+        workspaces,
+        contacts,
+        segments,
+        broadcasts,
+        publishing,
+        results,
+        templates,
+        consent,
+        clock,
+        delivery,
+        demo,
+        why,
+    )
+    for part in parts:
         app.cli.add_command(part.group)
 
 

@@ -49,6 +49,12 @@ class ConditionProblem:
     """The word of the line it is about, by which its column is found."""
 
 
+def operators(kind: FieldType) -> tuple[str, ...]:
+    """The operators that suit a field of this type."""
+    every = tuple(dict.fromkeys(name for some in _ALLOWED.values() for name in some))
+    return (*_ALLOWED.get(kind, every), "is known", "is unknown")
+
+
 def type_of(path: str, known: Known, events: Iterable[EventShape] = ()) -> FieldType | None:
     """The type of a path, or None where there is no such field. `event.x` is looked up in the given events."""
     if path == "now":

@@ -80,6 +80,7 @@ def _pages(text: str) -> list[Hit]:
         ("workflows", gettext("Workflows"), "studio.workflows"),
         ("templates", gettext("Templates"), "studio.templates"),
         ("audience", gettext("Contacts"), "studio.contacts"),
+        ("people", gettext("Segments"), "studio.segments"),
         ("broadcasts", gettext("Broadcasts"), "studio.broadcasts"),
         ("messages", gettext("Messages"), "studio.messages"),
         ("outbox", gettext("Outbox"), "studio.outbox"),
