@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 from app.journey import advance
 from app.journey.advance import Advanced, Decision, Effect, Left, Send, SetFields, State, written
 from app.journey.compiler import compile_program
-from app.journey.entry import Event
 from app.journey.facts import Facts
 from app.journey.known import FACT_FIELDS, EventShape, Known, TemplateInfo
 from app.journey.language import read
@@ -163,43 +162,3 @@ def until_done(run: Run, known: Facts, *, most: int = 200) -> Run:
             return run
         run.advance(known, run.state.wake_at)
     raise AssertionError("does not end")
-
-
-def drive(
-    under_test: Program,
-    known: Callable[[datetime], Facts],
-    *,
-    events: Sequence[Event] = (),
-    hops: Iterable[datetime] | None = None,
-    horizon: datetime = NOW + timedelta(days=800),
-    between: Callable[[State], State] = lambda state: state,
-) -> Run:
-    """Drive one passage to the horizon.
-
-    Without `hops` the worker is prompt: it wakes at every `wake_at`. With them it comes round at those instants only
-    (and at the horizon). Events are heard when they happen; the state goes through `between` before each call.
-    """
-    run = Run(under_test, advance.start(under_test, "B-1", known(NOW), NOW))
-    ahead = sorted(events, key=lambda event: event.occurred_at)
-    happened: list[tuple[str, datetime]] = []
-    coming = sorted([*hops, horizon]) if hops is not None else None
-    now = NOW
-    for _ in range(3000):
-        past = {"past_events": list(happened), "contact_events": list(happened)}
-        run.state = between(run.state)
-        if coming is None or now in coming or now == NOW:
-            run.advance({**known(now), **past}, now)
-        moments = [ahead[0].occurred_at] if ahead else []
-        if coming is None:
-            moments += [run.state.wake_at] if run.state.wake_at else []
-        else:
-            moments += [instant for instant in coming if instant > now][:1]
-        now = min(moments, default=horizon + timedelta(days=1))
-        if now > horizon:
-            return run
-        while ahead and ahead[0].occurred_at <= now:
-            event = ahead.pop(0)
-            happened.append((event.type, event.occurred_at))
-            run.state = between(run.state)
-            run.take(advance.hear(under_test, run.state, event, known(now), now))
-    raise AssertionError("does not come to rest")
