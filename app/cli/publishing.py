@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +15,7 @@ from app.cli.places import in_workspace, the_workspace
 from app.cli.workflows import group
 from app.doors import house
 from app.enrollments import catalogue, pauses, versions
-from app.enrollments.catalogue import NameTakenError, Published, UnknownWorkflowError
+from app.enrollments.catalogue import NameTakenError, UnknownWorkflowError
 from app.enrollments.pauses import NotNowError, Resumed
 from app.enrollments.versions import Choice, MappingError, Preview
 from app.journey.carry import AfterPause
@@ -27,7 +27,7 @@ _FATES = {"stays": "stay on their version", "goes_on": "go on there", "leaves": 
 _RULES = click.Choice([rule.replace("_", "-") for rule in pauses.RULES])
 
 
-def _publishing(command: click.Command) -> click.Command:
+def _publishing(command: Callable[..., None]) -> Callable[..., None]:
     """The options of every command that publishes."""
     for option in (
         click.option(
@@ -68,16 +68,12 @@ def _who() -> str:
     return os.environ.get("USER", "command line")
 
 
-class _DryRunError(Exception):
-    """Ends a unit of work whose changes are only to be told."""
-
-
 def _publish(folder: Path, on_inside: str, pairs: Sequence[str], note: str, dry_run: bool, slug: str | None) -> None:
     parts = house()
     name, workspace_id = the_workspace(slug)
-    done: list[Published] = []
     try:
         with parts.database.work(workspace_id) as session:
+            point = session.begin_nested()  # a dry run goes back to here
             done = catalogue.push(
                 session,
                 folder,
@@ -88,11 +84,11 @@ def _publish(folder: Path, on_inside: str, pairs: Sequence[str], note: str, dry_
                 mapping=_mapping(pairs, on_inside),
             )
             if dry_run:
-                raise _DryRunError
-    except _DryRunError:
-        click.echo("Nothing was published; this is what it would be:")
+                point.rollback()
     except (LanguageError, MappingError) as error:
         raise click.ClickException(f"Nothing was published.\n{error}") from None
+    if dry_run:
+        click.echo("Nothing was published; this is what it would be:")
     for each in done:
         click.echo(f"{name}: {each.name} version {each.number}{'' if each.changed else ', unchanged'}")
         if each.inside is not None:
@@ -197,9 +193,9 @@ def rollback(
     """Publish version NUMBER of workflow NAME once more, as its next version."""
     parts = house()
     _, workspace_id = the_workspace(slug)
-    done: Published | None = None
     try:
         with parts.database.work(workspace_id) as session:
+            point = session.begin_nested()  # a dry run goes back to here
             done = catalogue.rollback(
                 session,
                 name,
@@ -211,12 +207,11 @@ def rollback(
                 mapping=_mapping(pairs, on_inside),
             )
             if dry_run:
-                raise _DryRunError
-    except _DryRunError:
-        click.echo("Nothing was published; this is what it would be:")
+                point.rollback()
     except (LanguageError, MappingError, UnknownWorkflowError) as error:
         raise click.ClickException(f"Nothing was published.\n{error}") from None
-    assert done is not None
+    if dry_run:
+        click.echo("Nothing was published; this is what it would be:")
     click.echo(f"{name} version {done.number}{'' if done.changed else ', unchanged: that is the live source'}")
     if done.inside is not None:
         _tell(done.inside)

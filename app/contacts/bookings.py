@@ -82,6 +82,7 @@ _PAIR = text(
              WHERE o.workspace_id = :workspace AND o.contact_id = ANY(:contacts) AND o.kind = 'booking'
                AND lower(o.channel) <> 'direct') AS found
      WHERE old.workspace_id = :workspace AND old.id = found.old_id AND old.replaced_by IS DISTINCT FROM found.id
+     RETURNING old.id, old.replaced_by
     """
 )
 
@@ -171,10 +172,11 @@ def _row(row: BookingRow) -> dict[str, Any]:
     }
 
 
-def pair_replaced(connection: Connection, workspace_id: int, contacts: Iterable[int], within: str) -> None:
-    """Mark the bookings that an OTA cancelled to book anew (X25). One query; see `Booking.replaced_by`.
+def pair_replaced(connection: Connection, workspace_id: int, contacts: Iterable[int], within: str) -> list[int]:
+    """Mark the bookings that an OTA cancelled to book anew (X25), and give those newly marked. One query; see
+    `Booking.replaced_by`.
 
     Safe beside others, for who calls it holds the rows of these contacts.
     """
     wanted = {"workspace": workspace_id, "contacts": sorted(set(contacts)), "within": within}
-    connection.execute(_PAIR, wanted)
+    return [row.id for row in connection.execute(_PAIR, wanted) if row.replaced_by is not None]

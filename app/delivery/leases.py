@@ -128,7 +128,7 @@ _HAND_OVER = text(
                       WHERE s.workspace_id = :ws AND s.channel = m.channel AND s.lifted_at IS NULL
                         AND s.address_hash = decode(r.address_hash, 'hex') AND s.id > :suppression)
       AND NOT EXISTS (SELECT 1 FROM event_work w
-                      WHERE w.workspace_id = :ws AND w.contact_id = r.contact_id AND w.attempts = 0)
+                      WHERE w.workspace_id = :ws AND w.contact_id = r.contact_id AND w.not_before IS NULL)
     RETURNING m.id, m.handed_over_at
     """
 )

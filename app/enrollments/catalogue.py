@@ -327,9 +327,7 @@ def pull(session: Session, folder: Path) -> list[Path]:
 
 def difference(before: str, after: str, names: tuple[str, str]) -> str:
     """Two sources as a unified diff; empty where they are the same."""
-    return "".join(
-        difflib.unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), *names)
-    )
+    return "".join(difflib.unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), *names))
 
 
 def diff(session: Session, folder: Path) -> str:

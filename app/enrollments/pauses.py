@@ -1,8 +1,8 @@
 """A workflow at rest: pause and resume, archive and restore.
 
-Paused, nobody enters, nobody takes a step and nothing planned goes out (R63). What is done about what came due meanwhile
-is a rule chosen when it is paused; whatever the rule, a message past its `latest` is never sent (R59), so that there is
-no burst. `preview` says beforehand how much would go out.
+Paused, nobody enters, nobody takes a step and nothing planned goes out (R63). What is done about what came due
+meanwhile is a rule chosen when it is paused; whatever the rule, a message past its `latest` is never sent (R59), so
+that there is no burst. `preview` says beforehand how much would go out.
 """
 
 from __future__ import annotations

@@ -205,9 +205,11 @@ _INSIDE = text(
 )
 _VERSIONS = text(
     """
+    WITH r AS (SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given(contact_id bigint, id bigint))
     UPDATE enrollments e SET version_id = :version_id
-    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, id bigint)
-    WHERE e.workspace_id = :workspace_id AND e.contact_id = r.contact_id AND e.id = r.id
+    FROM r
+    WHERE e.workspace_id = :workspace_id AND e.contact_id = ANY(ARRAY(SELECT contact_id FROM r))
+        AND e.contact_id = r.contact_id AND e.id = r.id
     """
 )
 _REACHED = text(

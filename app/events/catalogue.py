@@ -355,6 +355,10 @@ def is_own(type_: str) -> bool:
     return type_.startswith("message.") or (type_ in BY_NAME and BY_NAME[type_].own)
 
 
+_BRINGS: Mapping[str, tuple[str, ...]] = {"workflow.ended": ("booking",)}
+"""Kinds that change no booking and yet tell of one: a passage that ended brings along what it was about."""
+
+
 def known_events() -> Mapping[str, EventShape]:
     """The catalogue as the workflow language reads it. All data is open: an unlisted field has type any."""
     return {
@@ -363,7 +367,7 @@ def known_events() -> Mapping[str, EventShape]:
             fields={field.name: field.type for field in kind.fields},
             title=kind.title,
             open=True,
-            carries=(kind.projects,) if kind.projects else (),
+            carries=(kind.projects,) if kind.projects else _BRINGS.get(kind.name, ()),
         )
         for kind in KINDS
     }

@@ -344,17 +344,19 @@ class _Recording:
             row.id = number
         self._claim(kept)
         changed = [row for row in rows.values() if row.new_claims and row.refold()]
+        replaced: list[int] = []
         if any(profile.changed for profile in profiles):
             identity.write(self.connection, self.workspace_id, profiles, self.now)
         if changed:
             bookings.write(self.connection, self.workspace_id, changed, self.now)
-            self._pair(changed)
+            replaced = self._pair(changed)
         self._note_consents(kept)
         lines = [self._line(item, number) for item, number in zip(items, event_ids, strict=True)]
         if lines:
             ahead = any(item.event.occurred_at - self.now > CLOCK_SKEW for item in items)
             log.append(self.connection, self.workspace_id, self.source.id, lines, self.now, ahead=ahead)
         shifted = [row.id for row in changed if row.moved and not row.is_new]
+        shifted += [number for number in replaced if number not in shifted]
         if moved is not None and shifted:
             moved(self.session, shifted, self.now)
         if kept:
@@ -404,7 +406,8 @@ class _Recording:
             zone=item.place.zone if item.place else "UTC",
         )
 
-    def _pair(self, rows: Sequence[BookingRow]) -> None:
+    def _pair(self, rows: Sequence[BookingRow]) -> list[int]:
+        """The bookings that turn out to have been made anew by the portal that cancelled them."""
         contacts = {
             row.folded["contact_id"]
             for row in rows
@@ -412,7 +415,8 @@ class _Recording:
         }
         if contacts:
             within = f"{REPLACED_WITHIN.total_seconds()} seconds"
-            bookings.pair_replaced(self.connection, self.workspace_id, contacts, within)
+            return bookings.pair_replaced(self.connection, self.workspace_id, contacts, within)
+        return []
 
     def _note_consents(self, items: Sequence[_Item]) -> None:
         """Write reported consents into the ledger: no query without any, else the ledger's own four."""

@@ -103,9 +103,7 @@ def _still_there(new: Program, variants: Mapping[str, str]) -> dict[str, str]:
 def _still_in(new: Program, target: str, rounds: Mapping[str, Round]) -> dict[str, Round]:
     """The rounds of the repeats that the target stands in (or is): who has left a repeat is in no round of it."""
     place = new.places[target]
-    around = {
-        op.id for begin, op in enumerate(new.ops) if isinstance(op, RepeatOp) and begin <= place < op.end
-    }
+    around = {op.id for begin, op in enumerate(new.ops) if isinstance(op, RepeatOp) and begin <= place < op.end}
     return {step: one for step, one in rounds.items() if step in around}
 
 

@@ -1,4 +1,4 @@
-"""What differs between two sources of a workflow, told by step: added, removed, moved, and which fields changed. Pure."""
+"""What differs between two sources of a workflow, told by step: added, removed, moved, which fields changed. Pure."""
 
 from __future__ import annotations
 

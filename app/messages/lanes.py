@@ -30,7 +30,8 @@ SHARE: Final = 10
 _UNSEEN = exists().where(
     EventWork.workspace_id == Message.workspace_id,
     EventWork.contact_id == Message.contact_id,
-    EventWork.attempts == 0,
+    # Set on what has failed, which holds nobody up, and on a portal's cancellation that is held for its own booking.
+    EventWork.not_before.is_(None),
 )
 
 

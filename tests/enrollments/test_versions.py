@@ -228,9 +228,11 @@ def test_rolling_back_publishes_the_old_source_as_a_new_version(three: Hotel) ->
     assert (done.number, version.source, version.note) == (3, CARE, "It was better")
     three.work()
     assert inside(three) == {3: 3}
-    with three.house.database.work(three.loaded.workspace_id) as session:
-        with pytest.raises(catalogue.UnknownWorkflowError, match="no version 9"):
-            catalogue.rollback(session, "care", 9, by="Marta", now=three.clock.now())
+    with (
+        three.house.database.work(three.loaded.workspace_id) as session,
+        pytest.raises(catalogue.UnknownWorkflowError, match="no version 9"),
+    ):
+        catalogue.rollback(session, "care", 9, by="Marta", now=three.clock.now())
 
 
 def test_a_copy_is_a_draft_under_a_new_name_that_can_be_published(three: Hotel) -> None:

@@ -96,7 +96,9 @@ def test_a_step_that_is_gone_keeps_people_where_they_are_unless_it_is_mapped() -
     assert carry(old, new, state, {}, facts(), at(3)) is None
     renamed = carry(old, new, state, {"pause": "rest"}, facts(), at(3))
     assert renamed is not None
-    assert (renamed.state.step_id, renamed.state.wake_at) == ("rest", NOW + timedelta(days=10)), "the same wait, renamed"
+    assert (renamed.state.step_id, renamed.state.wake_at) == ("rest", NOW + timedelta(days=10)), (
+        "the same wait, renamed"
+    )
     out = carry(old, new, state, {"pause": None}, facts(), at(3))
     assert out is not None
     assert (out.state.status, out.state.reason) == ("exited", "version_changed")
