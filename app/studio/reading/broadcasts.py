@@ -60,7 +60,8 @@ def _numbers(session: Session, ids: Sequence[int]) -> dict[tuple[int | None, str
 
 def by_state(session: Session) -> dict[str, int]:
     """How many broadcasts are in each state; one query."""
-    return dict(session.execute(select(Broadcast.state, func.count()).group_by(Broadcast.state)).tuples().all())
+    rows = session.execute(select(Broadcast.state, func.count()).group_by(Broadcast.state))
+    return {str(state): int(count) for state, count in rows}
 
 
 def one(session: Session, number: int) -> Broadcast | None:
@@ -96,6 +97,6 @@ def segments(session: Session) -> list[Segment]:
 def titles(session: Session) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Titles of templates and of segments by name; two queries."""
     return (
-        dict(session.execute(select(Template.name, Template.title)).tuples().all()),
-        dict(session.execute(select(Segment.name, Segment.title)).tuples().all()),
+        {row.name: row.title for row in session.execute(select(Template.name, Template.title))},
+        {row.name: row.title for row in session.execute(select(Segment.name, Segment.title))},
     )
