@@ -224,7 +224,8 @@ def test_a_task_step_leaves_a_task_and_a_step_taken_twice_leaves_one(hotel: Hote
         workflow(
             "helper",
             BOOKED,
-            "  - id: desk\n    task: { to: front_desk, text: { en: Call the guest, it: Chiamare l'ospite }, due_within: 2 days }",
+            "  - id: desk\n    task:\n      to: front_desk\n      text: { en: Call the guest, it: Chiamare l'ospite }\n"
+            "      due_within: 2 days",
         ),
     )
     enter(hotel)
