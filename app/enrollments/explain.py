@@ -157,6 +157,7 @@ class _Telling:
 
     def __init__(self, kept: Kept, now: datetime) -> None:
         self.kept, self.now = kept, now
+        self.visits = list(_up_to(kept.message, kept.visits)) if kept.message is not None else kept.visits
 
     def decisions(self) -> list[Decision]:
         """Everything in order: by time, and within an instant along the line; then what comes next."""
@@ -186,7 +187,7 @@ class _Telling:
             yield self._refused(row)
 
     def _moved_something(self, event: Event) -> bool:
-        return any(one.code == "moved" and self._mover(one) is event for one in self.kept.visits)
+        return any(one.code == "moved" and self._mover(one) is event for one in self.visits)
 
     def _event(self, event: Event, said: Mapping[str, str], code: str) -> Decision:
         inputs = {
@@ -263,8 +264,8 @@ class _Telling:
 
     def _told_visits(self) -> Iterable[Decision]:
         version_of = {one.id: one.version_id for one in self.kept.enrollments}
-        for place, visit in enumerate(self.kept.visits):
-            following = self.kept.visits[place + 1] if place + 1 < len(self.kept.visits) else None
+        for place, visit in enumerate(self.visits):
+            following = self.visits[place + 1] if place + 1 < len(self.visits) else None
             if visit.code == "waiting" and following is not None and _ends(visit, following):
                 continue  # how the wait ended says also that there was one
             program = self.kept.programs.get(version_of.get(visit.enrollment_id, 0))
@@ -272,8 +273,6 @@ class _Telling:
             if visit.code == "entered":
                 told = self._entered(told, visit, version_of.get(visit.enrollment_id))
             yield told
-            if self.kept.message is not None and visit.code == "send" and visit.step_id == self.kept.message.step_id:
-                break  # what the passage did after this message is not this message's story
 
     def _entered(self, told: Decision, visit: StepVisit, version_id: int | None) -> Decision:
         number = next((number for version, _, number in self.kept.versions if version == version_id), None)
@@ -428,6 +427,16 @@ class _Telling:
             return Decision(None, "next", "no_event", said, inputs, link=self._to_workflow())
         said = both(f"Not inside now. It starts {english}", f"Ora non è nel percorso. Si avvia {italian}")
         return Decision(None, "next", "outside", said, inputs, link=self._to_workflow())
+
+
+def _up_to(message: Message, visits: Sequence[StepVisit]) -> Iterable[StepVisit]:
+    """The decisions up to the one that planned this message: what the passage did afterwards is not its story."""
+    planned = 0
+    for visit in visits:
+        yield visit
+        planned += visit.code in {"send", "updated"} and visit.step_id == message.step_id
+        if planned >= message.visit:
+            return
 
 
 def _ends(waiting: StepVisit, following: StepVisit) -> bool:
