@@ -119,8 +119,12 @@ def read(source: str, words: Vocabulary) -> Definition:
     problems: list[Problem] = []
     for line in lines:
         if line.error is not None:
-            part = line.error.column if line.path else None
-            problems.append(where.problem(line.path, "condition", line.error.message, line.error.cure, part=part))
+            is_group = not line.path or not isinstance(line.path[-1], int)
+            part = None if is_group else line.error.column
+            wrong = where.problem(
+                line.path, "condition", line.error.message, line.error.cure, on_key=is_group, part=part
+            )
+            problems.append(wrong)
         elif line.condition is not None:
             problems += [
                 where.problem(line.path, one.code, one.message, one.cure, part=one.part or None)
@@ -140,18 +144,7 @@ def _wrong(line: Condition, words: Vocabulary) -> list[ConditionProblem]:
         if path in words.barred:
             message = f"{path} is of a special category and may define no segment (R18)"
             found.append(ConditionProblem("special-category", message, "choose another field", path))
-    found = found or check(line, words.known, (), words.steps)
-    if not found and _counts_business_days(line):
-        message = "in a segment business days can move now, not a field"
-        found.append(ConditionProblem("unfit", message, "write days", "business"))
-    return found
-
-
-def _counts_business_days(line: Condition) -> bool:
-    """Whether a field is moved by business days: SQL knows no holidays."""
-    value = line.value if isinstance(line, Compare) else None
-    values = value.values if isinstance(value, Many) else (value,)
-    return any(isinstance(one, Ref) and one.path != "now" and one.offset.business for one in values)
+    return found or check(line, words.known, (), words.steps)
 
 
 def _not_here(path: str) -> str | None:
