@@ -13,7 +13,7 @@ from dataclasses import dataclass
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 _DAYS = {"day": 1, "week": 7}
 _MONTHS = {"month": 1, "year": 12}
-_PART = re.compile(r"\s*(\d+)\s*([a-z]+(?: days?)?)\s*", re.IGNORECASE)
+_PART = re.compile(r"\s*(\d+)\s*([a-z]+(?:\s+days?)?)\s*", re.IGNORECASE)
 _ITALIAN = {
     "second": ("secondo", "secondi"),
     "minute": ("minuto", "minuti"),

@@ -33,7 +33,12 @@ _PARTS = (
     "BYSETPOS",
 )
 _ANCHOR = date(2020, 1, 1)
-"""Where a rule without `starts` begins to count; it may then neither count nor leave out occurrences."""
+"""Any day: a rule is tried from here when it is read."""
+
+_TRIED = timedelta(days=3660)
+"""How far a rule is looked through for its first occurrence: one that has none in ten years has none."""
+
+_EVER = datetime.combine(_ANCHOR - timedelta(days=1), time(0))
 
 _FILLERS = (date(1900, 1, 1), date(1970, 1, 1))
 _OLDEST = 1902
@@ -57,16 +62,21 @@ def read(text: str) -> dict[str, str]:
     if parts.get("FREQ") not in _FREQUENCIES:
         raise RuleError("a recurrence says FREQ=YEARLY, MONTHLY, WEEKLY or DAILY, for example FREQ=WEEKLY;BYDAY=MO")
     try:
-        _rule(text, _ANCHOR)
+        rule = _rule(text, _ANCHOR)
+        ends = "UNTIL" in parts or "COUNT" in parts
+        never = not ends and rule.replace(until=datetime.combine(_ANCHOR + _TRIED, time(0))).after(_EVER) is None
     except (ValueError, TypeError) as error:
         raise RuleError(f"{error}; write for example FREQ=MONTHLY;BYDAY=1TU") from None
+    if never:
+        raise RuleError(f"{text} never comes; write for example FREQ=MONTHLY;BYDAY=1TU")
     return parts
 
 
 def needs_start(text: str) -> bool:
-    """Whether the rule counts from a day: it has a COUNT or leaves weeks, months or years out."""
+    """Whether the rule hangs on the day it starts from: it counts, leaves some out, or does not say which day."""
     parts = read(text)
-    return "COUNT" in parts or parts.get("INTERVAL", "1") != "1"
+    says_which = parts["FREQ"] == "DAILY" or any(name in parts for name in ("BYDAY", "BYMONTHDAY", "BYYEARDAY"))
+    return "COUNT" in parts or parts.get("INTERVAL", "1") != "1" or not says_which
 
 
 @lru_cache(maxsize=256)
@@ -86,7 +96,8 @@ def fires(rule: EntryRule, zone: ZoneInfo, after: datetime, until: datetime, mos
     """
     if rule.rrule is None:
         return []
-    days = _rule(rule.rrule, rule.starts or _ANCHOR)
+    # A rule that hangs on no day is counted from shortly before, so that looking costs the same in ten years' time.
+    days = _rule(rule.rrule, rule.starts or date(after.year - 1, 1, 1))
     day = datetime.combine(after.astimezone(zone).date() - timedelta(days=1), time(0))
     found: list[datetime] = []
     while len(found) < most:

@@ -65,7 +65,7 @@ def _schedule(ground: Ground, path: Path, rule: Entry) -> None:
     if rule.rrule is None:
         ground.add(path, "missing", "rrule is missing", "add rrule: a rule such as FREQ=WEEKLY;BYDAY=MO")
     elif rule.starts is None and needs_start(rule.rrule):
-        message = "a rule with COUNT or INTERVAL counts from a day"
+        message = "a rule that counts, or does not say on which day, hangs on the day it starts from"
         ground.add((*path, "rrule"), "missing", message, "add starts: 2026-01-05")
 
 
