@@ -19,6 +19,7 @@ from babel.support import NullTranslations, Translations
 from flask import Flask, g, has_request_context, request, session
 from flask_babel import Babel, Domain, get_locale
 from flask_babel import gettext as _gettext
+from flask_babel import ngettext as _ngettext
 from markupsafe import Markup
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "it": "Italiano"}
@@ -28,6 +29,11 @@ CATALOGUES = Path(__file__).parent / "translations"
 def gettext(text: str, **values: Any) -> str:
     """A text in the reader's language, with values filled in."""
     return str(_gettext(text, **values))
+
+
+def ngettext(one: str, many: str, number: int, **values: Any) -> str:
+    """The same with a number, `num`, that may need another form of words."""
+    return str(_ngettext(one, many, number, **values))
 
 
 @cache
