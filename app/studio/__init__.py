@@ -5,7 +5,7 @@ pages.py       how a page is answered             words.py       the marketer's 
 languages.py   English and Italian, dates, money  assets.py      what the front-end build made
 reading/       what pages show, in a fixed number of queries each
 
-sign_in.py  home.py  workflows.py  results.py  simulate.py  why.py  content.py  audience.py  segments.py  broadcasts.py
+sign_in.py  home.py  workflows.py  publishing.py  results.py  simulate.py  why.py  content.py  audience.py  segments.py  broadcasts.py
 messages.py  consent.py  tasks.py  calls.py  settings.py
 """
 
@@ -24,6 +24,7 @@ from app.studio import (
     languages,
     messages,
     pages,
+    publishing,
     results,
     segments,
     settings,
@@ -36,7 +37,7 @@ from app.studio import (
 from app.studio.blueprint import blueprint, csrf
 
 __all__ = [
-    "audience", "broadcasts", "calls", "consent", "content", "files", "home", "messages", "register", "segments",
+    "audience", "broadcasts", "calls", "consent", "content", "files", "home", "messages", "publishing", "register", "segments",
     "results", "settings", "simulate", "tasks", "why", "workflows",
 ]  # fmt: skip
 

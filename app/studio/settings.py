@@ -15,6 +15,7 @@ from app import hops
 from app.clock import DatabaseClock
 from app.contacts.models import Property
 from app.doors import house, opened_by
+from app.enrollments import follow
 from app.events.models import ApiKey, Source
 from app.events.sources import SCOPES, new_key, new_webhook_secret, revoke_key
 from app.studio import access, pages
@@ -50,7 +51,12 @@ def settings_save() -> Response:
             abort(404)
         errors = problems(given)
         if not errors:
-            apply(unit.get_one(Property, (chosen.workspace_id, chosen.id)), given, pages.now())
+            place = unit.get_one(Property, (chosen.workspace_id, chosen.id))
+            zone = place.zone
+            apply(place, given, pages.now())
+            if place.zone != zone:
+                unit.flush()  # waits are worked out anew by what the row now says
+                follow.rezone(unit, place.id, place.is_default, pages.now())
     if errors:
         return pages.answer(
             "settings_property.html", 422, chosen=chosen, given=given, errors=errors, groups=GROUPS, tab="property",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import and_, distinct, func, select
@@ -60,16 +60,16 @@ class Flow:
     steps: Mapping[str, StepNumbers]
     finished: int
     problem: str = ""
+    terms: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One published version and what it changed against the one before, as lines (sign, text)."""
+    """Two published versions and what the newer changed, as lines (sign, text)."""
 
-    version: WorkflowVersion
-    lines: Sequence[tuple[str, str]] = field(default_factory=tuple)
-    added: int = 0
-    removed: int = 0
+    before: WorkflowVersion
+    after: WorkflowVersion
+    lines: Sequence[tuple[str, str]]
 
 
 def numbers(session: Session, property_id: int | None = None, workflow_id: int | None = None) -> dict[int, Numbers]:
@@ -90,12 +90,12 @@ def numbers(session: Session, property_id: int | None = None, workflow_id: int |
     return {row[0]: Numbers(*row[1:]) for row in session.execute(query)}
 
 
-def listed(session: Session, property_id: int | None = None) -> dict[str, list[Listed]]:
-    """Every workflow that is not archived, by phase in the order of phases; two queries."""
+def listed(session: Session, property_id: int | None = None, *, archived: bool = False) -> dict[str, list[Listed]]:
+    """Every workflow that is archived, or is not, by phase in the order of phases; two queries."""
     rows = session.execute(
         select(Workflow, WorkflowVersion.number, WorkflowVersion.program["goal"])
         .outerjoin(WorkflowVersion, WorkflowVersion.id == Workflow.live_version_id)
-        .where(Workflow.status != "archived")
+        .where(Workflow.status == "archived" if archived else Workflow.status != "archived")
         .order_by(Workflow.name)
     ).all()
     counted = numbers(session, property_id)
@@ -139,7 +139,8 @@ def drawn(session: Session, workflow: Workflow, version: WorkflowVersion | None)
     passed = {row[0]: (row[1], row[2]) for row in gone if row[0]}
     steps = {step: StepNumbers(active.get(step, 0), *passed.get(step, (0, 0))) for step in {*active, *passed}}
     finished = sum(row[2] for row in here if row[1] == "finished")
-    return Flow(flow.beginning(compiled), flow.flow(compiled), flow.endings(compiled), steps, finished)
+    told = flow.beginning(compiled), flow.flow(compiled), flow.endings(compiled)
+    return Flow(*told, steps, finished, terms=flow.terms(compiled))
 
 
 def template_titles(session: Session) -> dict[str, Mapping[str, str]]:
@@ -148,7 +149,14 @@ def template_titles(session: Session) -> dict[str, Mapping[str, str]]:
 
 
 def people(
-    session: Session, workflow: Workflow, wanted: Wanted, *, status: str | None, step: str | None, text: str
+    session: Session,
+    workflow: Workflow,
+    wanted: Wanted,
+    *,
+    status: str | None,
+    step: str | None,
+    text: str,
+    version_id: int | None = None,
 ) -> Page[Any]:
     """Passages with who they are of, newest first; one query."""
     query = (
@@ -162,6 +170,8 @@ def people(
         query = query.where(Enrollment.status == status)
     if step:
         query = query.where(Enrollment.step_id == step)
+    if version_id is not None:
+        query = query.where(Enrollment.version_id == version_id)
     if text:
         like = f"%{text}%"
         query = query.where(
@@ -188,19 +198,19 @@ def step_sentences(version: WorkflowVersion | None) -> dict[str, Mapping[str, st
     return told
 
 
-def versions(session: Session, workflow: Workflow) -> list[Change]:
-    """Published versions, newest first, each with its difference to the one before; one query."""
-    found = session.scalars(
-        select(WorkflowVersion)
-        .where(WorkflowVersion.workflow_id == workflow.id)
-        .order_by(WorkflowVersion.number.desc())
-    ).all()
-    changes = []
-    for place, version in enumerate(found):
-        before = found[place + 1].source.splitlines() if place + 1 < len(found) else []
-        compared = list(difflib.unified_diff(before, version.source.splitlines(), lineterm="", n=2))[2:]
-        lines = [("@", "") if line.startswith("@@") else (line[:1], line[1:]) for line in compared]
-        added = sum(sign == "+" for sign, _ in lines)
-        removed = sum(sign == "-" for sign, _ in lines)
-        changes.append(Change(version, lines if before else (), added, removed))
-    return changes
+def versions(session: Session, workflow: Workflow) -> Sequence[WorkflowVersion]:
+    """Published versions, newest first; one query."""
+    query = select(WorkflowVersion).where(WorkflowVersion.workflow_id == workflow.id)
+    return session.scalars(query.order_by(WorkflowVersion.number.desc())).all()
+
+
+def numbers_of(session: Session, workflow_ids: Iterable[int]) -> dict[int, int]:
+    """Version id → its number, of all versions of these workflows; one query."""
+    query = select(WorkflowVersion.id, WorkflowVersion.number).where(WorkflowVersion.workflow_id.in_(set(workflow_ids)))
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def compared(before: str, after: str) -> list[tuple[str, str]]:
+    """What turned one source into the other, as lines (sign, text); @ stands where something is left out."""
+    found = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2))[2:]
+    return [("@", "") if line.startswith("@@") else (line[:1], line[1:]) for line in found]
