@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench import ingest_batch, journey_2000
+from bench import ingest_batch, journey_2000, segments
 from bench.ground import ground, table, write
 
 
@@ -14,6 +14,8 @@ def main() -> None:
     for one in (journey_2000, ingest_batch):
         with ground(journey_2000.TEMPLATE, journey_2000.WORKFLOW) as here:
             lines.append(one.measure(here))
+    with ground(journey_2000.TEMPLATE, journey_2000.WORKFLOW) as here:
+        lines += segments.measure(here)
     print(table(lines))
     write(lines, Path(__file__).with_name("latest.json"))
 

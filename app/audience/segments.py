@@ -286,6 +286,9 @@ class _Writer:
         name = keys[0]
         if len(keys) > 1:
             return NOTHING
+        if name == "replaced":
+            there = f"{alias}.id IS NOT NULL"
+            return Side(truth=f"(CASE WHEN {there} THEN {alias}.replaced_by IS NOT NULL END)", known=f"({there})")
         if name in _BOOKING_TEXTS:
             return sides.of_text(f"{alias}.{name}")
         if name in _BOOKING_NUMBERS:

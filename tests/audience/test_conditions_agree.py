@@ -126,7 +126,14 @@ _fields = st.sampled_from(
         *("contact.attributes.x", "contact.attributes.y", "contact.attributes.x.a", "contact.attributes.score"),
         *("contact.attributes", "contact.nothing", "contact.email.x", "contact.id", "contact", "now", "event.x"),
         *("booking", "booking.status", "booking.arrival", "booking.departure", "booking.nights", "booking.amount"),
-        *("booking.channel", "booking.created_at", "booking.cancelled_at", "booking.data.x", "booking.data.y"),
+        *(
+            "booking.channel",
+            "booking.replaced",
+            "booking.created_at",
+            "booking.cancelled_at",
+            "booking.data.x",
+            "booking.data.y",
+        ),
         *("property.code", "property.zone", "property.links.website", "property.currency", "property.city"),
         *("consent.newsletter", "consent.offers", "consent.marketing", "consent.open_tracking", "consent"),
     ]
