@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.journey.durations import say
 from app.journey.entry_words import way_in
 from app.journey.ops import BranchOp, Op, RepeatOp, SendOp, Sentence, SplitOp, StartOp, StopOp, WaitForOp, WaitOp
 from app.journey.program import Lane, Node, Program
@@ -61,6 +62,45 @@ def endings(program: Program) -> tuple[Sentence, ...]:
             both(f"{english}, if {condition}", f"{italian}, se {detto}") if condition else both(english, italian)
         )
     return tuple(told)
+
+
+def terms(program: Program) -> tuple[Sentence, ...]:
+    """What the workflow says for itself where else the workspace's rules hold, one sentence each."""
+    told = []
+    if program.holdout:
+        share = f"{program.holdout}%"
+        told.append(both(f"{share} are kept out, to compare with", f"Il {share} resta fuori, per confronto"))
+    if program.caps:
+        told.append(_caps(program.caps))
+    if program.quiet_hours:
+        told.append(_quiet(program.quiet_hours))
+    if program.tracking is False:
+        told.append(both("No click on its messages is followed", "Nessun clic sui suoi messaggi è seguito"))
+    limits = program.limits
+    if limits.max_entries is not None:
+        most = limits.max_entries
+        told.append(both(f"{most} passages start and no more", f"Partono {most} passaggi e non di più"))
+    if limits.max_duration is not None:
+        english, italian = say(limits.max_duration, "en"), say(limits.max_duration, "it")
+        told.append(both(f"A passage ends after {english}", f"Un passaggio finisce dopo {italian}"))
+    if limits.max_steps is not None:
+        steps = limits.max_steps
+        told.append(both(f"A passage ends after {steps} steps", f"Un passaggio finisce dopo {steps} passi"))
+    return tuple(told)
+
+
+def _caps(caps: Mapping[str, Any]) -> Sentence:
+    spans = {"day": "al giorno", "week": "alla settimana", "month": "al mese"}
+    english = ", ".join(f"{caps[span]} a {span}" for span in spans if span in caps)
+    italian = ", ".join(f"{caps[span]} {detto}" for span, detto in spans.items() if span in caps)
+    return both(f"At most {english} for one person", f"Al massimo {italian} per persona")
+
+
+def _quiet(quiet: Mapping[str, Any]) -> Sentence:
+    if quiet["from"] == quiet["to"]:
+        return both("At any hour", "A qualsiasi ora")
+    start, end = quiet["from"], quiet["to"]
+    return both(f"Nothing goes out from {start} to {end}", f"Niente parte dalle {start} alle {end}")
 
 
 def _cards(program: Program, nodes: Sequence[Node]) -> tuple[Card, ...]:

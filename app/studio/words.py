@@ -302,7 +302,13 @@ STEP_KINDS: Mapping[str, Any] = {
     "wait": _("Wait"),
     "wait_for": _("Wait for"),
     "branch": _("Branch"),
+    "split": _("Split"),
+    "repeat": _("Repeat"),
     "set": _("Set"),
+    "emit": _("Event"),
+    "webhook": _("Call out"),
+    "start": _("Start another workflow"),
+    "stop": _("Stop another workflow"),
     "task": _("Task"),
     "exit": _("Exit"),
 }
