@@ -38,6 +38,7 @@ its own under `relay_suffixes`."""
 _EMAIL_QUIET = Quiet(time(21), time(8))
 _OTHER_QUIET = Quiet(time(20, 30), time(9), closed=(6,), holidays=COUNTRY)
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WRITTEN_OUT = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _WINDOWS = ("day", "week", "month")
 _CAPPED = ("marketing", "feedback")
 
@@ -264,7 +265,10 @@ def _hours(name: str, given: Any, default: Quiet) -> Quiet:
     if unknown:
         raise PolicyError(f"{name}.{unknown[0]} is not known; there are from, to, days and holidays.")
     days, holidays = given.get("days"), given.get("holidays")
-    if days is not None and (not isinstance(days, list | tuple) or not set(days) <= set(_WEEKDAYS)):
+    if isinstance(days, list | tuple):
+        # Workflows write them out: `sunday`.
+        days = [str(day)[:3] if str(day) in _WRITTEN_OUT else day for day in days]
+    if days is not None and (not isinstance(days, list) or not set(days) <= set(_WEEKDAYS)):
         raise PolicyError(f"{name}.days must be a list of {', '.join(_WEEKDAYS)}.")
     if holidays is not None and not isinstance(holidays, bool):
         raise PolicyError(f"{name}.holidays must be true or false.")

@@ -9,7 +9,7 @@ from zlib import crc32
 from app.consent.case import DEFAULT, ConsentFacts, Contacted, Purchase, Request
 from app.consent.fold import PURPOSES, Key, Line, State, settle
 from app.consent.policy import Policy
-from app.consent.rules import decide
+from app.consent.rules import decide, decide_among
 from app.journey.advance import Send
 from app.journey.facts import Facts, lookup
 from app.journey.program import Program
@@ -21,7 +21,8 @@ SOMEONE = "guest@example.com"
 
 def rehearse(program: Program, scene: Scene, policy: Policy = DEFAULT) -> Outcome:
     """One story through one workflow, with basis, cap, quiet hours and `latest` judged as in production."""
-    return simulate(program, scene, judge=gate(policy))
+    terms = {"caps": program.caps, "quiet_hours": program.quiet_hours}
+    return simulate(program, scene, judge=gate(policy.with_terms({name: own for name, own in terms.items() if own})))
 
 
 def gate(policy: Policy = DEFAULT) -> Judge:
@@ -44,7 +45,11 @@ def gate(policy: Policy = DEFAULT) -> Judge:
             since=since,
             booking_id=booking.booking_id if booking else None,
         )
-        decision = decide(request, _consent_facts(facts, booking, contacted, now), now, policy)
+        known = _consent_facts(facts, booking, contacted, now)
+        if len(send.channels) > 1:
+            _, decision = decide_among(request, dict.fromkeys(send.channels, known), now, policy)
+        else:
+            decision = decide(request, known, now, policy)
         if decision.allowed:
             contacted.append(Contacted(number, send.class_, now, request.booking_id))
         return Judgement(decision.outcome, decision.code, decision.rule, decision.until)

@@ -212,6 +212,7 @@ class Stage:
         self._tell("event", told, inputs={"occurred_at": event.occurred_at.isoformat(), "booking": event.booking})
         self.log.append((event, happening.reference))
         for passage in list(self.inside):
+            self._scores(passage, event)
             if passage.state.status == "active":
                 self._passage_hears(passage, event)
         if event.type in self.program.starts_on:
@@ -236,12 +237,15 @@ class Stage:
         elif happening.type == "message.clicked" and self.scene.tracked:
             self.clicked[str(happening.data.get("step"))] = happening.occurred_at
 
-    def _passage_hears(self, passage: Inside, event: Event) -> None:
-        program, facts = self.program, self.facts_of(passage)
-        reached = entry.goal_by_event(program, event, facts, self.now)
+    def _scores(self, passage: Inside, event: Event) -> None:
+        """A goal may come long after the passage is over."""
+        reached = entry.goal_by_event(self.program, event, self.facts_of(passage), self.now)
         if reached is not None and passage.goal is None:
             passage.goal = reached
             self._tell("goal", reached.sentence, passage)
+
+    def _passage_hears(self, passage: Inside, event: Event) -> None:
+        program, facts = self.program, self.facts_of(passage)
         ended = entry.exit_by_event(program, event, facts, self.now)
         if ended is not None:
             self._leave(passage, ended)
