@@ -33,6 +33,8 @@ _MISSING = {
     "on": "add on: <event>",
 }
 
+_KINDS = "one of: " + ", ".join(STEPS)
+
 
 def block_of(loc: Path) -> type[Block]:
     """The model that the keys at a place of a workflow belong to."""
@@ -67,6 +69,9 @@ def told(details: ErrorDetails, places: Places, block_of: Callable[[Path], type[
             path, "wrong-name", message, "small letters, digits and single dashes, such as week-before"
         )
     if kind == "too_short":
+        least = int(context.get("min_length", 1))
+        if least > 1:
+            return places.problem(path, "empty", f"{name} needs {least} at least", f"add at least {least}")
         return places.problem(path, "empty", f"{name} is empty", "add at least one")
     return places.problem(path, "wrong-value", f"{name}: " + details["msg"].removeprefix("Value error, "))
 
@@ -95,9 +100,11 @@ def _no_kind(path: Path, places: Places) -> Problem:
     for key in keys:
         if key in LATER:
             message = f"the step {key} is not available yet"
-            return places.problem((*path, key), "not-yet", message, "one of: " + ", ".join(STEPS), on_key=True)
+            return places.problem((*path, key), "not-yet", message, _KINDS, on_key=True)
     strange = [key for key in keys if key not in ("id", "class", "topic")]
     if strange:
         message = f"unknown kind of step: {strange[0]}"
-        return places.problem((*path, strange[0]), "unknown-step-kind", message, cure(strange[0], STEPS), on_key=True)
-    return places.problem(path, "no-step-kind", "a step says what it does", "one of: " + ", ".join(STEPS))
+        return places.problem(
+            (*path, strange[0]), "unknown-step-kind", message, cure(strange[0], STEPS, _KINDS), on_key=True
+        )
+    return places.problem(path, "no-step-kind", "a step says what it does", _KINDS)
