@@ -26,7 +26,7 @@ from app.accounts.models import Workspace
 from app.consent.case import CAPPED, ConsentFacts, Contacted, Purchase, Request
 from app.consent.policy import Policy
 from app.consent.pressure import zone_or_utc
-from app.consent.rules import decide
+from app.consent.rules import decide, decide_among
 from app.db import workspace_of
 from app.enrollments import recorded
 from app.enrollments.decisions import Decision, of_line
@@ -40,6 +40,7 @@ from app.journey.sentences import both
 from app.journey.simulate import EndlessStoryError, Happening, Judgement, Message, Outcome, Scene, Stage
 from app.journey.simulate import Waiting as Pending
 from app.journey.waits import add
+from app.messages.grounds import is_minor
 
 SAMPLES = 12
 """People whose whole story is kept, one for each kind of outcome first."""
@@ -443,7 +444,13 @@ class Replay(Stage):
             since=since,
             booking_id=booking.booking_id if booking else None,
         )
-        decision = decide(request, self._told(one, facts, booking), self.now, self.world.policy)
+        known: dict[str, ConsentFacts] = {
+            channel: self._told(one, facts, booking, channel) for channel in send.channels
+        }
+        if len(known) > 1:
+            _, decision = decide_among(request, known, self.now, self.world.policy)
+        else:
+            decision = decide(request, known[request.channel], self.now, self.world.policy)
         if decision.allowed:
             self.own.append(Contacted(-number, send.class_, self.now, request.booking_id, send.topic))
         elif decision.outcome == "deferred":
@@ -466,9 +473,8 @@ class Replay(Stage):
         last = max((*real, *((own,) if own else ())), default=None)
         return last is not None and self.now < add(last, within, zone(facts, "property"))
 
-    def _told(self, one: Pending, facts: Facts, booking: Purchase | None) -> ConsentFacts:
+    def _told(self, one: Pending, facts: Facts, booking: Purchase | None, channel: str) -> ConsentFacts:
         person, now = self.person, self.now
-        channel = one.send.channels[0]
         left = entry.exit_by_state(self.program, facts, now)
         bought = [stay.purchase(now) for stay in person.stays.values()]
         real = [] if self.alone else [
@@ -484,6 +490,7 @@ class Replay(Stage):
             country=lookup(facts, "contact.country"),
             frozen=person.frozen_at is not None and person.frozen_at <= now,
             erased=person.erased_at is not None and person.erased_at <= now,
+            minor=is_minor(lookup(facts, "contact.attributes.birth_date"), now),
             suppressed=person.suppressed(channel, now),
             purchases=tuple(one for one in bought if one is not None),
             booking=booking,

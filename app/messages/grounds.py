@@ -219,14 +219,14 @@ def _facts(
         country=contact.country,
         frozen=contact.frozen_at is not None,
         erased=contact.erased_at is not None,
-        minor=_is_minor(contact.birth_date, now),
+        minor=is_minor(contact.birth_date, now),
         suppressed=barred.get((row.channel, address or ""), ()),
         purchases=purchases,
         booking=booking,
     )
 
 
-def _is_minor(birth_date: str | None, now: datetime) -> bool:
+def is_minor(birth_date: str | None, now: datetime) -> bool:
     """Known to be under 14 (R12); a filler or unreadable date says nothing."""
     try:
         born = date.fromisoformat((birth_date or "")[:10])

@@ -55,7 +55,7 @@ def test_a_draft_is_tried_in_the_place_of_what_is_live(stage: Stage, owner: Flas
 
 def _longer(stage: Stage) -> str:
     with stage.work() as session:
-        source = session.scalars(
+        source: str = session.scalars(
             select(WorkflowVersion.source)
             .join(Workflow, Workflow.live_version_id == WorkflowVersion.id)
             .where(Workflow.name == "pre-arrival")

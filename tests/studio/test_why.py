@@ -15,7 +15,8 @@ from tests.studio.stage import HERE, Stage
 
 def _contact(stage: Stage, external_id: str) -> int:
     with stage.work() as session:
-        return session.scalars(select(Contact.id).where(Contact.external_id == external_id)).one()
+        found: int = session.scalars(select(Contact.id).where(Contact.external_id == external_id)).one()
+        return found
 
 
 def test_a_persons_page_leads_to_the_why_of_every_workflow(stage: Stage, owner: FlaskClient) -> None:
