@@ -337,7 +337,7 @@ def of_verdict(message: Any, verdict: Mapping[str, Any], lines: Mapping[int, Any
         if basis is not None:
             english += f": {lowered(basis.sentence['en'])}"
             italian += f": {lowered(basis.sentence['it'])}"
-    if line is not None:
+    if line is not None and (failed is None or failed.check == "basis"):
         state = _LEDGER.get(line.state, (line.state, line.state))
         at = when(line.confirmed_at or line.requested_at, zone)
         words = both(

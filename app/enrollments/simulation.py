@@ -490,7 +490,7 @@ class Replay(Stage):
             country=lookup(facts, "contact.country"),
             frozen=person.frozen_at is not None and person.frozen_at <= now,
             erased=person.erased_at is not None and person.erased_at <= now,
-            minor=is_minor(lookup(facts, "contact.attributes.birth_date"), now),
+            minor=is_minor(str(lookup(facts, "contact.attributes.birth_date") or ""), now),
             suppressed=person.suppressed(channel, now),
             purchases=tuple(one for one in bought if one is not None),
             booking=booking,

@@ -265,6 +265,8 @@ def _text(text: str, path: str, language: str) -> str:
             return day(date.fromisoformat(text), language)
         except ValueError:
             return text
+    if path == "event.type":
+        return text.replace(".", " ").replace("_", " ")
     if path.endswith(".language"):
         return _LANGUAGES.get(text, (text, text))[language == "it"]
     if path.endswith(".status") and language == "it":

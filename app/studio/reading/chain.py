@@ -9,8 +9,10 @@ from typing import Any
 
 from app.enrollments.decisions import Check as Asked
 from app.enrollments.decisions import Decision
+from app.journey.condition_words import in_words as in_words_of
+from app.journey.conditions import ConditionError, parse
 from app.studio import words
-from app.studio.languages import gettext, in_words
+from app.studio.languages import gettext, in_words, language
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,15 @@ class Check:
     sentence: str
     rule: str
     inputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a condition that a decision was read from: how it was answered, in words, and what was found."""
+
+    outcome: str
+    sentence: str
+    found: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +48,7 @@ class Shown:
     goes: tuple[str, Mapping[str, Any]] | None = None
     goes_to: str = ""
     checks: Sequence[Check] = ()
-    lines: Sequence[Mapping[str, Any]] = ()
-    """Lines of a condition with what was found, where the decision was read from one."""
+    lines: Sequence[Line] = ()
 
 
 KIND_ICONS = {
@@ -71,8 +81,23 @@ def _link(one: Decision, message_id: int | None) -> Shown:
         goes,
         goes_to,
         [_check(asked, one) for asked in one.checks],
-        one.inputs.get("lines") or (),
+        _lines(one.inputs.get("lines") or ()),
     )
+
+
+def _lines(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
+    """The lines of a condition where there are several; one alone the sentence has told already."""
+    if len(rows) < 2:
+        return []
+    answers = {True: "yes", False: "no"}
+    return [Line(answers.get(row["verdict"], "later"), _in_words(row["line"]), row.get("found")) for row in rows]
+
+
+def _in_words(line: str) -> str:
+    try:
+        return in_words_of(parse(line), language())
+    except ConditionError:
+        return line
 
 
 def _icon(one: Decision) -> str:
