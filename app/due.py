@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 _RUNNING = (
@@ -35,16 +35,22 @@ _ROWS: Mapping[str, tuple[str, str]] = {
 """Stage → rows that wait for it, and the instant from which each is due. A stage of which nothing stands here is woken
 by its signal alone."""
 
-_DUE = {
-    stage: text(f"SELECT DISTINCT e.workspace_id FROM {rows} AND {at} <= :now") for stage, (rows, at) in _ROWS.items()
-}
-_OLDEST = {stage: text(f"SELECT min({at}) FROM {rows} AND {at} <= :now") for stage, (rows, at) in _ROWS.items()}
 _NEVER = "'9000-01-01'"
 """What a paused workflow holds is due after this, which is to say never."""
-_NEXT = {
-    stage: text(f"SELECT min({at}) FROM {rows} AND {at} > :now AND {at} < {_NEVER}")
-    for stage, (rows, at) in _ROWS.items()
-}
+
+
+def _of_each(asked: str) -> TextClause:
+    """One statement that asks every stage the same; `{rows}` and `{at}` are the stage's."""
+    legs = (
+        f"(SELECT {place} AS place, '{stage}' AS stage, {asked.format(rows=rows, at=at)})"
+        for place, (stage, (rows, at)) in enumerate(_ROWS.items())
+    )
+    return text(" UNION ALL ".join(legs) + " ORDER BY place")
+
+
+_DUE = _of_each("e.workspace_id FROM {rows} AND {at} <= :now GROUP BY e.workspace_id")
+_OLDEST = _of_each("min({at}) AS at FROM {rows} AND {at} <= :now")
+_NEXT = _of_each(f"min({{at}}) AS at FROM {{rows}} AND {{at}} > :now AND {{at}} < {_NEVER}")
 _ON_THE_WAY = text(
     "SELECT EXISTS (SELECT 1 FROM messages WHERE state IN ('leased', 'handed_over'))"
     " OR EXISTS (SELECT 1 FROM calls WHERE next_at IS NOT NULL AND state = 'leased')"
@@ -52,19 +58,18 @@ _ON_THE_WAY = text(
 
 
 def due(session: Session, now: datetime) -> list[tuple[str, int]]:
-    """(stage, workspace) pairs with due work, whether or not anybody rang; one query a stage."""
-    return [(stage, row.workspace_id) for stage, query in _DUE.items() for row in session.execute(query, {"now": now})]
+    """(stage, workspace) pairs with due work in the order of `_ROWS`, whether or not anybody rang; one query."""
+    return [(row.stage, row.workspace_id) for row in session.execute(_DUE, {"now": now})]
 
 
 def oldest(session: Session, now: datetime) -> dict[str, datetime | None]:
-    """Stage → since when its oldest due row waits; None where nothing does. One query a stage."""
-    return {stage: session.execute(query, {"now": now}).scalar() for stage, query in _OLDEST.items()}
+    """Stage → since when its oldest due row waits; None where nothing does. One query."""
+    return {row.stage: row.at for row in session.execute(_OLDEST, {"now": now})}
 
 
 def following(session: Session, now: datetime) -> datetime | None:
-    """The next instant after `now` at which anything falls due; None where nothing waits. One query a stage."""
-    found = [session.execute(query, {"now": now}).scalar() for query in _NEXT.values()]
-    return min((instant for instant in found if instant), default=None)
+    """The next instant after `now` at which anything falls due; None where nothing waits. One query."""
+    return min((row.at for row in session.execute(_NEXT, {"now": now}) if row.at), default=None)
 
 
 def at_rest(session: Session, now: datetime) -> bool:

@@ -77,10 +77,12 @@ def _looked_at(name: str, url: str) -> dict[str, str]:
     return errors
 
 
-@blueprint.post(f"{HERE}/settings/calls/<int:endpoint_id>/<any(rotate, switch, trial, again):what>")
+@blueprint.post(f"{HERE}/settings/calls/<int:endpoint_id>/<what>")
 @opened_by(OWNERS)
 def endpoint_act(endpoint_id: int, what: str) -> Response:
     """Make a new secret, switch on or off, send a trial call, or make all failed calls once more."""
+    if what not in {"rotate", "switch", "trial", "again"}:
+        abort(404)
     shown, told = None, ""
     with pages.unit() as unit:
         endpoint = _endpoint(unit, endpoint_id)
