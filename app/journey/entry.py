@@ -177,8 +177,11 @@ def _no_way_in(program: Program, event: Event, facts: Facts, now: datetime) -> N
             refusal = elsewhere
         elif rule.topic is not None and lookup(heard, "event.topic") != rule.topic:
             inputs = {"topic": lookup(heard, "event.topic"), "wanted": rule.topic}
-            named = inputs["topic"] or "-"
-            text = both(f"it is about {named}, not {rule.topic}", f"riguarda {named}, non {rule.topic}")
+            topic = inputs["topic"]
+            text = both(
+                f"it is about {topic or 'something else'}, not {rule.topic}",
+                f"riguarda {topic or 'altro'}, non {rule.topic}",
+            )
             refusal = NotEntered("other_topic", text, inputs=inputs)
         elif rule.max_age is not None and add(event.occurred_at, rule.max_age, _UTC) < now:
             english = f"happened more than {say(rule.max_age, 'en')} ago"

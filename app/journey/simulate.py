@@ -239,6 +239,8 @@ class Stage:
 
     def _scores(self, passage: Inside, event: Event) -> None:
         """A goal may come long after the passage is over."""
+        if self.program.goal is None or self.program.goal.on != event.type:
+            return
         reached = entry.goal_by_event(self.program, event, self.facts_of(passage), self.now)
         if reached is not None and passage.goal is None:
             passage.goal = reached
