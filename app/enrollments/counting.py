@@ -58,6 +58,8 @@ _SINCE = text(
         AND at > :since AND detail #>> '{inputs,by}' IS DISTINCT FROM 'kept'
     """
 )
+# One pass from passages to people, without joining what was computed to what was computed: the planner knows nothing of
+# such rows, takes them for one, and pairs thousands with thousands.
 _VARIANTS = text(
     """
     WITH passed AS (
@@ -67,61 +69,51 @@ _VARIANTS = text(
         GROUP BY 1, 2
     ),
     theirs AS (
-        SELECT p.contact_id, p.enrollment_id, p.at, e.goal_at, e.goal_event, e.goal_value,
-            e.state -> 'variants' ->> CAST(:step_id AS text) AS variant
+        SELECT p.contact_id, p.enrollment_id, p.at, e.goal_at >= p.at AS reached, e.goal_value,
+            row_number() OVER (PARTITION BY p.contact_id, e.goal_event, e.goal_at >= p.at ORDER BY p.at) AS nth,
+            e.state -> 'variants' ->> CAST(:step_id AS text) AS variant, l.sent, l.observable, l.clicked
         FROM passed p
         JOIN enrollments e ON e.workspace_id = :workspace_id AND e.contact_id = p.contact_id AND e.id = p.enrollment_id
+        LEFT JOIN LATERAL (
+            SELECT true AS sent, bool_or(m.facts -> 'mail' ->> 'track' = 'true') AS observable,
+                bool_or(m.facts -> 'mail' ->> 'track' = 'true' AND m.clicked_at IS NOT NULL) AS clicked
+            FROM messages m
+            WHERE m.workspace_id = :workspace_id AND m.contact_id = p.contact_id AND m.enrollment_id = p.enrollment_id
+                AND m.state = 'accepted' AND m.step_id = ANY(:steps)
+            HAVING count(*) > 0
+        ) AS l ON true
         WHERE e.version_id = ANY(:versions) AND e.control IS NULL
     ),
     people AS (
-        SELECT DISTINCT ON (contact_id) contact_id, variant FROM theirs ORDER BY contact_id, at, enrollment_id
-    ),
-    goals AS (
-        SELECT contact_id, sum(coalesce(goal_value, 0)) AS amount FROM (
-            SELECT DISTINCT ON (contact_id, goal_event) contact_id, goal_value FROM theirs
-            WHERE goal_at >= at ORDER BY contact_id, goal_event, goal_value
-        ) AS once GROUP BY contact_id
-    ),
-    letters AS (
-        SELECT m.contact_id, bool_or(m.facts -> 'mail' ->> 'track' = 'true') AS observable,
-            bool_or(m.facts -> 'mail' ->> 'track' = 'true' AND m.clicked_at IS NOT NULL) AS clicked
-        FROM theirs t
-        JOIN messages m ON m.workspace_id = :workspace_id AND m.contact_id = t.contact_id
-            AND m.enrollment_id = t.enrollment_id
-        WHERE m.state = 'accepted' AND m.step_id = ANY(:steps)
-        GROUP BY m.contact_id
+        SELECT (array_agg(variant ORDER BY at, enrollment_id))[1] AS variant,
+            coalesce(bool_or(reached), false) AS reached,
+            coalesce(sum(goal_value) FILTER (WHERE reached AND nth = 1), 0) AS amount, bool_or(sent) AS sent,
+            bool_or(observable) AS observable, bool_or(clicked) AS clicked
+        FROM theirs GROUP BY contact_id
     )
-    SELECT p.variant, count(*) AS people, count(g.contact_id) AS goals, coalesce(sum(g.amount), 0) AS amount,
-        coalesce(sum(g.amount * g.amount), 0) AS squares, count(l.contact_id) AS sent,
-        count(*) FILTER (WHERE l.observable) AS observable, count(*) FILTER (WHERE l.clicked) AS clicked
-    FROM people p
-    LEFT JOIN goals g ON g.contact_id = p.contact_id
-    LEFT JOIN letters l ON l.contact_id = p.contact_id
-    WHERE p.variant IS NOT NULL
-    GROUP BY p.variant
+    SELECT variant, count(*) AS people, count(*) FILTER (WHERE reached) AS goals, sum(amount) AS amount,
+        sum(amount * amount) AS squares, count(*) FILTER (WHERE sent) AS sent,
+        count(*) FILTER (WHERE observable) AS observable, count(*) FILTER (WHERE clicked) AS clicked
+    FROM people WHERE variant IS NOT NULL GROUP BY variant
     """
 )
 _GROUPS = text(
     """
-    WITH people AS (
-        SELECT DISTINCT ON (contact_id) contact_id, coalesce(control, 'treated') AS drawn, holdout, entered_at
+    WITH theirs AS (
+        SELECT contact_id, id, coalesce(control, 'treated') AS drawn, holdout, entered_at, goal_at, goal_value,
+            row_number() OVER (PARTITION BY contact_id, goal_event, goal_at IS NULL ORDER BY entered_at, id) AS nth
         FROM enrollments WHERE workspace_id = :workspace_id AND workflow_id = :workflow_id AND holdout IS NOT NULL
-        ORDER BY contact_id, entered_at, id
     ),
-    goals AS (
-        SELECT contact_id, sum(coalesce(goal_value, 0)) AS amount FROM (
-            SELECT DISTINCT ON (contact_id, goal_event) contact_id, goal_value FROM enrollments
-            WHERE workspace_id = :workspace_id AND workflow_id = :workflow_id AND holdout IS NOT NULL
-                AND goal_at IS NOT NULL
-            ORDER BY contact_id, goal_event, goal_value
-        ) AS once GROUP BY contact_id
+    people AS (
+        SELECT (array_agg(drawn ORDER BY entered_at, id))[1] AS drawn,
+            (array_agg(holdout ORDER BY entered_at, id))[1] AS holdout, min(entered_at) AS entered_at,
+            count(goal_at) > 0 AS reached,
+            coalesce(sum(goal_value) FILTER (WHERE goal_at IS NOT NULL AND nth = 1), 0) AS amount
+        FROM theirs GROUP BY contact_id
     )
-    SELECT p.drawn, count(*) AS people, count(g.contact_id) AS goals, coalesce(sum(g.amount), 0) AS amount,
-        coalesce(sum(g.amount * g.amount), 0) AS squares,
-        count(*) FILTER (WHERE p.entered_at > :closed AND g.contact_id IS NULL) AS open
-    FROM people p LEFT JOIN goals g ON g.contact_id = p.contact_id
-    WHERE p.holdout = :holdout
-    GROUP BY p.drawn
+    SELECT drawn, count(*) AS people, count(*) FILTER (WHERE reached) AS goals, sum(amount) AS amount,
+        sum(amount * amount) AS squares, count(*) FILTER (WHERE entered_at > :closed AND NOT reached) AS open
+    FROM people WHERE holdout = :holdout GROUP BY drawn
     """
 )
 

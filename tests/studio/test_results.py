@@ -33,8 +33,8 @@ entry:
 steps:
   - id: tone
     split:
-      - { variant: warm, weight: 50, steps: [ { id: warm-letter, send: room-upgrade, topic: offers } ] }
-      - { variant: brief, weight: 50, steps: [ { id: brief-letter, send: room-upgrade, topic: offers } ] }
+      - { variant: warm, weight: 50, steps: [ { id: warm-letter, send: newsletter-welcome, topic: newsletter } ] }
+      - { variant: brief, weight: 50, steps: [ { id: brief-letter, send: newsletter-welcome, topic: newsletter } ] }
     winner: { by: goal, after: 30 days, min_sample: 2000, confidence: 0.95 }
 """
 
@@ -103,7 +103,7 @@ def test_a_difference_that_chance_could_make_is_called_not_settled(stage: Stage,
     assert "Not settled" in said
     assert "Chance alone could make that difference." in said
     assert re.search(r"a difference of 2 points takes about \d,\d00 people held out", said), said
-    assert "people may still reach the goal: their 14 days are not over." in said
+    assert "people may still reach the goal: their 2 weeks are not over." in said
     assert "It helps" not in said
 
 

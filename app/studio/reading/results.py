@@ -137,7 +137,9 @@ def _lift_lines(results: Results, lift: Lift) -> list[str]:
     lines = []
     difference, people = lift.difference, lift.treated.people
     if difference is not None:
-        places = _places(min(people, lift.control.people))
+        # A bound must not be rounded to nought where the whole verdict hangs on its side of it.
+        near = any(abs(bound) < 0.015 for bound in (difference.low, difference.high))
+        places = 1 if near else _places(min(people, lift.control.people))
         lines.append(
             gettext(
                 "Difference: %(points)s points; with 95%% confidence between %(low)s and %(high)s.",
@@ -175,7 +177,7 @@ def _lift_lines(results: Results, lift: Lift) -> list[str]:
         }
         lines.append(
             gettext(
-                "Value per person: %(gap)s difference; with 95%% confidence between %(low)s and %(high)s.", **figures
+                "Difference in value per person: %(gap)s; with 95%% confidence between %(low)s and %(high)s.", **figures
             )
         )
     open_ = lift.treated.open + lift.control.open
