@@ -71,16 +71,31 @@ def first_hour(day: date, at: time) -> datetime:
 
 
 def freeze(session: Session, broadcast: Broadcast, now: datetime) -> None:
-    """Write down who it goes to, and when for each. Who enters the segment later is not written to."""
+    """Write down who it goes to, and when for each. Who enters the segment later is not written to.
+
+    Of several people who read one mailbox one gets the copy: who has said yes to its topic, else who is known longest
+    (X12). What serves a booking reaches everybody who has one.
+    """
     home = _home(session, broadcast.property_id)
-    asked = {"ws": workspace_of(session), "broadcast": broadcast.id}
+    asked = {"ws": workspace_of(session), "broadcast": broadcast.id, "purpose": broadcast.topic or broadcast.class_}
+    reader: dict[str, tuple[int, bool]] = {}
+    outdone: list[int] = []
     for ids in pages(session, broadcast.segment, now, FREEZE_PAGE):
-        people = session.execute(_ZONES, {**asked, "ids": ids}).all()
-        rows = [{"id": row.id, "due_at": _due(broadcast, row.zone, row.country, home)} for row in people]
+        rows = []
+        for one in session.execute(_PEOPLE, {**asked, "ids": ids}):
+            if one.email_key is not None and broadcast.class_ != "transactional":
+                before, willing = reader.get(one.email_key, (None, False))
+                if before is not None and (willing or not one.willing):
+                    broadcast.shared += 1
+                    continue
+                if before is not None:
+                    broadcast.shared += 1
+                    outdone.append(before)
+                reader[one.email_key] = (one.id, one.willing)
+            rows.append({"id": one.id, "due_at": _due(broadcast, one.zone, one.country, home)})
         session.execute(_FREEZE, {**asked, "rows": as_rows(rows)})
-    if broadcast.class_ != "transactional":  # what serves a booking reaches everybody who has one (X12)
-        purpose = broadcast.topic or broadcast.class_
-        broadcast.shared = len(session.execute(_SHARED, {**asked, "purpose": purpose}).all())
+    if outdone:
+        session.execute(_OUTDONE, {**asked, "outdone": outdone})
     broadcast.audience = session.execute(_COUNT, asked).scalar_one()
     broadcast.frozen_at, broadcast.started_at, broadcast.state = now, now, "sending"
     broadcast.updated_at = now
@@ -169,10 +184,14 @@ def forget(session: Session, broadcast: Broadcast) -> None:
     session.execute(_FORGET, {"ws": workspace_of(session), "broadcast": broadcast.id})
 
 
-_ZONES = text(
+_PEOPLE = text(
     """
-    SELECT id, zone, country FROM contacts
-    WHERE workspace_id = :ws AND id = ANY(:ids) AND merged_into IS NULL AND erased_at IS NULL
+    SELECT c.id, c.zone, c.country, c.email_key, coalesce(k.words ->> :purpose, '') = 'granted' AS willing
+    FROM contacts c
+    LEFT JOIN consent_words k ON k.workspace_id = :ws AND k.contact_id = ANY(:ids) AND k.contact_id = c.id
+        AND k.address = c.email_key
+    WHERE c.workspace_id = :ws AND c.id = ANY(:ids) AND c.merged_into IS NULL AND c.erased_at IS NULL
+    ORDER BY c.id
     """
 )
 _FREEZE = text(
@@ -188,19 +207,10 @@ _HOME = text(
     ORDER BY id = :property DESC NULLS LAST, is_default DESC, id LIMIT 1
     """
 )
-# Of several people who read one mailbox one gets the copy: who has said yes to its topic, else who is known longest.
-_SHARED = text(
+_OUTDONE = text(
     """
-    DELETE FROM broadcast_recipients r USING (
-        SELECT b.contact_id, b.place, row_number() OVER (
-            PARTITION BY c.email_key ORDER BY (coalesce(k.words ->> :purpose, '') = 'granted') DESC, c.id) AS seat
-        FROM broadcast_recipients b
-        JOIN contacts c ON c.workspace_id = :ws AND c.id = b.contact_id
-        LEFT JOIN consent_words k ON k.workspace_id = :ws AND k.contact_id = c.id AND k.address = c.email_key
-        WHERE b.workspace_id = :ws AND b.broadcast_id = :broadcast AND c.email_key IS NOT NULL) AS twice
-    WHERE r.workspace_id = :ws AND r.broadcast_id = :broadcast AND r.contact_id = twice.contact_id
-      AND r.place = twice.place AND twice.seat > 1
-    RETURNING r.place
+    DELETE FROM broadcast_recipients
+    WHERE workspace_id = :ws AND contact_id = ANY(:outdone) AND broadcast_id = :broadcast
     """
 )
 _COUNT = text("SELECT count(*) FROM broadcast_recipients WHERE workspace_id = :ws AND broadcast_id = :broadcast")

@@ -56,7 +56,7 @@ def consent(session: Session, contacts: Sequence[Contact], now: datetime) -> Non
             "web",
             now,
             now,
-            {"wording_version": "1"},
+            proof,
         )
         for one in contacts
     ]
