@@ -66,6 +66,10 @@ CUSTOM = "custom."
 """Event types that begin so are a team's own: they need no entry in the catalogue, and may hold anything."""
 
 
+OWN_EVENTS = ("segment.entered", "segment.left", "workflow.started", "workflow.ended")
+"""Events that only this house writes and that a story may tell of."""
+
+
 def event_shape(name: str, events: Mapping[str, EventShape]) -> EventShape | None:
     """The shape of an event, or None where there is no such event."""
     shape = events.get(name)

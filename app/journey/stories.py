@@ -29,7 +29,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from app.journey.facts import zone
-from app.journey.known import Known, event_shape
+from app.journey.known import OWN_EVENTS, Known, event_shape
 from app.journey.model import Block
 from app.journey.nearest import cure
 from app.journey.places import LanguageError, Path, Places, Problem, plain
@@ -224,7 +224,7 @@ def _unknown_events(story: Story, number: int, known: Known | None, places: Plac
             cure(event.type, known.events),
         )
         for at, event in enumerate(story.events)
-        if event_shape(event.type, known.events) is None
+        if event.type not in OWN_EVENTS and event_shape(event.type, known.events) is None
     ]
 
 

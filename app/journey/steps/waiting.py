@@ -41,6 +41,8 @@ def wait(walk: Walk, op: WaitOp) -> bool:
             clock = walk.clock(due, op.until)
             text = both(f"waits until {clock}", f"attende fino al {clock}")
             walk.note("waiting", text, due=due.isoformat())
+    elif walk.until is not None and walk.until <= walk.now:
+        _look_at_the_clock_again(walk, op)
     if walk.until is not None and walk.until > walk.now:
         return False
     walk.moment = max(walk.moment, walk.until or walk.moment)
@@ -50,6 +52,25 @@ def wait(walk: Walk, op: WaitOp) -> bool:
     walk.waited = True
     walk.go(op.next)
     return True
+
+
+def _look_at_the_clock_again(walk: Walk, op: WaitOp) -> None:
+    """Where the rules of a zone were changed since the moment was worked out, the wall clock holds (X7, R58).
+
+    A date whose changes do not move this wait is left as it was, since it may be another date by now.
+    """
+    if isinstance(op.until, Dated) and not _follows(walk, op.until):
+        return
+    due = resolve(op.until, walk.moment, walk.facts())
+    if due is not None and due > walk.now:
+        before = walk.until.isoformat() if walk.until else None
+        walk.wake_at = walk.until = due
+        _note_moved(walk, before, due, op.until)
+
+
+def _follows(walk: Walk, date: Dated) -> bool:
+    root = date.ref.split(".")[0]
+    return root == walk.program.follow or root in ("event", "enrollment")
 
 
 def _missing(walk: Walk, op: WaitOp) -> None:
