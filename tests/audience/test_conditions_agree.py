@@ -188,7 +188,7 @@ def live(session: Session, make: Factory, lives: list[dict[str, Any]], zones: tu
             [(zones[0], "EUR", {}), (zones[1], "CHF", {"website": "direct"}), ("Europe/Rome", "EUR", {})]
         )
     ]
-    ids = []
+    ids: list[int] = []
     for life in lives:
         given = {name: life[name] for name in ("language", "country", "first_name", "tags", "attributes", "created_at")}
         contact = make.contact(external_id=f"p-{number}-{len(ids)}", **given)

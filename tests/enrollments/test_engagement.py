@@ -12,7 +12,7 @@ from app.audience import catalogue as segments
 from app.contacts.models import Contact
 from app.delivery.track import Arrival, record
 from app.enrollments import catalogue
-from app.enrollments.models import Enrollment
+from app.enrollments.models import Enrollment, Workflow
 from app.messages.models import Message
 from tests.enrollments.test_stages import booked
 from tests.hotel import Hotel
@@ -93,7 +93,7 @@ def click(hotel: Hotel, key: str, workflow: str, **data: Any) -> None:
 
 def hotel_workflow(session: Any, name: str) -> int:
     """The number of a workflow."""
-    return int(session.scalars(select(catalogue.Workflow.id).where(catalogue.Workflow.name == name)).one())
+    return int(session.scalars(select(Workflow.id).where(Workflow.name == name)).one())
 
 
 def ways(hotel: Hotel, workflow: str) -> dict[str, Any]:
