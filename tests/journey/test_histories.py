@@ -44,7 +44,13 @@ def test_a_recorded_passage_is_worth_replaying(file: Path) -> None:
 
 def test_the_recordings_hold_every_kind_of_call() -> None:
     calls = {call["call"] for file in RECORDED for call in held(file)["calls"]}
-    assert calls >= {"door", "start", "advance", "hear", "rebind", "leave"}
+    assert calls >= {"door", "start", "advance", "hear", "rebind", "updates", "leave"}
+
+
+def test_the_recordings_hold_nearly_every_effect() -> None:
+    gives = [call["gives"] or {} for file in RECORDED for call in held(file)["calls"]]
+    effects = {effect["effect"] for one in gives for effect in one.get("effects", [])}
+    assert effects >= {"send", "set", "task", "emit", "start", "stop", "left"}, "a call out needs an endpoint"
 
 
 def told(outcome: Outcome) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from app.clock import FixedClock
 from app.demo.seed import found
+from app.enrollments import catalogue, follow
 from app.house import furnish
 from app.journey import advance, entry
 from app.journey import program as programs
@@ -37,6 +38,7 @@ _CALLS = (
     ("hear", advance, "hear"),
     ("rebind", advance, "rebind"),
     ("leave", advance, "leave"),
+    ("updates", follow, "updates"),
 )
 
 
@@ -99,7 +101,16 @@ LIVES: Mapping[str, list[Told]] = {
         (day(2), "booking.confirmed", {"booking": stay(20, 2, channel="direct")}),
     ],
     "likes-to-read": [consent("newsletter", day(0))],
+    "meets-every-step": [
+        (day(0), "booking.confirmed", DIRECT),
+        (day(2), "page.viewed", {"url": "https://www.example.com/camere"}),
+        (day(4), "booking.modified", {"booking": stay(50, 4)}),
+        (day(20), "booking.modified", {"booking": stay(45, 4)}),
+        (day(60), "custom.came_home", {}),
+    ],
 }
+PUBLISHED: Mapping[str, tuple[str, ...]] = {"meets-every-step": ("every-step.yaml", "another.yaml")}
+"""Workflows beside this file that a life needs besides the hotel's own."""
 
 
 class Recorder:
@@ -141,6 +152,8 @@ class Recorder:
             workflow = next(w for w, kept in self.passages.items() if kept["state"] == given[0])
         else:
             workflow = given[0].workflow
+        if name == "updates" and not given[2]:
+            return  # nothing has gone out of which anything could have changed
         if name == "door" and not isinstance(result, entry.Enter) and workflow not in self.passages:
             return
         kept = self.passages.setdefault(workflow, {"calls": [], "state": None})
@@ -179,10 +192,17 @@ def main(wanted: str = "") -> None:
             for name, life in LIVES.items():
                 if wanted in name:
                     with opened(postgres, ("template_hotel", loaded), valkey, FixedClock(START)) as hotel:
+                        _publish(hotel, PUBLISHED.get(name, ()))
                         recorder = Recorder()
                         with recorder.listening():
                             live(hotel, life)
                     _write(name, recorder)
+
+
+def _publish(hotel: Hotel, files: tuple[str, ...]) -> None:
+    for file in files:
+        with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+            catalogue.publish(session, (HERE / file).read_text(encoding="utf-8"), by="recorder", now=START)
 
 
 def _write(life: str, recorder: Recorder) -> None:

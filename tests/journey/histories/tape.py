@@ -19,6 +19,7 @@ from app.journey import advance, entry
 from app.journey.advance import Advanced, State
 from app.journey.entry import Event, Passage
 from app.journey.program import Program, from_json
+from app.journey.updates import updates
 
 Call = dict[str, Any]
 _ADVANCED: TypeAdapter[Advanced] = TypeAdapter(Advanced)
@@ -75,6 +76,8 @@ def call_of(name: str, given: tuple[Any, ...], result: Any) -> tuple[Call, Mappi
             kept = {}
         case "hear", (_, _, event, facts, now):
             kept = {"event": _EVENT.dump_python(event, mode="json")}
+        case "updates", (_, _, told, facts, now):
+            kept = {"told": written(told)}
         case "leave", (_, reason, outcome, sentence, now):
             facts, kept = {}, {"reason": reason, "outcome": outcome, "sentence": sentence}
         case _:
@@ -139,6 +142,8 @@ def _again(call: Call, program: Program, state: State | None, facts: Mapping[str
             return advance.rebind(program, state, facts, now)
         case "hear":
             return advance.hear(program, state, _EVENT.validate_python(call["event"]), facts, now)
+        case "updates":
+            return updates(program, state, read(call["told"]), facts, now)
         case "leave":
             return advance.leave(state, call["reason"], call["outcome"], call["sentence"], now)
     raise ValueError(f"unknown call {call['call']}")

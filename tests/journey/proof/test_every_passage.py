@@ -101,6 +101,7 @@ def test_small_and_large_hops_of_the_clock_plan_the_same_messages(
     assert (behind.state.status, behind.state.reason) == (prompt.state.status, prompt.state.reason)
 
 
+@settings(max_examples=60)
 @given(programs, eventful, st.lists(instants, max_size=8))
 def test_called_too_early_or_when_it_is_over_nothing_happens(
     program: Program, life: Life, looks: list[datetime]
