@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.audience import facts as audience
 from app.db import Ran, as_rows, workspace_of
-from app.enrollments import passages, programs
+from app.enrollments import effects, passages, programs
 from app.enrollments.models import Enrollment, Workflow, WorkflowMove, WorkflowVersion
 from app.enrollments.passages import Inside
 from app.journey import advance
@@ -34,9 +34,9 @@ Choice = Literal["pin", "follow", "map"]
 Fate = Literal["stays", "goes_on", "moves", "leaves"]
 """What a choice does to the people at a step: stay on their version, go on at the same step, at another, or leave."""
 
-QUERIES = 9 + audience.QUERIES
+QUERIES = 14 + audience.QUERIES
 """At most this many statements a batch: the move, the version's number, passages, programs, facts, update, versions,
-visits, cancelled messages, the move's counts."""
+visits, cancelled messages, the move's counts; live workflows (2) and own events (3) where somebody leaves."""
 
 
 STEP_ASIDE = timedelta(hours=1)
@@ -242,7 +242,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     claimed = session.execute(_INSIDE, parameters).all()
     rows = passages.readable(session, claimed, now, now + STEP_ASIDE) if claimed else []
     known = programs.of_versions(session, {row.version_id for row in rows} | {move.version_id})
-    facts = audience.load(session, [row.who for row in rows], now) if rows and move.choice != "exit" else {}
+    facts = audience.load(session, [row.who for row in rows], now) if rows else {}
     carried: list[Inside] = []
     left: list[tuple[Inside, str]] = []
     visits: list[tuple[Inside, Decision]] = []
@@ -264,6 +264,9 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
         session.execute(_VERSIONS, {"workspace_id": workspace_id, "version_id": move.version_id, "rows": moved})
     passages.write_visits(session, visits)
     passages.cancel_messages(session, left, now)
+    if left:
+        live = [each.program for each in programs.live(session)]
+        effects.note_ended(session, [row for row, _ in left], lambda row: known[row.version_id], facts, live, now)
     more = len(claimed) == limit
     session.execute(
         _REACHED,

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event, select, text
 
 from app.db import Database
-from app.enrollments import advance, catalogue, effects, enrol
+from app.enrollments import advance, catalogue, effects, enrol, pauses
 from app.enrollments.models import Call, Enrollment, EntryRefusal, StepVisit, Task
 from app.events.models import Event
 from tests.hotel import Hotel
@@ -177,6 +177,17 @@ def test_an_exit_of_the_awaited_one_is_an_end_too(hotel: Hotel) -> None:
     hotel.work()
     (told,) = events(hotel, "workflow.ended")
     assert told.data["status"] == "exited"
+    assert passages(hotel, "parent")[0].state["fields"]["how"] == "went"
+
+
+def test_an_awaited_workflow_that_is_archived_with_the_people_in_it_is_an_end_too(hotel: Hotel) -> None:
+    publish(hotel, child("  - id: pause\n    wait: { for: 30 days }"), PARENT)
+    enter(hotel)
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        pauses.archive(session, "child", hotel.clock.now(), by="test", inside="exit")
+    hotel.after(timedelta(days=1))
+    (told,) = events(hotel, "workflow.ended")
+    assert (told.data["status"], told.data["reason"]) == ("exited", "archived")
     assert passages(hotel, "parent")[0].state["fields"]["how"] == "went"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select, text
 
+from app.audience import catalogue as segments
 from app.enrollments import catalogue, occasions
 from app.enrollments.models import Enrollment, OccasionMark
 from app.events.models import Event
@@ -229,3 +230,37 @@ def test_an_entry_that_is_gone_leaves_no_mark(hotel: Hotel) -> None:
     with hotel.house.database.work(hotel.loaded.workspace_id) as session:
         assert session.scalars(select(OccasionMark)).all() == []
         assert session.scalars(select(Enrollment)).all() == []
+
+
+MONDAYS = (
+    HEAD.format(name="mondays")
+    + """
+entry:
+  - on: schedule
+    rrule: FREQ=WEEKLY;BYDAY=MO
+    at: "09:00"
+    zone: contact
+    segment: speaks-italian
+reenter: always
+"""
+    + TAIL
+)
+
+
+def test_a_planned_time_comes_to_everybody_in_the_segment_by_their_own_clock_and_after_an_outage_once(
+    hotel: Hotel,
+) -> None:
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        segment = {"en": "Italian", "it": "Italiano"}
+        segments.create(
+            session, "speaks-italian", segment, "all: [ contact.language == it ]", by="test", now=hotel.clock.now()
+        )
+    person(hotel, "rome", "1990-01-01", language="it", zone="Europe/Rome")
+    person(hotel, "tokyo", "1990-01-01", language="it", zone="Asia/Tokyo")
+    person(hotel, "london", "1990-01-01", language="en")
+    publish(hotel, MONDAYS)
+    hotel.until(utc(2026, 3, 17))
+    assert entries(hotel, "mondays") == [("tokyo", utc(2026, 3, 16, 0)), ("rome", utc(2026, 3, 16, 8))]
+    hotel.clock.set(utc(2026, 4, 8))  # three Mondays went by and nobody looked
+    hotel.work()
+    assert entries(hotel, "mondays")[2:] == [("tokyo", utc(2026, 4, 6, 0)), ("rome", utc(2026, 4, 6, 7))]
