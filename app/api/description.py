@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import ARRAY, BigInteger, Boolean, Date, DateTime, Integer, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.api import acting, pages, reading
+from app.api import acting, pages, reading, result_shapes
 from app.api.problems import CONTENT_TYPE, KINDS
 from app.contacts.models import Booking, Contact
 from app.enrollments.decisions import STAGES
@@ -210,6 +210,21 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         problems=("invalid", "not-found"),
         curl="-G -d contact=guest-1093 -d workflow=pre-arrival",
+    ),
+    Operation(
+        method="get",
+        path="/workflows/{name}/results",
+        name="get_results",
+        summary="What a workflow brought",
+        about=(
+            "People it was tried on against people held out, and the variants of its splits, counted by person. "
+            "Intervals are at 95 % and hold for one look at a time fixed beforehand; amounts are in minor units."
+        ),
+        scope="messages:read",
+        status=200,
+        answer=_ref("Results"),
+        parameters=(_in_path("name", "Name of the workflow.", "win-back"),),
+        problems=("not-found",),
     ),
     Operation(
         method="post",
@@ -409,6 +424,7 @@ def _schemas() -> Schema:
         },
     }
     schemas["Why"] = _why()
+    schemas["Results"] = result_shapes.results()
     schemas["Started"] = {
         "type": "object",
         "required": ["workflow", "contact", "status"],

@@ -13,6 +13,7 @@ from app.api import acting, pages, problems, putting, reading, receiving
 from app.api.access import caller, may
 from app.api.problems import ProblemError
 from app.doors import house, opened_by
+from app.enrollments import results
 from app.enrollments.explain import NobodyError, explain, find_contact
 from app.messages.models import STATES
 
@@ -123,6 +124,19 @@ def get_why() -> Response:
     except NobodyError as error:
         raise ProblemError("not-found", str(error)) from None
     return json(told.as_json())
+
+
+@blueprint.get("/workflows/<name>/results")
+@opened_by(may("messages:read"))
+def get_results(name: str) -> Response:
+    """What a workflow brought: lift against people held out, and its splits."""
+    pages.only()
+    parts = house()
+    with parts.database.work(caller().workspace_id) as session:
+        found = results.of(session, name, parts.clock.now())
+    if found is None:
+        raise ProblemError("not-found", f"There is no published workflow {name!r}.")
+    return json(results.as_json(found))
 
 
 @blueprint.post("/workflows/<name>/enrollments")

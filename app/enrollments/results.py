@@ -153,6 +153,12 @@ def load(session: Session, workflow: Workflow, now: datetime) -> Results | None:
     )
 
 
+def of(session: Session, name: str, now: datetime) -> Results | None:
+    """The same by the workflow's name; None where there is none, or it was never published. One query more."""
+    row = session.scalar(select(Workflow).where(Workflow.name == name))
+    return load(session, row, now) if row is not None else None
+
+
 def _lifts(session: Session, live: Live, now: datetime) -> list[Lift]:
     name, goal = experiments.draw_name(live), live.program.goal
     if name is None or goal is None:

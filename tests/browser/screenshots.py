@@ -38,6 +38,7 @@ PAGES = {
     "workflow-yaml": "/workflows/pre-arrival/yaml",
     "workflow-people": "/workflows/pre-arrival/people?status=all",
     "workflow-versions": "/workflows/pre-arrival/versions",
+    "workflow-results": "/workflows/abandoned-booking/results",
     "templates": "/templates",
     "template-preview": "/templates/booking-confirmation",
     "template-phone": "/templates/booking-confirmation?width=phone",

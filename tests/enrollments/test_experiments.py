@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask.testing import FlaskCliRunner
 from sqlalchemy import select
 
+from app import cli
 from app.accounts.models import Workspace
 from app.contacts import merge
 from app.enrollments import advance, catalogue, enrol, experiments, programs
@@ -412,3 +415,52 @@ def test_two_that_become_one_person_stay_with_the_first_draw(hotel: Hotel) -> No
     hotel.work()
     again = passages(hotel, "winback")[-1]
     assert (again.contact_id, again.control) == (inside.contact_id, "workflow")
+
+
+# -- what came of it, for machines -------------------------------------------------------------------------------------
+
+
+def terminal(hotel: Hotel) -> FlaskCliRunner:
+    app = hotel.client.application
+    cli.register(app)
+    return app.test_cli_runner()
+
+
+def test_the_api_and_the_command_line_tell_the_same_figures(hotel: Hotel) -> None:
+    publish(hotel, WINBACK)
+    left(hotel, 20)
+    hotel.after(timedelta(days=1))
+    booked(hotel, [1, 2, 3])
+    key = {"Authorization": f"Bearer {hotel.loaded.api_key}"}
+    answer = hotel.client.get("/api/v1/workflows/winback/results", headers=key)
+    assert answer.status_code == 200, answer.text
+    (lift,) = answer.get_json()["lifts"]
+    assert lift["treated"]["people"] + lift["control"]["people"] == 20
+    assert lift["treated"]["goals"] + lift["control"]["goals"] == 3
+    assert lift["treated"]["amount"] + lift["control"]["amount"] == 90_000
+    assert lift["verdict"] == "open"
+    runner = terminal(hotel)
+    shown = runner.invoke(args=["workflows", "results", "winback", "--json"])
+    assert json.loads(shown.output) == answer.get_json()
+    told = runner.invoke(args=["workflows", "results", "winback"]).output
+    assert "not conclusive" in told
+    assert hotel.client.get("/api/v1/workflows/nobody/results", headers=key).status_code == 404
+
+
+def test_the_command_line_ends_a_split_and_takes_it_back(hotel: Hotel) -> None:
+    publish(hotel, DIVIDED)
+    left(hotel, 4)
+    runner = terminal(hotel)
+    assert runner.invoke(args=["workflows", "decide", "divided", "tone", "loud"]).exit_code == 1
+    assert runner.invoke(args=["workflows", "decide", "divided", "tone", "warm"]).exit_code == 0
+    assert the_experiment(hotel).winner == "warm"
+    assert runner.invoke(args=["workflows", "undecide", "divided", "tone"]).exit_code == 0
+    assert the_experiment(hotel).winner is None
+
+
+def test_the_workspace_s_holdout_is_set_and_shown(hotel: Hotel) -> None:
+    runner = terminal(hotel)
+    assert "0 of 100" in runner.invoke(args=["workspaces", "holdout"]).output
+    assert runner.invoke(args=["workspaces", "holdout", "--percent", "5", "--salt", "2027"]).exit_code == 0
+    assert "5 of 100 people get no marketing (salt '2027')" in runner.invoke(args=["workspaces", "holdout"]).output
+    assert runner.invoke(args=["workspaces", "holdout", "--percent", "80"]).exit_code == 2

@@ -23,6 +23,7 @@ PAGES = {
     "workflows/pre-arrival": ("Wait until 16:00", "alle 16:00"),
     "workflows/pre-arrival/yaml": ("The live version", "La versione attiva"),
     "workflows/pre-arrival/people": ("Who", "Chi"),
+    "workflows/abandoned-booking/results": ("Does it make a difference?", "Fa la differenza?"),
     "workflows/pre-arrival/versions": ("What changed: 1 lines added", "Che cosa è cambiato: 1 righe"),
     "templates": ("The mails that workflows send", "Le mail inviate dai percorsi"),
     "templates/booking-confirmation": ("Desktop", "Computer"),
