@@ -178,9 +178,18 @@ _WORKFLOWS = text(
                 AND e.version_id = v.id AND e.status = 'active'))
         AND (jsonb_path_exists(v.program, '$.entry[*] ? (@.segment == $name)',
                 jsonb_build_object('name', CAST(:name AS text)))
-            OR jsonb_path_exists(v.program, '$.** ? (@.field == "contact.segments").value.** ? (@.text == $name)',
+            OR jsonb_path_exists(v.program,
+                '$.** ? (@.field == "contact.segments" || @.field == "event.segment").value.** ? (@.text == $name)',
                 jsonb_build_object('name', CAST(:name AS text))))
     ORDER BY 1
+    """
+)
+
+
+_BROADCASTS = text(
+    """
+    SELECT name FROM broadcasts WHERE workspace_id = :workspace_id AND segment = :name AND next_at IS NOT NULL
+    ORDER BY name
     """
 )
 
@@ -188,6 +197,11 @@ _WORKFLOWS = text(
 def used_by(session: Session, name: str) -> list[str]:
     """Workflows that take people in or hold somebody on a version that names this segment; one query."""
     return [row.name for row in session.execute(_WORKFLOWS, {"workspace_id": workspace_of(session), "name": name})]
+
+
+def broadcast_to(session: Session, name: str) -> list[str]:
+    """Broadcasts to this segment that are still to go out; one query."""
+    return [row.name for row in session.execute(_BROADCASTS, {"workspace_id": workspace_of(session), "name": name})]
 
 
 def history(session: Session, segment: Segment) -> Sequence[SegmentChange]:
@@ -223,7 +237,7 @@ def _free(session: Session, name: str) -> None:
 
 
 def _unused(session: Session, name: str, what: str) -> None:
-    users = used_by(session, name)
+    users = [*used_by(session, name), *broadcast_to(session, name)]
     if users:
         raise RefusedError(f"{name} cannot be {what}: {', '.join(users)} rest on it.", users)
 

@@ -207,7 +207,7 @@ def _told(problem: Problem) -> str:
 
 def _refused(error: RefusedError) -> str:
     if error.users:
-        return gettext("These workflows rest on it: %(names)s. Change them first.", names=", ".join(error.users))
+        return gettext("This rests on it: %(names)s. Change that first.", names=", ".join(error.users))
     if "already" in str(error):
         return gettext("Another segment has this short name. Choose a different one.")
     return gettext("Use small letters, figures and single dashes, such as past-guests.")

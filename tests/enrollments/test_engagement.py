@@ -172,3 +172,46 @@ def test_a_branch_knows_who_is_in_a_segment(hotel: Hotel) -> None:
             segments.archive(session, "vip", by="Marta", now=hotel.clock.now())
         with pytest.raises(segments.RefusedError, match="belonging"):
             segments.rename(session, "vip", "best", by="Marta", now=hotel.clock.now())
+
+
+GREETED = """
+workflow: greeted
+name: { en: Greeted, it: Accolti }
+phase: retention
+class: transactional
+entry:
+  - on: segment.entered
+    segment: vip
+exit:
+  - on: segment.left
+    if: [ event.segment == vip ]
+steps:
+  - id: note
+    set: { contact.attributes.greeted: true }
+  - id: stay
+    wait: { for: 30 days }
+"""
+
+
+def test_who_comes_into_a_segment_starts_and_who_leaves_it_is_out(hotel: Hotel) -> None:
+    hotel.post([booked(1), booked(2)])
+    hotel.work()
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        segments.create(session, "vip", {"en": "VIP"}, "all: [ contact.tags has vip ]", by="M", now=hotel.clock.now())
+    hotel.work()
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        catalogue.publish(session, GREETED, by="Marta", now=hotel.clock.now())
+
+    def status(*tags: str) -> list[str]:
+        with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+            session.scalars(select(Contact).where(Contact.external_id == "g-1")).one().tags = list(tags)
+        hotel.work()
+        with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+            number = hotel_workflow(session, "greeted")
+            rows = session.scalars(select(Enrollment).where(Enrollment.workflow_id == number)).all()
+            return [row.status for row in rows]
+
+    assert status() == []
+    assert status("vip") == ["active"]
+    assert status("vip", "golf") == ["active"]
+    assert status("golf") == ["exited"]

@@ -164,7 +164,7 @@ steps: [ {{ id: note, set: {{ contact.attributes.seen: true }} }} ]
     with stage.work() as session:
         publish(session, source, by="Marta", now=stage.clock.now())
     answer = owner.post(f"{LIST}/{name}/archive", data={"csrf_token": token(owner, LIST)}, follow_redirects=True)
-    assert "These workflows rest on it: welcome-in" in answer.text
+    assert "This rests on it: welcome-in" in answer.text
     renamed = send(owner, f"{LIST}/{name}/rules", {**ROWS, "name": "other", "act": "save"})
     assert renamed.status_code == 422
     assert "welcome-in" in renamed.text
