@@ -414,7 +414,17 @@ def reason(code: str | None) -> str:
     return said[:1].upper() + said[1:]
 
 
+ENDINGS: Mapping[str, Any] = {
+    "holdout": _("held out for comparison"),
+    "version_changed": _("the new version has no place for this step"),
+    "archived": _("the workflow was archived"),
+    "paused": _("what was to come fell into a pause"),
+    "replaced": _("another booking took the place of this one"),
+}
+"""Reasons of our own for which a passage ends; all others are events, or as their authors wrote them."""
+
+
 def ended(code: str) -> str:
     """Why a passage is over: an event's title, or the reason as its author wrote it."""
-    said = str(_("held out for comparison")) if code == "holdout" else event(code)
+    said = str(ENDINGS[code]) if code in ENDINGS else event(code)
     return said[:1].upper() + said[1:]

@@ -181,7 +181,7 @@ def test_a_published_version_cannot_be_changed_or_deleted(hotel: Hotel) -> None:
         ):
             session.execute(text(statement))
     with hotel.house.database.work(hotel.loaded.workspace_id) as session:
-        assert len(session.scalars(select(WorkflowVersion)).all()) == 4
+        assert len(session.scalars(select(WorkflowVersion)).all()) == 5
 
 
 def test_every_step_taken_is_kept_in_order(hotel: Hotel) -> None:

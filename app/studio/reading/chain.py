@@ -55,6 +55,7 @@ KIND_ICONS = {
     "entered": "entry", "send": "send", "waiting": "wait", "waited": "wait", "heard": "wait_for", "timeout": "wait",
     "branch": "branch", "set": "set", "task": "task", "exited": "exit", "finished": "check", "late": "clock",
     "moved": "history", "goal": "goal", "refreshed": "repeat", "missing": "alert", "unknown": "info",
+    "carried": "history", "handed_on": "booking", "updated": "send", "after_pause": "pause", "done_before": "forward",
 }  # fmt: skip
 _STAGE_ICONS = {"workflow": "info", "event": "event", "entry": "info", "step": "info", "gate": "gate", "lease": "gate",
                 "compose": "compose", "delivery": "handed", "returned": "info", "next": "clock"}  # fmt: skip

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.consent.models import ConsentRecord, Topic
 from app.contacts.models import Booking, Contact
-from app.enrollments.models import Enrollment, EntryRefusal, Workflow
+from app.enrollments.models import Enrollment, EntryRefusal, Workflow, WorkflowVersion
 from app.events.models import Event
 from app.messages.models import Message
 from app.studio.reading.paging import Page, Wanted, page
@@ -30,6 +30,8 @@ class Entry:
     kind: str
     thing: Any
     beside: Any = None
+    number: int | None = None
+    """Of a passage: the version it is on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,9 @@ def one(session: Session, contact_id: int) -> Told | None:
     ).all()
     topics = {topic.name: topic.title for topic in session.scalars(select(Topic))}
     passages = session.execute(
-        select(Enrollment, Workflow)
+        select(Enrollment, Workflow, WorkflowVersion.number)
         .join(Workflow, Workflow.id == Enrollment.workflow_id)
+        .join(WorkflowVersion, WorkflowVersion.id == Enrollment.version_id)
         .where(Enrollment.contact_id == contact_id)
         .order_by(Enrollment.id.desc())
         .limit(EACH)
@@ -152,14 +155,14 @@ def one(session: Session, contact_id: int) -> Told | None:
         .limit(EACH)
     ).all()
     entries = [Entry(event.ordered_at, "event", event) for event in events]
-    entries += [Entry(row[0].entered_at, "entered", row[0], row[1]) for row in passages]
+    entries += [Entry(row[0].entered_at, "entered", row[0], row[1], row[2]) for row in passages]
     entries += [Entry(row[0].ended_at, "ended", row[0], row[1]) for row in passages if row[0].ended_at]
     entries += [Entry(_moment(row[0]), "message", row[0], row[1]) for row in messages]
     entries += [Entry(row[0].at, "refusal", row[0], row[1]) for row in refusals]
     entries += [Entry(line.recorded_at, "consent", line, topics.get(line.topic or "")) for line in ledger]
     entries.sort(key=lambda entry: entry.at, reverse=True)
     phases: dict[str, int] = {}
-    for enrollment, workflow in passages:
+    for enrollment, workflow, _ in passages:
         if enrollment.status == "active":
             phases[workflow.phase] = phases.get(workflow.phase, 0) + 1
     met = standings(session, contact_id)

@@ -17,7 +17,7 @@ from app.journey import flow, program
 from app.studio.reading.paging import Page, Wanted, page
 from app.studio.words import PHASES
 
-STAYS = ("waiting", "moved", "exited", "entered", "refreshed", "goal", "restarted")
+STAYS = ("waiting", "moved", "exited", "entered", "refreshed", "goal", "restarted", "carried", "handed_on")
 """Decisions at a step that are not the step being passed."""
 
 
