@@ -175,8 +175,9 @@ def winner(rule: Winner) -> Sentence:
     if rule.after:
         english += f", after {say(rule.after, 'en')} at the earliest"
         italian += f", non prima di {say(rule.after, 'it')}"
-    english += f", from {rule.min_sample} people in each, {rule.confidence:.1%} sure"
-    italian += f", da {rule.min_sample} persone per variante, sicurezza {rule.confidence:.1%}"
+    sure = f"{round(rule.confidence * 100, 1):g}%"
+    english += f", from {rule.min_sample} people in each, {sure} sure"
+    italian += f", da {rule.min_sample} persone per variante, sicurezza {sure}"
     return both(english, italian)
 
 

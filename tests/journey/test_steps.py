@@ -215,7 +215,11 @@ def test_an_event_is_reported_with_what_is_known_then_and_of_the_same_booking() 
   - id: tell
     emit:
       type: custom.stay_planned
-      data: { nights: { from: booking.nights }, arrival: { from: booking.arrival }, by: us, tip: { from: booking.data.x } }
+      data:
+        nights: { from: booking.nights }
+        arrival: { from: booking.arrival }
+        by: us
+        tip: { from: booking.data.x }
 """
     (told,) = [one for one in begin(program(step), facts()).effects if isinstance(one, Emit)]
     assert told == Emit(
