@@ -22,7 +22,7 @@ def test_the_chain_of_a_sent_message_runs_from_the_event_to_what_came_back(stage
         clicked = session.scalars(select(Message.id).where(Message.clicked_at.is_not(None))).one()
     told = _stages(owner.get(f"{HERE}/messages/{clicked}").text)
     assert told[:3] == ["Event", "Entry", "Step"]
-    assert told[-5:] == ["Gate", "Judged again before hand-over", "Composed", "Handed over", "Came back"]
+    assert told[-4:] == ["Gate", "Composed", "Handed over", "Came back"]
 
 
 def test_a_refused_message_says_why_with_its_rule_and_was_never_composed(stage: Stage, owner: FlaskClient) -> None:
