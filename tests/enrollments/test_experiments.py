@@ -13,6 +13,8 @@ from sqlalchemy import select
 from app import cli
 from app.accounts.models import Workspace
 from app.contacts import merge
+from app.delivery import track
+from app.delivery.track import Arrival
 from app.enrollments import advance, catalogue, enrol, experiments, programs
 from app.enrollments.models import Enrollment, Experiment, StepVisit, Workflow
 from app.journey.experiments import held_out
@@ -349,6 +351,59 @@ def test_a_look_that_rules_nothing_out_is_the_last_one(hotel: Hotel) -> None:
     assert the_experiment(hotel).winner is None, "a second look would break the promise of the test"
     left(hotel, 20, first=100)
     assert set(variants(hotel)[60:]) == {"warm", "brief"}
+
+
+LETTERS = """
+workflow: divided
+name: { en: Letters, it: Lettere }
+phase: consideration
+class: marketing
+entry:
+  - on: page.viewed
+steps:
+  - id: tone
+    split:
+      - { variant: warm, weight: 50, steps: [ { id: warm-letter, send: guest-voices, topic: newsletter } ] }
+      - { variant: brief, weight: 50, steps: [ { id: brief-letter, send: guest-voices, topic: newsletter } ] }
+    winner: { by: click, after: 5 days, min_sample: 12, confidence: 0.95 }
+"""
+
+
+def test_clicks_decide_only_among_people_whose_clicks_may_be_seen(hotel: Hotel) -> None:
+    publish(hotel, LETTERS)
+    proof = {"method": "web", "wording": "Sì.", "wording_version": "1", "confirmed_at": hotel.clock.now().isoformat()}
+    people, tracked = range(1, 81), range(1, 61)
+    hotel.post(
+        [
+            event(hotel, "consent.granted", who, "") | {"id": f"yes-{who}", "data": {"topic": "newsletter", **proof}}
+            for who in people
+        ]
+        + [
+            event(hotel, "consent.granted", who, "")
+            | {"id": f"track-{who}", "data": {"purpose": "open_tracking", **proof}}
+            for who in tracked
+        ]
+    )
+    hotel.post([event(hotel, "page.viewed", who, "") | {"data": {"url": "/"}} for who in people])
+    hotel.after(timedelta(days=4))
+    drawn = dict(zip(people, variants(hotel), strict=True))
+    rows = {row.contact_id: who for who, row in zip(people, passages(hotel, "divided"), strict=True)}
+    letters = [message for message in hotel.messages(state="accepted") if str(message.step_id).endswith("-letter")]
+    assert len(letters) == len(people)
+    clicks = [
+        Arrival("clicked", hotel.clock.now(), "simulated", f"c-{message.id}", message.id)
+        for message in letters
+        if drawn[rows[message.contact_id]] == "brief" or rows[message.contact_id] not in tracked
+    ]
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        track.record(session, clicks, hotel.clock.now())
+    hotel.after(timedelta(days=2))
+    row = the_experiment(hotel)
+    assert row.figures
+    seen = {each["name"]: (each["people"], each["successes"]) for each in row.figures["variants"]}
+    brief = sum(drawn[who] == "brief" for who in tracked)
+    assert seen == {"brief": (brief, brief), "warm": (len(tracked) - brief, 0)}, "nothing is assumed of the others"
+    assert (row.winner, row.decided_by) == ("brief", "rule")
 
 
 def test_a_split_is_ended_by_hand_and_taken_back_while_nobody_has_passed(hotel: Hotel) -> None:
