@@ -23,7 +23,7 @@ from app.content import catalogue as templates
 from app.content.models import Template
 from app.db import workspace_of
 from app.enrollments import enrol, experiments, occasions, versions
-from app.enrollments.models import Workflow, WorkflowVersion
+from app.enrollments.models import CallEndpoint, Workflow, WorkflowVersion
 from app.events.catalogue import known_events
 from app.journey import language
 from app.journey import program as programs
@@ -55,7 +55,7 @@ class Published:
 
 
 def known(session: Session) -> Known:
-    """What a workflow of this workspace may speak of; five queries."""
+    """What a workflow of this workspace may speak of; six queries."""
     attributes = session.execute(select(AttributeDefinition.key, AttributeDefinition.type)).all()
     fields: dict[str, FieldType] = dict(FACT_FIELDS)
     fields |= {f"contact.attributes.{row.key}": row.type for row in attributes}
@@ -66,6 +66,8 @@ def known(session: Session) -> Known:
         templates=_templates(session) or None,
         topics=tuple(topics) or None,
         segments=segments.names(session),
+        # None set up yet: names are taken as they are, so that a library can be pushed first.
+        endpoints=session.scalars(select(CallEndpoint.name)).all() or None,
     )
 
 

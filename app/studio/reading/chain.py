@@ -56,6 +56,8 @@ KIND_ICONS = {
     "branch": "branch", "set": "set", "task": "task", "exited": "exit", "finished": "check", "late": "clock",
     "moved": "history", "goal": "goal", "refreshed": "repeat", "missing": "alert", "unknown": "info",
     "carried": "history", "handed_on": "booking", "updated": "send", "after_pause": "pause", "done_before": "forward",
+    "emit": "event", "call": "webhook", "start": "entry", "stop": "exit", "split": "split", "round": "repeat",
+    "rounds_over": "repeat", "too_deep": "alert",
 }  # fmt: skip
 _STAGE_ICONS = {"workflow": "info", "event": "event", "entry": "info", "step": "info", "gate": "gate", "lease": "gate",
                 "compose": "compose", "delivery": "handed", "returned": "info", "next": "clock"}  # fmt: skip
