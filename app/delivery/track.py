@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from app.consent.ledger import Act, Barred, address_key, append, suppress
 from app.db import as_rows, settings_of, workspace_of
 from app.events.record import OwnEvent, record_own
+from app.messages import streams
 from app.messages.links import BadTokenError, read_bounce_address
 from app.messages.states import can, move
 
@@ -106,8 +107,8 @@ class Tracked:
 
 
 QUERIES = 4
-"""Messages, known reports, insert, update; bounces and complaints cost up to 9 more, whatever their number: one for
-soft bounces, one to suppress, four for the ledger, three for our own events."""
+"""Messages, known reports, insert, update; bounces and complaints cost up to 13 more, whatever their number: one for
+soft bounces, one to suppress, four for the ledger, three for our own events, four to look at the stream (R38)."""
 
 
 def record(session: Session, arrivals: Sequence[Arrival], now: datetime) -> Tracked:
@@ -147,6 +148,8 @@ def record(session: Session, arrivals: Sequence[Arrival], now: datetime) -> Trac
     if fresh:
         _write(session, fresh, now)
         _follow(session, fresh, now)
+        if any(arrival.kind in {"bounced", "complained"} for arrival, _ in fresh):
+            streams.watch(session, now)
     return Tracked(len(fresh), len(matched) - len(fresh), tuple(unmatched))
 
 

@@ -188,7 +188,10 @@ _VERDICTS = text(
             channel text, ended_at timestamptz)
     )
     UPDATE messages m
-    SET state = v.state, reason = v.reason, rule = v.rule, verdict = m.verdict || v.verdict, basis = v.basis,
+    SET state = v.state, reason = v.reason, rule = v.rule, basis = v.basis,
+        -- A message of something paused is judged again and again: only the first and the newest of these are kept.
+        verdict = CASE WHEN v.reason = 'paused' AND m.reason = 'paused' AND jsonb_array_length(m.verdict) > 1
+            THEN (m.verdict - (-1)) || v.verdict ELSE m.verdict || v.verdict END,
         ledger_line = v.ledger_line, due_at = coalesce(v.due_at, m.due_at), ended_at = v.ended_at,
         channel = coalesce(v.channel, m.channel),
         lease_token = CASE WHEN v.state = 'leased' THEN CAST(:token AS bigint) END,

@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from app.accounts.models import Workspace
 from app.consent import ledger
 from app.consent.ledger import Act
 from app.contacts.models import Contact
@@ -172,3 +173,16 @@ def test_every_state_of_a_broadcast_is_a_page_in_both_languages(stage: Stage, la
                 found.frozen_at, found.audience = stage.clock.now(), 1
         assert client.get(at).status_code == 200
         assert client.get(f"{PAGE}?state={state}").status_code == 200
+
+
+def test_r38_a_stream_that_paused_itself_says_so_and_a_person_starts_it_again(stage: Stage, owner: FlaskClient) -> None:
+    with stage.house.database.system() as session:
+        workspace = session.get_one(Workspace, stage.workspace_id)
+        workspace.settings = {**workspace.settings, "paused": {"marketing": "complaints: 3 of 1000"}}
+    assert "Marketing has paused itself" in owner.get(f"{HERE}/").text
+    text = owner.get(PAGE).text
+    assert "complaints: 3 of 1000" in text
+    assert "/stream/resume" not in stage.signed_in(ANALYST).get(PAGE).text
+    answer = owner.post(f"{PAGE}/stream/resume", data={"csrf_token": token(owner, PAGE)})
+    assert "Marketing goes out again" in owner.get(answer.location).text
+    assert "complaints: 3 of 1000" not in owner.get(PAGE).text
