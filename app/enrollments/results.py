@@ -26,7 +26,7 @@ from app.enrollments.programs import Live
 from app.journey import inference
 from app.journey.durations import Duration
 from app.journey.inference import Interval
-from app.journey.program import Program, SplitOp
+from app.journey.program import Program, SendOp, SplitOp
 from app.journey.waits import add
 
 FEW = 30
@@ -126,6 +126,8 @@ class Results:
     """The event that is its goal."""
     within: Duration | None
     currency: str
+    service: bool
+    """It sends service mail, so it cannot hold anybody out (R62)."""
     lifts: Sequence[Lift]
     splits: Sequence[SplitResult]
 
@@ -148,6 +150,7 @@ def load(session: Session, workflow: Workflow, now: datetime) -> Results | None:
         goal.on if goal else None,
         goal.within if goal else None,
         session.scalar(place) or "EUR",
+        any(isinstance(op, SendOp) and op.class_ == "transactional" for op in program.ops),
         _lifts(session, live, now),
         [_split(session, workflow, program, op) for op in experiments.splits(program)],
     )

@@ -171,10 +171,18 @@ def test_what_is_not_there_is_not_found(stage: Stage, owner: FlaskClient, what: 
     assert owner.get(f"{HERE}/workflows/no-such/results").status_code == 404
 
 
-def test_a_workflow_that_holds_nobody_out_says_what_that_means(owner: FlaskClient) -> None:
-    said = plain(owner.get(f"{HERE}/workflows/abandoned-booking/results").text)
-    assert "Nobody is held out" in said
+def test_a_workflow_that_holds_nobody_out_says_what_that_means(stage: Stage, owner: FlaskClient) -> None:
+    with stage.work() as session:
+        catalogue.publish(session, WINBACK.replace("holdout: 50\n", ""), by="Marta", now=NOW)
+    said = plain(owner.get(PAGE).text)
+    assert "Nobody is held out, so it cannot be told" in said
     assert "holdout: 10" in said
+
+
+def test_service_mail_is_never_advised_to_be_held_out(owner: FlaskClient) -> None:
+    said = plain(owner.get(f"{HERE}/workflows/abandoned-booking/results").text)
+    assert "it sends service mail, which nobody may be denied" in said
+    assert "holdout: 10" not in said
 
 
 def test_it_is_said_in_italian(stage: Stage) -> None:
