@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
@@ -218,3 +218,23 @@ def test_a_preview_wears_the_paper_asked_for(owner: FlaskClient) -> None:
     assert "prefers-color-scheme: dark" in owner.get(page).text
     assert "@media all" in owner.get(f"{page}?paper=dark").text
     assert "@media not all" in owner.get(f"{page}?paper=light").text
+
+
+def test_a_property_set_to_another_zone_moves_the_waits_of_its_guests(stage: Stage, owner: FlaskClient) -> None:
+    def until() -> datetime | None:
+        with stage.work() as session:
+            return session.scalars(
+                select(Enrollment.wake_at)
+                .join(Workflow, Workflow.id == Enrollment.workflow_id)
+                .where(Workflow.name == "pre-arrival", Enrollment.status == "active")
+            ).one()
+
+    before = until()
+    page = owner.get(f"{HERE}/settings").text
+    form = {name: value.replace("&#39;", "'") for name, value in re.findall(r'name="([\w.]+)" value="([^"]*)"', page)}
+    answer = owner.post(f"{HERE}/settings", data={**form, "language": "it", "zone": "Europe/London"})
+    assert answer.status_code == 303
+    after = until()
+    assert before is not None
+    assert after is not None
+    assert after - before == timedelta(hours=1), "10:00 of the hotel's own clock, an hour behind"
