@@ -189,4 +189,9 @@ def test_every_step_taken_is_kept_in_order(hotel: Hotel) -> None:
     hotel.after(timedelta(hours=1))
     with hotel.house.database.work(hotel.loaded.workspace_id) as session:
         visits = session.execute(select(StepVisit.step_id, StepVisit.code).order_by(StepVisit.id)).all()
-    assert [tuple(visit) for visit in visits][:3] == [("", "entered"), ("confirm", "send"), ("settle", "waiting")]
+    assert [tuple(visit) for visit in visits][:4] == [
+        ("", "entered"),
+        ("news", "branch"),
+        ("confirm", "send"),
+        ("settle", "waiting"),
+    ]
