@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench import ingest_batch, journey_2000, segments
+from bench import ingest_batch, journey_2000, segments, simulate
 from bench.ground import ground, table, write
 
 
@@ -16,6 +16,8 @@ def main() -> None:
             lines.append(one.measure(here))
     with ground(journey_2000.TEMPLATE, journey_2000.WORKFLOW) as here:
         lines += segments.measure(here)
+    with ground(journey_2000.TEMPLATE, journey_2000.WORKFLOW) as here:
+        lines.append(simulate.measure(here))
     print(table(lines))
     write(lines, Path(__file__).with_name("latest.json"))
 
