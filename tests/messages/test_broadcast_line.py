@@ -92,7 +92,7 @@ def begun(house: House, loaded: Loaded) -> int:
 def states(house: House, loaded: Loaded, **criteria: object) -> Counter[str]:
     with house.database.work(loaded.workspace_id) as session:
         rows = session.execute(select(Message.state, func.count()).filter_by(**criteria).group_by(Message.state))
-        return Counter(dict((tuple(row) for row in rows)))
+        return Counter(dict(tuple(row) for row in rows))
 
 
 def wait_until(what: str, done: object) -> None:

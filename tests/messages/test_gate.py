@@ -123,7 +123,7 @@ def test_a_contact_with_unseen_events_is_passed_over_until_they_are_seen(mailroo
     work = mailroom.make.add(EventWork, contact_id=guest.id, event_pk=1, received_at=mailroom.now)
     assert mailroom.gate().done == 0
     assert mailroom.message(number).state == "planned"
-    work.attempts = 1
+    work.attempts, work.not_before = 1, mailroom.now + timedelta(hours=1)
     mailroom.session.flush()  # the gate reads by Core
     assert mailroom.gate().done == 1
 
