@@ -234,8 +234,8 @@ OPERATIONS: tuple[Operation, ...] = (
         about=(
             "For workflows with the entry `on: api`. The wish is kept as the event `workflow.started`; whether the "
             "person may enter (re-entry, conditions, holdout) is decided a moment later like for any event, and `/why` "
-            "tells it. Send an `id` or the header `Idempotency-Key`: of several wishes under one id only the first counts, "
-            "for ever; the others answer `duplicate`, and 422 where they say something else."
+            "tells it. Send an `id` or the header `Idempotency-Key`: of several wishes under one id only the first "
+            "counts, for ever; the others answer `duplicate`, and 422 where they say something else."
         ),
         scope="workflows:start",
         status=202,
