@@ -75,8 +75,9 @@ def test_a_cancellation_stops_what_was_planned(hotel: Hotel) -> None:
     hotel.report("booking.cancelled", booking={"reference": "RS-1"})
     hotel.until(local("2026-05-20 12:00"))
     assert "pre-arrival-direct" not in [template for template, _ in hotel.sent()]
-    (passage,) = [row for row in hotel.enrollments() if row.key == "RS-1"]
+    passage, told = [row for row in hotel.enrollments() if row.key == "RS-1"]
     assert (passage.status, passage.end_reason) == ("exited", "booking.cancelled")
+    assert told.status == "finished", "a passage of its own says that it is cancelled"
 
 
 def test_a_moved_arrival_moves_the_wait_with_it_both_ways(hotel: Hotel) -> None:
