@@ -38,8 +38,8 @@ class Choice:
 def choose(facts: Mapping[str, Any], available: Collection[str], order: tuple[str, ...] = FALLBACK) -> Choice:
     """The language of one message: contact's declared > booking's > address country's > property's default.
 
-    The first that anyone names is wanted; `en-GB` is served by `en`. Where the template lacks it, the property's fallback
-    `order` decides, then whatever it has (R25). Raises ValueError for no language at all.
+    The first that anyone names is wanted; `en-GB` is served by `en`. Where the template lacks it, the property's
+    fallback `order` decides, then whatever it has (R25). Raises ValueError for no language at all.
     """
     if not available:
         raise ValueError("a template without any language")

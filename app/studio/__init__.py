@@ -5,8 +5,8 @@ pages.py       how a page is answered             words.py       the marketer's 
 languages.py   English and Italian, dates, money  assets.py      what the front-end build made
 reading/       what pages show, in a fixed number of queries each
 
-sign_in.py  home.py  workflows.py  publishing.py  results.py  simulate.py  why.py  content.py  audience.py  segments.py  broadcasts.py
-messages.py  consent.py  tasks.py  calls.py  settings.py
+sign_in.py  home.py  workflows.py  publishing.py  results.py  simulate.py  why.py  content.py  audience.py
+segments.py  broadcasts.py  messages.py  consent.py  tasks.py  calls.py  settings.py
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from app.studio import (
 from app.studio.blueprint import blueprint, csrf
 
 __all__ = [
-    "audience", "broadcasts", "calls", "consent", "content", "files", "home", "messages", "publishing", "register", "segments",
-    "results", "settings", "simulate", "tasks", "why", "workflows",
+    "audience", "broadcasts", "calls", "consent", "content", "files", "home", "messages", "publishing", "register",
+    "results", "segments", "settings", "simulate", "tasks", "why", "workflows",
 ]  # fmt: skip
 
 

@@ -22,7 +22,9 @@ def contacts() -> Response:
     with pages.unit() as unit:
         found = reading.listed(unit, text, pages.wanted())
         latest, inside = reading.beside(unit, [row[0].id for row in found.rows])
-    return pages.answer("contacts.html", found=found, text=text, latest=latest, inside=inside, tab="contacts", at="contacts")
+    return pages.answer(
+        "contacts.html", found=found, text=text, latest=latest, inside=inside, tab="contacts", at="contacts"
+    )
 
 
 @blueprint.get(f"{HERE}/audience/contacts/<int:contact_id>")

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.consent.case import ConsentFacts, Contacted, Decision, Request, Suppressed
+from app.consent.fold import Key, State
 from app.consent.policy import Policy, PolicyError
 from app.consent.rules import decide, decide_among
 from app.journey.holidays import is_holiday
@@ -104,7 +105,7 @@ def sms(class_: str = "marketing", **given_: object) -> Request:
 
 
 def by_phone(**given_: object) -> ConsentFacts:
-    states = {(ADDRESS, "sms", "marketing", "offers"): state(at=BEFORE)}
+    states: dict[Key, State] = {(ADDRESS, "sms", "marketing", "offers"): state(at=BEFORE)}
     return facts(states, **{"zone": "Europe/Rome", **given_})
 
 
@@ -197,6 +198,7 @@ def wishes(draw: st.DrawFn) -> list[Request]:
     for number in range(draw(st.integers(1, 14))):
         class_ = draw(st.sampled_from(["marketing", "marketing", "feedback", "transactional"]))
         due = NOON + timedelta(hours=draw(st.integers(0, 24 * 6)))
+        hours = draw(st.none() | st.integers(0, 24 * 8))
         found.append(
             request(
                 class_,
@@ -204,9 +206,9 @@ def wishes(draw: st.DrawFn) -> list[Request]:
                 topic=draw(st.sampled_from(["offers", "newsletter"])) if class_ == "marketing" else None,
                 due_at=due,
                 priority=draw(st.sampled_from([10, 50, 50, 90])),
-                latest=draw(
-                    st.none() | st.integers(0, 24 * 8).map(lambda hours, due=due: due + timedelta(hours=hours))
-                ),
+                latest=None
+                if (hours := draw(st.none() | st.integers(0, 24 * 8))) is None
+                else due + timedelta(hours=hours),
             )
         )
     return found

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event, select, text
 
 from app.db import Database
-from app.enrollments import advance, catalogue, effects, enrol, pauses
+from app.enrollments import advance, catalogue, effects, enrol, pauses, tasks
 from app.enrollments.models import Call, Enrollment, EntryRefusal, StepVisit, Task
 from app.events.models import Event
 from tests.hotel import Hotel
@@ -247,7 +247,7 @@ def test_a_task_step_leaves_a_task_and_a_step_taken_twice_leaves_one(hotel: Hote
         assert task.due_at == hotel.clock.now() + timedelta(days=2)
         done = effects.Done(hotel.clock.now())
         done.tasks.append(
-            effects.tasks.Wanted(
+            tasks.Wanted(
                 task.contact_id, task.enrollment_id, task.workflow_id, "desk", 1, None, None, "front_desk", {}, None
             )
         )

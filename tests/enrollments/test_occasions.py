@@ -84,8 +84,8 @@ def entries(hotel: Hotel, workflow: str) -> list[tuple[str, datetime]]:
         return [(row.who, row.entered_at) for row in session.execute(query, {"workflow": workflow})]
 
 
-def utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type]
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
+    return datetime(year, month, day, hour, minute, tzinfo=UTC)
 
 
 def test_a_week_before_arrival_at_ten_of_the_hotel_on_both_sides_of_the_change_of_clocks(hotel: Hotel) -> None:

@@ -77,16 +77,15 @@ def start(hotel: Hotel, workflow: str = "desk", **body: Any) -> TestResponse:
 
 
 def test_a_backend_starts_a_workflow_once_under_one_id_and_its_data_are_there_to_read(desk: Hotel) -> None:
-    for _ in range(2):
-        answer = start(desk, id="wish-1", data={"room": 7})
-        assert answer.status_code == 202
-    assert answer.get_json()["status"] == "duplicate"
+    first, second = (start(desk, id="wish-1", data={"room": 7}) for _ in range(2))
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert second.get_json()["status"] == "duplicate"
     assert start(desk, headers={"Idempotency-Key": "wish-2"}).get_json()["status"] == "accepted"
     assert start(desk, headers={"Idempotency-Key": "wish-2"}).get_json()["status"] == "duplicate"
     desk.work()
-    first, _ = rows(desk, Event, type="workflow.started")
-    assert (first.data["room"], first.data["by"]) == (7, "api")
-    assert "wish" not in first.event_id, "what a caller calls it may hold anything, and ids outlive the person"
+    event, _ = rows(desk, Event, type="workflow.started")
+    assert (event.data["room"], event.data["by"]) == (7, "api")
+    assert "wish" not in event.event_id, "what a caller calls it may hold anything, and ids outlive the person"
     assert len(rows(desk, Task)) == 1, "the second met the first inside"
     assert "already_inside" in [one.code for one in rows(desk, EntryRefusal)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -284,9 +285,7 @@ def test_a_copy_of_it_is_a_draft_that_says_the_same(hotel: Hotel) -> None:
         ({"on_hit": "explode"}, {"on_hit": "unknown"}),
     ],
 )
-def test_a_draft_that_cannot_go_names_each_field(
-    hotel: Hotel, wish: dict[str, object], problems: dict[str, str]
-) -> None:
+def test_a_draft_that_cannot_go_names_each_field(hotel: Hotel, wish: dict[str, Any], problems: dict[str, str]) -> None:
     with hotel.house.database.work(hotel.loaded.workspace_id) as session:
         with pytest.raises(BroadcastError) as raised:
             desk.write(session, Wish(**{"name": "Spring", "template": TEMPLATE, **wish}), "Marta", hotel.clock.now())

@@ -91,8 +91,10 @@ def begun(house: House, loaded: Loaded) -> int:
 
 def states(house: House, loaded: Loaded, **criteria: object) -> Counter[str]:
     with house.database.work(loaded.workspace_id) as session:
-        rows = session.execute(select(Message.state, func.count()).filter_by(**criteria).group_by(Message.state))
-        return Counter(dict(tuple(row) for row in rows))
+        rows = session.execute(
+            select(Message.state, func.count().label("number")).filter_by(**criteria).group_by(Message.state)
+        )
+        return Counter({row.state: row.number for row in rows})
 
 
 def wait_until(what: str, done: object) -> None:

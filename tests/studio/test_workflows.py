@@ -91,11 +91,12 @@ def draft(owner: FlaskClient, source: str, then: str = "keep") -> TestResponse:
 
 def source_of(stage: Stage) -> str:
     with stage.work() as session:
-        return session.scalars(
+        found: str = session.scalars(
             select(WorkflowVersion.source)
             .join(Workflow, Workflow.live_version_id == WorkflowVersion.id)
             .where(Workflow.name == "pre-arrival")
         ).one()
+        return found
 
 
 def test_a_draft_is_kept_wrong_as_it_is_and_each_fault_told_at_its_line(stage: Stage, owner: FlaskClient) -> None:
@@ -223,11 +224,12 @@ def test_a_preview_wears_the_paper_asked_for(owner: FlaskClient) -> None:
 def test_a_property_set_to_another_zone_moves_the_waits_of_its_guests(stage: Stage, owner: FlaskClient) -> None:
     def until() -> datetime | None:
         with stage.work() as session:
-            return session.scalars(
+            found: datetime | None = session.scalars(
                 select(Enrollment.wake_at)
                 .join(Workflow, Workflow.id == Enrollment.workflow_id)
                 .where(Workflow.name == "pre-arrival", Enrollment.status == "active")
             ).one()
+            return found
 
     before = until()
     page = owner.get(f"{HERE}/settings").text
