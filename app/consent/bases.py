@@ -17,11 +17,14 @@ class Basis(NamedTuple):
     line: int | None = None
 
 
+_CONTRACT = Basis(Check("basis", True, "contract", "R20", {"class": "transactional"}), "contract")
+
+
 def basis_of(case: Case) -> Basis:
     """The lawful basis of a message for this person at this instant, or why there is none."""
     match case.request.class_:
         case "transactional":
-            return Basis(Check("basis", True, "contract", "R20", {"class": "transactional"}), "contract")
+            return _CONTRACT
         case "marketing":
             return _marketing(case)
         case "feedback":
@@ -32,8 +35,7 @@ def basis_of(case: Case) -> Basis:
 
 def is_relay(address: str, policy: Policy) -> bool:
     """Whether an address is a masked one of a booking site (R34)."""
-    domain = address.rpartition("@")[2]
-    return any(domain == suffix or domain.endswith("." + suffix) for suffix in policy.relay_suffixes)
+    return f".{address.rpartition('@')[2]}".endswith(policy.relay_endings)
 
 
 def _refused(code: str, rule: str, line: int | None = None, **inputs: Any) -> Basis:

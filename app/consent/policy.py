@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import time, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from app.journey.experiments import held_out
@@ -120,6 +121,11 @@ class Policy:
     """How many of 100 people get no marketing and no request for an opinion, to measure what these bring (R62)."""
     holdout_salt: str = ""
     """Whoever changes it draws this group anew; by itself it stays the same people for ever."""
+
+    @cached_property
+    def relay_endings(self) -> tuple[str, ...]:
+        """The same with the dot before them: what `.` and the domain of a masked address end in."""
+        return tuple(f".{suffix}" for suffix in self.relay_suffixes)
 
     def keeps_out(self, contact_id: int) -> str | None:
         """The name of the experiment that keeps this person out of all marketing and feedback; None: none does."""

@@ -15,6 +15,8 @@ from app.journey.waits import NeverOpensError, at_clock, next_opening
 
 _HORIZON = 31
 _UTC = ZoneInfo("UTC")
+_CAP_EXEMPT = Check("cap", True, "cap_exempt", "R46", {})
+_QUIET_EXEMPT = Check("quiet_hours", True, "quiet_exempt", "R47", {})
 
 
 def cap(case: Case, at: datetime, may_go: Callable[[Case], bool]) -> tuple[Check, datetime]:
@@ -25,7 +27,7 @@ def cap(case: Case, at: datetime, may_go: Callable[[Case], bool]) -> tuple[Check
     """
     request, facts, _, policy = case
     if request.class_ not in CAPPED:
-        return Check("cap", True, "cap_exempt", "R46", {}), at
+        return _CAP_EXEMPT, at
     zone = zones_of(facts)[0]
     today = at.astimezone(zone).date()
     sent = [(one.at.astimezone(zone).date(), one.class_, one.topic) for one in facts.contacted if one.class_ in CAPPED]
@@ -82,7 +84,7 @@ def quiet(case: Case, at: datetime) -> tuple[Check, datetime]:
     request, facts, now, policy = case
     zones = zones_of(facts)
     if request.class_ not in CAPPED and (request.channel == "email" or _urgent(case)):
-        return Check("quiet_hours", True, "quiet_exempt", "R47", {}), at
+        return _QUIET_EXEMPT, at
     hours = policy.quiet(request.channel)
     try:
         opens = next_opening(at, hours, zones)

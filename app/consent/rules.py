@@ -54,6 +54,14 @@ __all__ = [
 ]
 
 
+_OWN_ADDRESS = Check("address", True, "own_address", "R34", {})
+_NOT_SUPPRESSED = Check("suppression", True, "not_suppressed", "R37", {})
+_NO_TOPIC_NEEDED = Check("topic", True, "no_topic_needed", "R3", {})
+_NOT_HELD_OUT = Check("holdout", True, "not_held_out", "R62", {})
+_STILL_INSIDE = Check("exit", True, "still_inside", "R60", {})
+_STREAM_OPEN = Check("stream", True, "stream_open", "R63", {})
+
+
 def decide(request: Request, facts: ConsentFacts, now: datetime, policy: Policy = DEFAULT) -> Decision:
     """Judge one message.
 
@@ -167,7 +175,7 @@ def _reachable(case: Case) -> Check:
 def _relay(case: Case) -> Check:
     request, facts, now, policy = case
     if request.channel != "email" or not is_relay(facts.address or "", policy):
-        return Check("address", True, "own_address", "R34", {})
+        return _OWN_ADDRESS
     if request.class_ != "transactional":
         return Check("address", False, "relay_address", "R34", {"class": request.class_})
     departure = facts.booking.departure if facts.booking else None
@@ -184,26 +192,26 @@ def _suppression(case: Case) -> Check:
         if one.scope == "all" or case.request.class_ in CAPPED:
             rule = "R36" if one.reason == "complaint" else "R37"
             return Check("suppression", False, "suppressed", rule, {"reason": one.reason, "scope": one.scope})
-    return Check("suppression", True, "not_suppressed", "R37", {})
+    return _NOT_SUPPRESSED
 
 
 def _topic(case: Case) -> Check:
     # That the person wants this very topic, the basis has said already: a yes is always for a topic, or for all.
     if case.request.class_ == "marketing":
         return Check("topic", True, "topic_on", "R3", {"topic": case.request.topic})
-    return Check("topic", True, "no_topic_needed", "R3", {})
+    return _NO_TOPIC_NEEDED
 
 
 def _holdout(case: Case) -> Check:
     if case.facts.holdout is not None and case.request.class_ in CAPPED:
         return Check("holdout", False, "holdout", "R62", {"experiment": case.facts.holdout})
-    return Check("holdout", True, "not_held_out", "R62", {})
+    return _NOT_HELD_OUT
 
 
 def _exits(case: Case) -> Check:
     if case.facts.left is not None:
         return Check("exit", False, "exited", "R60", {"reason": case.facts.left})
-    return Check("exit", True, "still_inside", "R60", {})
+    return _STILL_INSIDE
 
 
 def _latest(case: Case) -> Check:
@@ -221,4 +229,4 @@ def _paused(case: Case) -> tuple[Check, datetime]:
     why = case.policy.paused.get(case.request.class_)
     if why is not None:
         return Check("stream", False, "paused", "R38", {"why": why}), again
-    return Check("stream", True, "stream_open", "R63", {}), case.now
+    return _STREAM_OPEN, case.now

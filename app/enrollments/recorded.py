@@ -80,6 +80,7 @@ class Stay:
     known: list[tuple[datetime, Claim]]
     _at: list[datetime] = field(default_factory=list)
     _seen: dict[int, Folded] = field(default_factory=dict)
+    _bought: dict[int, Purchase] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.known.sort(key=lambda one: one[0])
@@ -122,11 +123,14 @@ class Stay:
 
     def purchase(self, now: datetime) -> Purchase | None:
         """The same as the rules of consent read it."""
+        count = bisect_right(self._at, now)
+        if count in self._bought:
+            return self._bought[count]
         told = self.folded(now)
         if told is None:
             return None
         refunded = told["status"] == "refunded" or str(told["data"].get("refunded", "")).lower() == "true"
-        return Purchase(
+        self._bought[count] = Purchase(
             booking_id=self.id,
             status=told["status"],
             amount=told["amount"],
@@ -135,6 +139,7 @@ class Stay:
             refunded=refunded,
             arrival=_day(told["arrival"]),
         )
+        return self._bought[count]
 
 
 @dataclass(slots=True)

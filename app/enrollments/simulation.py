@@ -32,12 +32,11 @@ from app.enrollments import recorded
 from app.enrollments.decisions import Decision, of_line
 from app.enrollments.recorded import Recorded, Span
 from app.journey import entry, goals
-from app.journey.entry import NotEntered
 from app.journey.experiments import held_out
 from app.journey.facts import Facts, lookup, zone
 from app.journey.program import Program, Sentence
 from app.journey.sentences import both
-from app.journey.simulate import EndlessStoryError, Happening, Judgement, Message, Outcome, Scene, Stage
+from app.journey.simulate import EndlessStoryError, Happening, Judgement, Message, Outcome, Scene, Stage, allow_all
 from app.journey.simulate import Waiting as Pending
 from app.journey.waits import add
 from app.messages.grounds import is_minor
@@ -287,7 +286,7 @@ def _wanted(program: Program) -> recorded.Wanted:
 
 
 def _one(found: Simulation, program: Program, known: World, person: Recorded, signatures: set[str]) -> None:
-    replay = Replay(program, person, known, found.span, alone=found.alone)
+    replay = Replay(program, person, known, found.span, alone=found.alone, traced=False)
     found.people += 1
     try:
         outcome = replay.play()
@@ -299,7 +298,9 @@ def _one(found: Simulation, program: Program, known: World, person: Recorded, si
     signature = _signature(outcome)
     if len(found.samples) < SAMPLES and signature not in signatures:
         signatures.add(signature)
-        told = tuple(of_line(line, program, found.zone) for line in outcome.trace)
+        # A replay always comes to the same, so the few whose story is shown are played once more, with every sentence.
+        again = Replay(program, person, known, found.span, alone=found.alone).play()
+        told = tuple(of_line(line, program, found.zone) for line in again.trace)
         found.samples.append(Sample(person.contact_id, _name(person), signature, told))
 
 
@@ -330,7 +331,8 @@ def _tally(found: Simulation, replay: Replay, outcome: Outcome, person: Recorded
         found.goals += 1
         found.goal_value += goal.value or 0
     for refusal in outcome.not_entered:
-        _refused_entry(found, refusal)
+        found.not_entered[refusal.code] += 1
+        found.why_not.setdefault(refusal.code, refusal.sentence)
     for message in outcome.messages:
         _message(found, message)
     for at, code, rule in replay.put_off:
@@ -343,11 +345,6 @@ def _tally(found: Simulation, replay: Replay, outcome: Outcome, person: Recorded
         for one in person.sent:
             if one.class_ in CAPPED and one.at >= found.span.since:
                 found.day(one.at).others += 1
-
-
-def _refused_entry(found: Simulation, refusal: NotEntered) -> None:
-    found.not_entered[refusal.code] += 1
-    found.why_not.setdefault(refusal.code, refusal.sentence)
 
 
 def _message(found: Simulation, message: Message) -> None:
@@ -382,7 +379,9 @@ def _as_known(_before: Mapping[str, Any] | None, happening: Happening) -> Mappin
 class Replay(Stage):
     """One recorded person on the stage of the simulator: facts as they were known, judged by production's rule."""
 
-    def __init__(self, program: Program, person: Recorded, known: World, span: Span, *, alone: bool) -> None:
+    def __init__(
+        self, program: Program, person: Recorded, known: World, span: Span, *, alone: bool, traced: bool = True
+    ) -> None:
         scene = Scene(
             now=span.since,
             contact=person.contact,
@@ -392,7 +391,7 @@ class Replay(Stage):
             segments=tuple(person.segments),
             held_out=held_out(("holdout", program.workflow, person.contact_id), program.holdout),
         )
-        super().__init__(program, scene, self._unasked, _as_known)
+        super().__init__(program, scene, allow_all, _as_known, traced=traced)  # `judged` asks no other judge
         self.person, self.world, self.alone = person, known, alone
         self.own: list[Contacted] = []
         self.put_off: list[tuple[datetime, str, str]] = []
@@ -401,11 +400,7 @@ class Replay(Stage):
             reference = earlier.reference
             if reference is not None:
                 self.bookings[reference] = earlier.booking or {}
-            event = entry.Event(earlier.type, earlier.occurred_at, earlier.data, reference)
-            self.log.append((event, reference))
-
-    def _unasked(self, *_: Any) -> Judgement:
-        raise AssertionError("a replay judges by itself")
+            self.remember(entry.Event(earlier.type, earlier.occurred_at, earlier.data, reference))
 
     def known(self, reference: str | None) -> dict[str, Any]:
         """What the stage knows, with consents and the property as they were."""
@@ -456,9 +451,9 @@ class Replay(Stage):
         elif decision.outcome == "deferred":
             self.put_off.append((self.now, decision.code, decision.rule or ""))
         asked = next((check for check in decision.checks if not check.ok), None)
-        return Judgement(
-            decision.outcome, decision.code, decision.rule, decision.until, asked.inputs if asked is not None else {}
-        )
+        if asked is None:
+            return Judgement(decision.outcome, "allowed", decision.rule, decision.until)
+        return Judgement(decision.outcome, asked.code, asked.rule, decision.until, asked.inputs)
 
     def _sent_lately(self, one: Pending, facts: Facts) -> bool:
         within = one.send.skip_if_sent_within
@@ -476,6 +471,7 @@ class Replay(Stage):
     def _told(self, one: Pending, facts: Facts, booking: Purchase | None, channel: str) -> ConsentFacts:
         person, now = self.person, self.now
         left = entry.exit_by_state(self.program, facts, now)
+        born = lookup(facts, "contact.attributes.birth_date")
         bought = [stay.purchase(now) for stay in person.stays.values()]
         real = [] if self.alone else [
             Contacted(sent.id, sent.class_, sent.at, sent.booking_id, sent.topic)
@@ -490,7 +486,7 @@ class Replay(Stage):
             country=lookup(facts, "contact.country"),
             frozen=person.frozen_at is not None and person.frozen_at <= now,
             erased=person.erased_at is not None and person.erased_at <= now,
-            minor=is_minor(str(lookup(facts, "contact.attributes.birth_date") or ""), now),
+            minor=bool(born) and is_minor(str(born), now),
             suppressed=person.suppressed(channel, now),
             purchases=tuple(one for one in bought if one is not None),
             booking=booking,

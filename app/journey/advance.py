@@ -96,15 +96,15 @@ class EndlessError(RuntimeError):
     """More steps in one call than the program has: a defect of the compiler, never of a person's data."""
 
 
-def advance(program: Program, state: State, facts: Facts, now: datetime) -> Advanced:
+def advance(program: Program, state: State, facts: Facts, now: datetime, *, traced: bool = True) -> Advanced:
     """Take as many steps as can be taken at `now`.
 
     Exit conditions without an event are read first, whenever this is called. Called too early, or on a passage that is
-    over, it changes nothing.
+    over, it changes nothing. With `traced` False the state and the effects are the same, and why is not put in words.
     """
     if state.status != "active":
         return Advanced(state, (), ())
-    walk = Walk(program, state, facts, now)
+    walk = Walk(program, state, facts, now, traced=traced)
     over = exit_by_state(program, walk.facts(), now)
     if over is not None:
         return leave(state, over.reason, over.outcome, over.sentence, now)

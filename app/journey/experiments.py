@@ -58,7 +58,7 @@ def held_out(what: Sequence[str | int], percent: int) -> bool:
             ("holdout", salt, contact's id).
         percent: whole percent, 0 to 100.
     """
-    return lot(*what) * 100 < percent
+    return percent > 0 and lot(*what) * 100 < percent
 
 
 TEST = "fisher-holm"

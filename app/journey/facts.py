@@ -23,6 +23,10 @@ Both may be missing, which reads as "none". Engagement is
 and without it (or untracked) nobody can say that a person did *not* click."""
 
 
+_MAPPINGS = (dict, Mapping)
+"""Nearly every level is a dict, which is told at once; asking whether it is some other mapping takes ten times that."""
+
+
 @lru_cache(maxsize=4096)
 def _steps(path: str) -> tuple[str, ...]:
     return tuple(path.split("."))
@@ -33,7 +37,7 @@ def lookup(facts: Facts, path: str) -> Any:
     steps = _steps(path)
     value: Any = facts
     for step in steps:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, _MAPPINGS):
             return None
         value = value.get(step)
         if value is None:

@@ -53,6 +53,7 @@ from app.journey.ops import (
     Winner,
     ways_out,
 )
+from app.journey.sentences import sentence
 
 __all__ = [
     "BranchOp",
@@ -231,6 +232,11 @@ class Program:
     def places(self) -> Mapping[str, int]:
         """Step id to its number."""
         return {op.id: number for number, op in enumerate(self.ops)}
+
+    @cached_property
+    def sentences(self) -> Mapping[str, Sentence]:
+        """Step id to what it does in words: the same for everybody who comes there."""
+        return {op.id: sentence(op) for op in self.ops}
 
     @cached_property
     def starts_on(self) -> tuple[str, ...]:

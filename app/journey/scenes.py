@@ -1,4 +1,7 @@
-"""What a story is told with: the person and what happens to them, and everything it came to. Plain, frozen values."""
+"""What a story is told with: the person and what happens to them, and everything it came to.
+
+Plain values, frozen but for those that move while it runs (`Inside`, `Waiting`).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from app.journey import entry
 from app.journey.entry import NotEntered
 from app.journey.facts import Facts
 from app.journey.program import Sentence
-from app.journey.state import CallOut, Emit, Send, StartOther, StopOther, Task
+from app.journey.state import CallOut, Emit, Send, StartOther, State, StopOther, Task
 
 Outside = Emit | CallOut | StartOther | StopOther
 """What steps do beyond this workflow."""
@@ -84,6 +87,30 @@ class Message:
     at: datetime
     code: str
     rule: str | None = None
+
+
+@dataclass(slots=True)
+class Inside:
+    """One passage on the stage."""
+
+    key: str
+    reference: str | None
+    event: Mapping[str, Any]
+    state: State
+    entered_at: datetime
+    ended_at: datetime | None = None
+    goal: entry.Reached | None = None
+    by_rule: bool = False
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A planned message that has not been decided on yet."""
+
+    passage: Inside
+    send: Send
+    planned_at: datetime
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ that open the workflow come by themselves.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -31,10 +31,11 @@ from app.journey.advance import (
 )
 from app.journey.entry import Enter, Event, NotEntered, Passage, Refresh, Restart
 from app.journey.facts import Facts, zone
-from app.journey.program import EntryRule, Program, Sentence
+from app.journey.program import EntryRule, Program, SendOp, Sentence
 from app.journey.scenes import (
     TO_CONFIRM,
     Happening,
+    Inside,
     Judge,
     Judgement,
     Line,
@@ -43,6 +44,7 @@ from app.journey.scenes import (
     Outside,
     Project,
     Scene,
+    Waiting,
     Walked,
     allow_all,
     overwrite,
@@ -74,6 +76,9 @@ __all__ = [
 
 MOST_TURNS = 20_000
 
+Past = tuple[str, datetime, Mapping[str, Any]]
+"""What happened, when, and what was said of it: as `past_events` of the facts has it."""
+
 FAR = timedelta(days=800)
 """How far ahead a date is looked for that opens the workflow."""
 
@@ -90,42 +95,24 @@ def simulate(program: Program, scene: Scene, *, judge: Judge = allow_all, projec
     return Stage(program, scene, judge, project).play()
 
 
-@dataclass(slots=True)
-class Inside:
-    """One passage on the stage."""
-
-    key: str
-    reference: str | None
-    event: Mapping[str, Any]
-    state: State
-    entered_at: datetime
-    ended_at: datetime | None = None
-    goal: entry.Reached | None = None
-    by_rule: bool = False
-
-
-@dataclass(slots=True)
-class Waiting:
-    """A planned message that has not been decided on yet."""
-
-    passage: Inside
-    send: Send
-    planned_at: datetime
-    at: datetime
-
-
 class Stage:
-    """One story while it runs. A replay of recorded history is one too, with `facts_of` and `judged` of its own."""
+    """One story while it runs. A replay of recorded history is one too, with `known` and `judged` of its own.
 
-    def __init__(self, program: Program, scene: Scene, judge: Judge, project: Project) -> None:
+    Where nobody will read the trace (`traced` False) none is kept: all else comes to the same, sooner.
+    """
+
+    def __init__(self, program: Program, scene: Scene, judge: Judge, project: Project, *, traced: bool = True) -> None:
         self.program, self.scene = program, scene
         self.judge, self.project = judge, project
+        self.traced = traced
         self.now = scene.now.astimezone(UTC)
         self.contact: Mapping[str, Any] = dict(scene.contact)
         self.consents = dict(scene.consents)
         self.bookings: dict[str, Mapping[str, Any]] = {}
         self.clicked: dict[str, datetime] = {}
         self.log: list[tuple[Event, str | None]] = []
+        self.past: tuple[Past, ...] = ()
+        self.past_of: dict[str | None, tuple[Past, ...]] = {}
         self.inside: list[Inside] = []
         self.waiting: list[Waiting] = []
         self.messages: list[Message] = []
@@ -138,6 +125,13 @@ class Stage:
         self.ahead = sorted(scene.happenings, key=lambda one: one.at)
         self.opened: set[tuple[int, str | None]] = set()
         self.told: dict[tuple[str, str], Facts] = {}
+        self.retold = {op.id for op in program.ops if isinstance(op, SendOp) and op.updated is not None}
+        self.calendar = [
+            (number, rule)
+            for number, rule in enumerate(program.entry)
+            if rule.rrule is not None or rule.date is not None
+        ]
+        self._known: dict[str | None, dict[str, Any]] = {}
 
     def play(self) -> Outcome:
         """Turn by turn: the next event, wake-up or put-off message, whichever comes first."""
@@ -147,6 +141,7 @@ class Stage:
             if moment is None or (self.scene.until is not None and moment > self.scene.until):
                 return self._outcome()
             self.now = max(self.now, moment)
+            self._known.clear()
             if occasion is not None and occasion.at <= self.now:
                 self._happens(occasion)
             while self.ahead and self.ahead[0].at <= self.now:
@@ -170,7 +165,7 @@ class Stage:
 
         A yearly date and a schedule come again only where the story has an end (`until`): else the first time alone.
         """
-        found = [one for number, rule in enumerate(self.program.entry) for one in self._occasions(number, rule)]
+        found = [one for number, rule in self.calendar for one in self._occasions(number, rule)]
         return min(found, key=lambda one: one.at, default=None)
 
     def _occasions(self, number: int, rule: EntryRule) -> Iterator[Happening]:
@@ -208,9 +203,10 @@ class Stage:
         elif happening.type in ("date.reached", "schedule.fired"):
             self.opened.add((data["entry"], happening.reference))
         event = Event(happening.type, happening.occurred_at, data, happening.reference)
-        told = both(f"event {event.type}", f"evento {event.type}")
-        self._tell("event", told, inputs={"occurred_at": event.occurred_at.isoformat(), "booking": event.booking})
-        self.log.append((event, happening.reference))
+        if self.traced:
+            told = both(f"event {event.type}", f"evento {event.type}")
+            self._tell("event", told, inputs={"occurred_at": event.occurred_at.isoformat(), "booking": event.booking})
+        self.remember(event)
         for passage in list(self.inside):
             self._scores(passage, event)
             if passage.state.status == "active":
@@ -218,7 +214,15 @@ class Stage:
         if event.type in self.program.starts_on:
             self._at_the_door(event)
 
+    def remember(self, event: Event) -> None:
+        """From here on the event has happened, to the person and to the booking it is about."""
+        self.log.append((event, event.booking))
+        past = (event.type, event.occurred_at, event.data)
+        self.past = (*self.past, past)
+        self.past_of[event.booking] = (*self.past_of.get(event.booking, ()), past)
+
     def _bring_up_to_date(self, happening: Happening) -> None:
+        self._known.clear()
         reference = happening.reference
         if reference is not None:
             self.bookings[reference] = self.project(self.bookings.get(reference), happening)
@@ -295,8 +299,10 @@ class Stage:
         if isinstance(verdict, Restart):
             self._leave(now_inside[0], entry.Exit("restarted", None, verdict.sentence))
         fresh.key = verdict.key
+        fresh.state = advance.start(self.program, verdict.key, facts, self.now)
         fixed = {step: name for step, name in self.scene.variants.items() if step in self.program.places}
-        fresh.state = replace(advance.start(self.program, verdict.key, facts, self.now), variants=fixed)
+        if fixed:
+            fresh.state = replace(fresh.state, variants=fixed)
         self.inside.append(fresh)
         self._tell("entered", verdict.sentence, fresh)
 
@@ -310,7 +316,7 @@ class Stage:
             if ended is not None:
                 self._leave(passage, ended)
             else:
-                self._take(passage, advance.advance(self.program, passage.state, facts, self.now))
+                self._take(passage, advance.advance(self.program, passage.state, facts, self.now, traced=self.traced))
 
     def _leave(self, passage: Inside, ended: entry.Exit) -> None:
         """An exit rule holds: its unsent messages are not sent any more (R60)."""
@@ -321,12 +327,14 @@ class Stage:
         if moved.state.status != "active" and passage.state.status == "active":
             passage.ended_at = self.now
         passage.state = moved.state
-        self.trace += [_line(decision, passage.key) for decision in moved.trace]
+        if self.traced:
+            self.trace += [_line(decision, passage.key) for decision in moved.trace]
         for effect in moved.effects:
             if isinstance(effect, Send):
                 self.waiting.append(Waiting(passage, effect, self.now, self.now))
             elif isinstance(effect, SetFields) and effect.target == "contact":
                 self.contact = written(self.contact, effect.values, effect.add_tags, effect.remove_tags)
+                self._known.clear()
             elif isinstance(effect, Task):
                 self.tasks.append(effect)
             elif isinstance(effect, Emit | CallOut | StartOther | StopOther):
@@ -344,10 +352,7 @@ class Stage:
             if verdict.outcome == "deferred" and verdict.not_before is not None and verdict.not_before > self.now:
                 one.at = verdict.not_before
                 self.waiting.append(one)
-                until = verdict.not_before.isoformat()
-                text = both(f"{one.send.template} put off", f"{one.send.template} rimandato")
-                inputs = {**verdict.inputs, "code": verdict.code, "rule": verdict.rule, "until": until}
-                self._tell("deferred", text, one.passage, one.send.step_id, inputs)
+                self._tell_verdict("deferred", one, verdict)
                 continue
             outcome: Literal["sent", "refused"] = "sent" if verdict.outcome == "allowed" else "refused"
             self._decide(one, outcome, verdict)
@@ -368,7 +373,8 @@ class Stage:
         send = one.send
         if outcome == "sent":
             self.sent_at[send.template] = self.now
-            self.told[one.passage.key, send.step_id] = self.facts_of(one.passage)
+            if send.step_id in self.retold:
+                self.told[one.passage.key, send.step_id] = self.facts_of(one.passage)
         self.messages.append(
             Message(
                 key=one.passage.key,
@@ -382,24 +388,22 @@ class Stage:
                 rule=verdict.rule,
             )
         )
-        text = both(f"{send.template} sent", f"{send.template} inviato")
-        if outcome == "refused":
-            text = both(f"{send.template} refused: {verdict.code}", f"{send.template} rifiutato: {verdict.code}")
-        inputs = {**verdict.inputs, "code": verdict.code, "rule": verdict.rule}
-        self._tell(outcome, text, one.passage, send.step_id, inputs)
+        self._tell_verdict(outcome, one, verdict)
 
     # --- what is known ---
 
     def facts_of(self, passage: Inside) -> Facts:
         """What a passage sees now. Replays of recorded history lay over it what was known then."""
-        log = [(e.type, e.occurred_at, e.data) for e, of in self.log if of == passage.reference]
         enrollment = {"key": passage.key, "entered_at": passage.entered_at, "fields": passage.state.fields}
+        known = self._known.get(passage.reference)
+        if known is None:
+            known = self._known[passage.reference] = self.known(passage.reference)
         return {
-            **self.known(passage.reference),
+            **known,
             "event": passage.event,
             "enrollment": enrollment,
-            "past_events": log,
-            "contact_events": [(e.type, e.occurred_at, e.data) for e, _ in self.log],
+            "past_events": self.past_of.get(passage.reference, ()),
+            "contact_events": self.past,
         }
 
     def known(self, reference: str | None) -> dict[str, Any]:
@@ -416,6 +420,20 @@ class Stage:
             "experiments": self.scene.winners,
         }
 
+    def _tell_verdict(self, outcome: Literal["sent", "refused", "deferred"], one: Waiting, verdict: Judgement) -> None:
+        if not self.traced:
+            return
+        template = one.send.template
+        inputs = {**verdict.inputs, "code": verdict.code, "rule": verdict.rule}
+        if outcome == "sent":
+            text = both(f"{template} sent", f"{template} inviato")
+        elif outcome == "refused":
+            text = both(f"{template} refused: {verdict.code}", f"{template} rifiutato: {verdict.code}")
+        else:
+            text = both(f"{template} put off", f"{template} rimandato")
+            inputs["until"] = verdict.not_before.isoformat() if verdict.not_before else None
+        self._tell(outcome, text, one.passage, one.send.step_id, inputs)
+
     def _tell(
         self,
         code: str,
@@ -425,7 +443,8 @@ class Stage:
         inputs: Mapping[str, Any] | None = None,
         key: str | None = None,
     ) -> None:
-        self.trace.append(Line(self.now, code, sentence, passage.key if passage else key, step_id, inputs or {}))
+        if self.traced:
+            self.trace.append(Line(self.now, code, sentence, passage.key if passage else key, step_id, inputs or {}))
 
     def _outcome(self) -> Outcome:
         unsent = [

@@ -114,7 +114,13 @@ def dated(value: date, offset: Duration, at: time | None, zone: ZoneInfo, countr
         day = value.astimezone(zone).date()
     else:
         day = value
-    return at_clock(move_day(day, offset, country), at or MIDNIGHT, zone) + timedelta(seconds=offset.seconds)
+    return _dated(day, offset, at or MIDNIGHT, zone, country)
+
+
+@lru_cache(maxsize=8192)
+def _dated(day: date, offset: Duration, at: time, zone: ZoneInfo, country: str | None) -> datetime:
+    """Kept, since the guests of one day wait for the same moments."""
+    return at_clock(move_day(day, offset, country), at, zone) + timedelta(seconds=offset.seconds)
 
 
 def next_clock(after: datetime, at: time, weekdays: Sequence[int], zone: ZoneInfo) -> datetime:

@@ -12,18 +12,22 @@ from typing import Any, Literal
 from app.journey.condition_tree import Condition
 from app.journey.conditions import explain, weighed
 from app.journey.facts import Facts, lookup, zone
-from app.journey.program import Program, Sentence, Until
+from app.journey.program import Op, Program, Sentence, Until
 from app.journey.sentences import both, moment_text
 from app.journey.state import Advanced, Decision, Effect, Left, State
 from app.journey.waits import add
 
 
 class Walk:
-    """Collects the new state, the effects and the trace of one call."""
+    """Collects the new state, the effects and the trace of one call.
 
-    def __init__(self, program: Program, state: State, facts: Facts, now: datetime) -> None:
+    Where nobody will read the trace (`traced` False) no sentence is worded and no line is weighed for it.
+    """
+
+    def __init__(self, program: Program, state: State, facts: Facts, now: datetime, *, traced: bool = True) -> None:
         self.program = program
         self.now = now
+        self.traced = traced
         self.given = facts
         self.key, self.entered_at = state.key, state.entered_at
         self.place = program.places.get(state.step_id or "", -1)
@@ -40,12 +44,15 @@ class Walk:
         self.rounds = dict(state.rounds)
         self.marks = dict(state.marks)
         self.contact: dict[str, Any] | None = None
+        self._facts: Facts | None = None
         self.ended: Left | None = None
         self.effects: list[Effect] = []
         self.trace: list[Decision] = []
 
     def facts(self) -> Facts:
         """What was given, with this passage's own fields and what this call has already written of the contact."""
+        if self._facts is not None:
+            return self._facts
         own = {
             **(self.given.get("enrollment") or {}),
             "key": self.key,
@@ -55,7 +62,14 @@ class Walk:
         laid: dict[str, Any] = {**self.given, "enrollment": own}
         if self.contact is not None:
             laid["contact"] = self.contact
+        self._facts = laid
         return laid
+
+    def write(self, fields: Mapping[str, Any] | None = None, contact: dict[str, Any] | None = None) -> None:
+        """Lay fields over those of the passage, and put a contact in the place of the one that was given."""
+        self.fields = {**self.fields, **(fields or {})}
+        self.contact = contact or self.contact
+        self._facts = None
 
     def done(self) -> Advanced:
         """The state, the effects and the trace so far."""
@@ -121,21 +135,30 @@ class Walk:
 
     def note(self, code: str, text: Sentence, **inputs: Any) -> None:
         """Keep one decision with what it was read from, as JSON values."""
-        self.trace.append(Decision(self.step_id or "", code, text, self.now, inputs))
+        if self.traced:
+            self.trace.append(Decision(self.step_id or "", code, text, self.now, inputs))
 
     def explained(self, condition: Condition) -> Sentence:
         """Why a condition is what it is."""
+        if not self.traced:
+            return both("", "")
         facts = self.facts()
         return both(explain(condition, facts, self.now, "en"), explain(condition, facts, self.now, "it"))
 
     def lines(self, *conditions: Condition) -> list[dict[str, Any]]:
         """The lines of conditions with what was wanted and what was found."""
+        if not self.traced:
+            return []
         facts = self.facts()
         return [row for condition in conditions for row in weighed(condition, facts, self.now)]
 
+    def said(self, op: Op) -> Sentence:
+        """What a step does, in words."""
+        return self.program.sentences[op.id]
+
     def clock(self, instant: datetime, until: Until) -> str:
-        """An instant as the clocks of a wait's zone show it."""
-        return moment_text(instant, zone(self.given, until.zone))
+        """An instant as the clocks of a wait's zone show it, for a sentence."""
+        return moment_text(instant, zone(self.given, until.zone)) if self.traced else ""
 
     def filled(self, data: Mapping[str, Any], copies: Mapping[str, str]) -> dict[str, Any]:
         """What a step says, with what it copies from the facts; what is not known is left out."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from app.journey.facts import lookup
 from app.journey.ops import EmitOp, ExitOp, For, SendOp, SetOp, StopOp, TaskOp, WebhookOp
-from app.journey.sentences import both, sentence
+from app.journey.sentences import both
 from app.journey.state import CallOut, Emit, Send, SetFields, StopOther, Task, written
 from app.journey.waits import resolve
 from app.journey.walk import Walk
@@ -37,9 +37,10 @@ def send(walk: Walk, op: SendOp) -> None:
             attachments=op.attachments,
         )
     )
-    text = both(f"message planned: {op.template}", f"messaggio pianificato: {op.template}")
-    until = latest.isoformat() if latest else None
-    walk.note("send", text, template=op.template, due=walk.moment.isoformat(), latest=until)
+    if walk.traced:
+        text = both(f"message planned: {op.template}", f"messaggio pianificato: {op.template}")
+        until = latest.isoformat() if latest else None
+        walk.note("send", text, template=op.template, due=walk.moment.isoformat(), latest=until)
     walk.go(op.next)
 
 
@@ -57,12 +58,12 @@ def set_fields(walk: Walk, op: SetOp) -> None:
     own = {p.removeprefix(_OWN): v for p, v in values.items() if p.startswith(_OWN)}
     contact = {p.removeprefix("contact."): v for p, v in values.items() if p.startswith("contact.")}
     if own:
-        walk.fields = {**walk.fields, **own}
+        walk.write(fields=own)
         walk.effects.append(SetFields(op.id, visit, "enrollment", own))
     if contact or op.add_tags or op.remove_tags:
-        walk.contact = written(walk.facts().get("contact") or {}, contact, op.add_tags, op.remove_tags)
+        walk.write(contact=written(walk.facts().get("contact") or {}, contact, op.add_tags, op.remove_tags))
         walk.effects.append(SetFields(op.id, visit, "contact", contact, op.add_tags, op.remove_tags))
-    walk.note("set", sentence(op), values=values, add=list(op.add_tags), remove=list(op.remove_tags))
+    walk.note("set", walk.said(op), values=values, add=list(op.add_tags), remove=list(op.remove_tags))
     walk.go(op.next)
 
 
@@ -72,7 +73,7 @@ def emit(walk: Walk, op: EmitOp) -> None:
     data = walk.filled(op.data, op.copies)
     reference = lookup(walk.given, "booking.reference")
     walk.effects.append(Emit(op.id, visit, op.type, data, None if reference is None else str(reference)))
-    walk.note("emit", sentence(op), event=op.type, data=data)
+    walk.note("emit", walk.said(op), event=op.type, data=data)
     walk.go(op.next)
 
 
@@ -81,7 +82,7 @@ def call(walk: Walk, op: WebhookOp) -> None:
     visit = walk.visit(op.id)
     data = walk.filled(op.data, op.copies)
     walk.effects.append(CallOut(op.id, visit, op.endpoint, data))
-    walk.note("call", sentence(op), endpoint=op.endpoint, data=data)
+    walk.note("call", walk.said(op), endpoint=op.endpoint, data=data)
     walk.go(op.next)
 
 
@@ -90,7 +91,7 @@ def stop(walk: Walk, op: StopOp) -> None:
     visit = walk.visit(op.id)
     key = walk.key if op.scope == "key" else None
     walk.effects.append(StopOther(op.id, visit, op.workflow, op.reason, key))
-    walk.note("stop", sentence(op), workflow=op.workflow, reason=op.reason)
+    walk.note("stop", walk.said(op), workflow=op.workflow, reason=op.reason)
     walk.go(op.next)
 
 
@@ -99,12 +100,12 @@ def task(walk: Walk, op: TaskOp) -> None:
     visit = walk.visit(op.id)
     due = resolve(For(op.due_within, walk.program.zone), walk.moment, walk.facts()) if op.due_within else None
     walk.effects.append(Task(op.id, visit, op.to, dict(op.text), due))
-    walk.note("task", sentence(op), to=op.to)
+    walk.note("task", walk.said(op), to=op.to)
     walk.go(op.next)
 
 
 def leave(walk: Walk, op: ExitOp) -> None:
     """Leave the workflow here."""
     walk.visit(op.id)
-    walk.note("exited", sentence(op), reason=op.reason)
+    walk.note("exited", walk.said(op), reason=op.reason)
     walk.end("exited", op.reason, op.outcome)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.journey.conditions import evaluate, explain
+from app.journey.conditions import evaluate
 from app.journey.experiments import draw
 from app.journey.facts import lookup, zone
 from app.journey.ops import BranchOp, Case, RepeatOp, SplitOp
@@ -31,9 +31,8 @@ def branch(walk: Walk, op: BranchOp) -> None:
         walk.note("branch", walk.explained(unknown.condition), case="unknown", lines=lines)
         walk.go(op.unknown)
         return
-    told = [explain(case.condition, facts, walk.now, "en") for case in op.cases]
-    detto = [explain(case.condition, facts, walk.now, "it") for case in op.cases]
-    text = both("else: " + "; ".join(told), "altrimenti: " + "; ".join(detto))
+    told = [walk.explained(case.condition) for case in op.cases]
+    text = both("else: " + "; ".join(one["en"] for one in told), "altrimenti: " + "; ".join(one["it"] for one in told))
     walk.note("branch", text, case="else", lines=walk.lines(*(case.condition for case in op.cases)))
     walk.go(op.otherwise)
 

@@ -10,7 +10,7 @@ from app.journey.entry import Event, happened_since, hearing
 from app.journey.facts import lookup
 from app.journey.ops import Dated, StartOp, Until, WaitForOp, WaitOp
 from app.journey.program import ENDED
-from app.journey.sentences import both, event_text, late, sentence
+from app.journey.sentences import both, event_text, late
 from app.journey.state import StartOther
 from app.journey.waits import resolve
 from app.journey.walk import Walk
@@ -37,7 +37,7 @@ def wait(walk: Walk, op: WaitOp) -> bool:
             _late(walk, op, due)
             return True
         walk.stay(due)
-        if due > walk.now:
+        if due > walk.now and walk.traced:
             clock = walk.clock(due, op.until)
             text = both(f"waits until {clock}", f"attende fino al {clock}")
             walk.note("waiting", text, due=due.isoformat())
@@ -46,9 +46,10 @@ def wait(walk: Walk, op: WaitOp) -> bool:
     if walk.until is not None and walk.until > walk.now:
         return False
     walk.moment = max(walk.moment, walk.until or walk.moment)
-    clock = walk.clock(walk.moment, op.until)
-    text = both(f"waited until {clock}", f"ha atteso fino al {clock}")
-    walk.note("waited", text, due=walk.moment.isoformat())
+    if walk.traced:
+        clock = walk.clock(walk.moment, op.until)
+        text = both(f"waited until {clock}", f"ha atteso fino al {clock}")
+        walk.note("waited", text, due=walk.moment.isoformat())
     walk.waited = True
     walk.go(op.next)
     return True
@@ -152,7 +153,7 @@ def wait_for(walk: Walk, op: WaitForOp) -> bool:
         walk.stay(deadline, op.on or (ANYTHING,))
         if deadline is None or deadline > walk.now:
             until = deadline.isoformat() if deadline else None
-            walk.note("waiting", sentence(op), due=until, waits_for=list(walk.waits_for))
+            walk.note("waiting", walk.said(op), due=until, waits_for=list(walk.waits_for))
     elif not op.on and _condition_met(walk, op):
         return True
     if walk.until is None or walk.until > walk.now:
@@ -211,7 +212,7 @@ def start(walk: Walk, op: StartOp) -> bool:
         walk.effects.append(StartOther(op.id, visit, op.workflow, walk.key, op.awaited, data))
         deadline = _deadline(walk, op) if op.awaited else None
         until = deadline.isoformat() if deadline else None
-        walk.note("start", sentence(op), workflow=op.workflow, due=until)
+        walk.note("start", walk.said(op), workflow=op.workflow, due=until)
         if not op.awaited:
             walk.go(op.next)
             return True
@@ -238,7 +239,7 @@ def other_ended(walk: Walk, op: StartOp, event: Event) -> None:
     """Go on behind an awaited start; what it came to stands in the passage's fields under the step's id."""
     came_to = str(event.data.get("outcome") or event.data.get("status") or "finished")
     walk.moment = max(walk.moment, min(event.occurred_at, walk.now))
-    walk.fields = {**walk.fields, op.id: came_to}
+    walk.write(fields={op.id: came_to})
     text = both(f"{op.workflow} has ended: {came_to}", f"{op.workflow} è concluso: {came_to}")
     walk.note("heard", text, event=event.type, event_id=event.id, outcome=came_to)
     walk.go(op.next)

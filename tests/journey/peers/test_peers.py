@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from app.journey.compiler import compile_program
 from app.journey.known import FACT_FIELDS, Known
 from app.journey.language import read
 from app.journey.program import Program
+from app.journey.simulate import Stage, allow_all, overwrite
 from app.journey.stories import Stories, differences, read_stories, scene
 from tests.journey.kit import NOW, begin, facts
 from tests.journey.peers.shapes import ways_of, ways_of_dittofeed, ways_of_parcelvoy
@@ -74,6 +75,17 @@ def test_a_story_comes_out_as_told(name: str, number: int, story: str) -> None:
     of_file = stories(name)
     outcome = rehearse(program(name), scene(of_file.stories[number]))
     assert [str(problem) for problem in differences(of_file, number, outcome)] == []
+
+
+@pytest.mark.parametrize(("name", "number", "story"), told(), ids=lambda part: part if isinstance(part, str) else "")
+def test_a_story_comes_to_the_same_where_nobody_reads_why(name: str, number: int, story: str) -> None:
+    outcomes = []
+    for traced in (True, False):
+        stage = Stage(program(name), scene(stories(name).stories[number]), allow_all, overwrite, traced=traced)
+        outcomes.append(stage.play())
+    read, unread = outcomes
+    assert read.trace
+    assert unread == replace(read, trace=())
 
 
 def test_the_page_names_each_of_our_workflows_and_no_other() -> None:
