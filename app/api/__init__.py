@@ -1,14 +1,16 @@
-"""The door for machines: backends that report events, and whoever looks after the house."""
+"""The door for machines: backends that report events, mail providers, and whoever looks after the house."""
 
 from __future__ import annotations
 
 from apiflask import APIFlask
 
-from app.api import docs, health, routes
+from app.api import docs, health, provider_webhooks, routes
 
 
 def register(app: APIFlask) -> None:
     """Open this door's routes on `app`."""
     app.register_blueprint(health.blueprint)
     app.register_blueprint(routes.blueprint)
+    app.register_blueprint(provider_webhooks.blueprint)
+    provider_webhooks.fetch_with(app, provider_webhooks.fetch)
     app.register_blueprint(docs.blueprint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Index, LargeBinary, text
+from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -51,6 +51,49 @@ class DeliveryEvent(Owned, Base):
         Index("ix_delivery_events_message", "workspace_id", "message_pk"),
         {"postgresql_partition_by": "RANGE (received_at)"},
     )
+
+
+class Sender(Owned, Base):
+    """A way out by a provider, as far as its webhooks are concerned: where they come in and what proves them."""
+
+    __tablename__ = "senders"
+
+    id: Mapped[RowId]
+    public_id: Mapped[str]
+    """Its part of the webhook's address, which nobody guesses."""
+    name: Mapped[str]
+    provider: Mapped[str]
+    secrets: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    """keys, basic: lists of secrets, sealed."""
+    created_at: Mapped[Instant]
+    last_at: Mapped[Instant | None]
+    last_outcome: Mapped[str | None]
+    """Of the last request, to the minute: taken, or why it was refused."""
+
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "name"),
+        Index("uq_senders_public_id", "public_id", unique=True),
+    )
+
+
+class UnmatchedReport(Owned, Base):
+    """What a provider said of a mail that is none of this workspace's: kept to be looked at, acted on by nobody."""
+
+    __tablename__ = "unmatched_reports"
+
+    id: Mapped[RowId]
+    sender_id: Mapped[int] = mapped_column(BigInteger)
+    provider: Mapped[str]
+    kind: Mapped[str]
+    reason: Mapped[str | None]
+    dedupe: Mapped[str]
+    message_id: Mapped[str | None]
+    provider_id: Mapped[str | None]
+    occurred_at: Mapped[Instant]
+    received_at: Mapped[Instant]
+    data: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
+
+    __table_args__ = (UniqueConstraint("workspace_id", "sender_id", "dedupe"),)
 
 
 class CapturedMail(Owned, Base):

@@ -74,7 +74,7 @@ _OWN = frozenset({"delivered", "bounced", "complained", "opened", "clicked", "un
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One report. The message is named by our number, by its bounce address (VERP), or by its Message-ID.
+    """One report. The message is named by our number, its bounce address (VERP), its Message-ID, or its provider's id.
 
     `dedupe` is the provider's id of the report or a hash of it: the same one for the same message is recorded once.
     """
@@ -86,6 +86,7 @@ class Arrival:
     message_pk: int | None = None
     bounce_address: str | None = None
     message_id: str | None = None
+    provider_id: str | None = None
     reason: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
 
@@ -104,6 +105,8 @@ class Tracked:
     duplicates: int
     unmatched: tuple[Arrival, ...]
     """Speak of no message of this workspace."""
+    fresh: tuple[tuple[Arrival, int], ...] = field(default=(), compare=False)
+    """What was recorded, each with the number of its message."""
 
 
 QUERIES = 4
@@ -132,14 +135,18 @@ def record(session: Session, arrivals: Sequence[Arrival], now: datetime) -> Trac
             "ws": workspace_of(session),
             "pks": [number for number in named if number is not None],
             "ids": [one.message_id for one in arrivals if one.message_id],
+            "provided": [one.provider_id for one in arrivals if one.provider_id],
         },
     ).all()
     by_number = {row.id: row for row in found}
     by_message_id = {row.message_id: row for row in found if row.message_id}
+    by_provider = {row.provider_id: row for row in found if row.provider_id}
     matched: list[tuple[Arrival, Row[Any]]] = []
     unmatched: list[Arrival] = []
     for arrival, number in zip(arrivals, named, strict=True):
-        row = by_number.get(number or 0) or by_message_id.get(arrival.message_id)
+        row = (
+            by_number.get(number or 0) or by_message_id.get(arrival.message_id) or by_provider.get(arrival.provider_id)
+        )
         if row is None:
             unmatched.append(arrival)
         else:
@@ -150,7 +157,8 @@ def record(session: Session, arrivals: Sequence[Arrival], now: datetime) -> Trac
         _follow(session, fresh, now)
         if any(arrival.kind in {"bounced", "complained"} for arrival, _ in fresh):
             streams.watch(session, now)
-    return Tracked(len(fresh), len(matched) - len(fresh), tuple(unmatched))
+    told = tuple((arrival, row.id) for arrival, row in fresh)
+    return Tracked(len(fresh), len(matched) - len(fresh), tuple(unmatched), told)
 
 
 def _number_of(session: Session, arrival: Arrival) -> int | None:
@@ -297,11 +305,12 @@ _INSTANTS = {
 
 _MESSAGES = text(
     """
-    SELECT m.id, m.contact_id, m.state, m.message_id, m.channel, m.address, m.topic, m.template, m.step_id,
-           m.booking_id, (SELECT w.name FROM workflows w WHERE w.workspace_id = :ws AND w.id = m.workflow_id)
+    SELECT m.id, m.contact_id, m.state, m.message_id, m.provider_id, m.channel, m.address, m.topic, m.template,
+           m.step_id, m.booking_id, (SELECT w.name FROM workflows w WHERE w.workspace_id = :ws AND w.id = m.workflow_id)
                AS workflow
     FROM messages m
-    WHERE m.workspace_id = :ws AND (m.id = ANY(CAST(:pks AS bigint[])) OR m.message_id = ANY(CAST(:ids AS text[])))
+    WHERE m.workspace_id = :ws AND (m.id = ANY(CAST(:pks AS bigint[])) OR m.message_id = ANY(CAST(:ids AS text[]))
+        OR m.provider_id = ANY(CAST(:provided AS text[])))
     ORDER BY m.contact_id, m.id FOR UPDATE OF m
     """
 )

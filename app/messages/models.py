@@ -124,6 +124,13 @@ class Message(Owned, Base):
             "message_id",
             postgresql_where=text("message_id IS NOT NULL"),
         ),
+        # A provider that writes its own Message-ID names the mail by its own id only.
+        Index(
+            "ix_messages_provider_id",
+            "workspace_id",
+            "provider_id",
+            postgresql_where=text("provider_id IS NOT NULL"),
+        ),
         Index(
             "ix_messages_leased",
             "workspace_id",

@@ -509,6 +509,23 @@ def upgrade() -> None:
         postgresql_where=sa.text("archived_at IS NULL"),
     )
     op.create_table(
+        "senders",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("public_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column(
+            "secrets", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_outcome", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_senders")),
+        sa.UniqueConstraint("workspace_id", "name", name=op.f("uq_senders_workspace_id_name")),
+    )
+    op.create_index("uq_senders_public_id", "senders", ["public_id"], unique=True)
+    op.create_table(
         "sources",
         sa.Column("workspace_id", sa.BigInteger(), nullable=False),
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -628,6 +645,25 @@ def upgrade() -> None:
         sa.Column("position", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "name", name=op.f("pk_topics")),
+    )
+    op.create_table(
+        "unmatched_reports",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("sender_id", sa.BigInteger(), nullable=False),
+        sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("dedupe", sa.Text(), nullable=False),
+        sa.Column("message_id", sa.Text(), nullable=True),
+        sa.Column("provider_id", sa.Text(), nullable=True),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("data", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_unmatched_reports")),
+        sa.UniqueConstraint(
+            "workspace_id", "sender_id", "dedupe", name=op.f("uq_unmatched_reports_workspace_id_sender_id_dedupe")
+        ),
     )
     op.create_table(
         "users",
@@ -919,6 +955,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("message_id IS NOT NULL"),
     )
     op.create_index(
+        "ix_messages_provider_id",
+        "messages",
+        ["workspace_id", "provider_id"],
+        unique=False,
+        postgresql_where=sa.text("provider_id IS NOT NULL"),
+    )
+    op.create_index(
         "ix_messages_to_judge",
         "messages",
         [
@@ -1079,6 +1122,7 @@ def downgrade() -> None:
     op.drop_index(
         "ix_messages_to_judge", table_name="messages", postgresql_where=sa.text("state IN ('planned', 'deferred')")
     )
+    op.drop_index("ix_messages_provider_id", table_name="messages", postgresql_where=sa.text("provider_id IS NOT NULL"))
     op.drop_index("ix_messages_message_id", table_name="messages", postgresql_where=sa.text("message_id IS NOT NULL"))
     op.drop_index("ix_messages_list", table_name="messages")
     op.drop_index(
@@ -1107,6 +1151,7 @@ def downgrade() -> None:
     op.drop_table("workspaces")
     op.drop_table("workflows")
     op.drop_table("users")
+    op.drop_table("unmatched_reports")
     op.drop_table("topics")
     op.drop_table("templates")
     op.drop_index("ix_tasks_open", table_name="tasks", postgresql_where=sa.text("done_at IS NULL"))
@@ -1118,6 +1163,8 @@ def downgrade() -> None:
     op.drop_index("ix_step_visits_enrollment", table_name="step_visits")
     op.drop_table("step_visits")
     op.drop_table("sources")
+    op.drop_index("uq_senders_public_id", table_name="senders")
+    op.drop_table("senders")
     op.drop_index("ix_segments_due", table_name="segments", postgresql_where=sa.text("archived_at IS NULL"))
     op.drop_table("segments")
     op.drop_table("property_facts")

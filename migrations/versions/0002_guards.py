@@ -42,6 +42,8 @@ OWNED = (
     "attempts",
     "delivery_events",
     "captured_mails",
+    "senders",
+    "unmatched_reports",
     "templates",
     "template_versions",
     "topics",

@@ -1,0 +1,131 @@
+"""Mailgun: webhooks as JSON, and the older ones as forms (docs: "Webhooks", "Securing Webhooks").
+
+Its signature covers a time and a token, not the body: `once` keeps a token from serving a second body.
+"""
+
+from __future__ import annotations
+
+import hmac
+from datetime import datetime
+from typing import Any
+
+from app.delivery.providers.webhooks import (
+    Reader,
+    Report,
+    Request,
+    Secrets,
+    bracketed,
+    form_of,
+    hashed,
+    instant,
+    json_of,
+    prove,
+    recent,
+    same,
+    sent_as,
+    table,
+    word,
+)
+from app.delivery.status import verdict
+
+KINDS = {
+    "accepted": "accepted",
+    "delivered": "delivered",
+    "rejected": "rejected",
+    "dropped": "rejected",  # of the older webhooks
+    "bounced": "bounced",  # of the older webhooks
+    "opened": "opened",
+    "clicked": "clicked",
+    "complained": "complained",
+    "unsubscribed": "unsubscribed",
+}
+_SIGNATURE = frozenset({"timestamp", "token", "signature"})
+
+
+def verify(request: Request, secrets: Secrets, now: datetime) -> None:
+    """By HMAC-SHA256 over time and token."""
+    at, token, given = _signature(request)
+    prove(
+        request, secrets, lambda key: same(given, hmac.new(key.encode(), (at + token).encode(), "sha256").hexdigest())
+    )
+    recent(at, now)
+
+
+def once(request: Request) -> str | None:
+    """The token of the signature."""
+    return _signature(request)[1] or None
+
+
+def parse(request: Request) -> list[Report]:
+    """The one event of the request; a mail that came in is none."""
+    fields = _fields(request)
+    if fields:
+        return [_older(fields)] if "event" in fields else []
+    event = table(table(json_of(request.body)).get("event-data"))
+    name, status = word(event.get("event")) or "", table(event.get("delivery-status"))
+    why = word(event.get("reason")) or ""
+    code = word(status.get("enhanced-code")) or word(status.get("code"))
+    said = " ".join(filter(None, (code, word(status.get("message")) or word(status.get("description")))))
+    kind, reason = KINDS.get(name, "unknown"), None
+    if name == "failed":
+        if event.get("severity") == "temporary":
+            kind = "deferred"
+        elif why.startswith("suppress"):
+            kind, reason = "rejected", "suppressed"  # suppress-bounce, suppress-complaint, suppress-unsubscribe
+        else:
+            kind, reason = "bounced", verdict(said)
+    elif name == "rejected":
+        reason = "other"
+    return [
+        Report(
+            kind=kind,
+            reason=reason,
+            dedupe=word(event.get("id")) or hashed(event),
+            raw=event,
+            occurred_at=instant(event.get("timestamp")),
+            recipient=word(event.get("recipient")),
+            message_id=bracketed(table(table(event.get("message")).get("headers")).get("message-id")),
+            sent_as=sent_as(event.get("user-variables")),
+            text=said or None,
+            url=word(event.get("url")),
+        )
+    ]
+
+
+def _older(fields: dict[str, Any]) -> Report:
+    name = fields["event"]
+    said = " ".join(filter(None, (fields.get("code"), fields.get("error") or fields.get("description"))))
+    kind, reason = KINDS.get(name, "unknown"), ""
+    if kind == "bounced":
+        reason = verdict(said)
+    elif kind == "rejected":
+        # 605 and its like are Mailgun's own: it has the address on its list.
+        reason = "suppressed" if (fields.get("code") or "").startswith("60") else "other"
+    raw = {name: value for name, value in fields.items() if name not in {"token", "signature"}}
+    return Report(
+        kind=kind,
+        reason=reason or None,
+        dedupe=hashed(raw),
+        raw=raw,
+        occurred_at=instant(fields.get("timestamp")),
+        recipient=word(fields.get("recipient")),
+        message_id=bracketed(fields.get("Message-Id") or fields.get("message-id")),
+        sent_as=sent_as(fields),
+        text=said or None,
+        url=word(fields.get("url")),
+    )
+
+
+def _fields(request: Request) -> dict[str, Any]:
+    # A sender's own variables stand among the fields, but before those of the signature and after all others.
+    fields = form_of(request)
+    return {name: values[-1 if name in _SIGNATURE else 0] for name, values in fields.items()}
+
+
+def _signature(request: Request) -> tuple[str, str, str]:
+    given = _fields(request) or table(table(json_of(request.body)).get("signature"))
+    at, token, signature = (word(given.get(name)) or "" for name in ("timestamp", "token", "signature"))
+    return at, token, signature
+
+
+READER = Reader(verify, parse, "the HTTP webhook signing key", keys="needed", once=once)

@@ -1,0 +1,115 @@
+"""Resend: webhooks signed by Svix, which is Standard Webhooks under older names (docs: "Verify Webhooks Requests")."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from email.utils import parseaddr
+from typing import Any
+
+from app.delivery.providers.webhooks import (
+    Reader,
+    RefusedError,
+    Report,
+    Request,
+    Secrets,
+    hashed,
+    instant,
+    json_of,
+    prove,
+    sent_as,
+    table,
+    word,
+)
+from app.delivery.status import verdict
+from app.events.sources import SignatureRefusedError, Signed, check_time, verifies
+
+KINDS = {
+    "email.sent": "accepted",
+    "email.delivered": "delivered",
+    "email.delivery_delayed": "deferred",
+    "email.bounced": "bounced",
+    "email.complained": "complained",
+    "email.failed": "rejected",
+    "email.suppressed": "rejected",
+    "email.opened": "opened",
+    "email.clicked": "clicked",
+}
+
+
+def verify(request: Request, secrets: Secrets, now: datetime) -> None:
+    """By the signature of Svix within five minutes; or by user and password, where no key is set."""
+    signed = standard(request, "svix")
+    prove(request, secrets, lambda key: verifies(key, signed), optional=True)
+    if secrets.keys:
+        fresh(signed, now)
+
+
+def standard(request: Request, prefix: str) -> Signed:
+    """The three headers of Standard Webhooks, by this prefix. A fraction of a second is not signed, as with Svix."""
+    id_, at, signature = (request.headers.get(f"{prefix}-{name}", "") for name in ("id", "timestamp", "signature"))
+    return Signed(id_, at.partition(".")[0], signature, request.body)
+
+
+def fresh(signed: Signed, now: datetime) -> None:
+    """Refuse a signature that lacks a part or is older than five minutes: each try is signed anew.
+
+    Raises:
+        RefusedError: it is.
+    """
+    try:
+        check_time(signed, now)
+    except SignatureRefusedError as error:
+        raise RefusedError(str(error)) from error
+
+
+def parse(request: Request) -> list[Report]:
+    """The one event of the request; a mail that came in, and what is about no mail, are none."""
+    event = table(json_of(request.body))
+    name, data = word(event.get("type")) or "", table(event.get("data"))
+    if name == "email.received" or not name.startswith("email."):
+        return []
+    bounce = table(data.get("bounce"))
+    said = word(bounce.get("message")) or word(table(data.get("failed")).get("reason"))
+    kind, reason = KINDS.get(name, "unknown"), None
+    if kind == "bounced":
+        kind, reason = _bounced(bounce, said or "")
+    elif kind == "rejected":
+        reason = "suppressed" if name == "email.suppressed" else "other"
+    elif kind == "complained":
+        reason = "abuse"
+    to = data.get("to")
+    first = word(to[0] if isinstance(to, list) and to else to)
+    return [
+        Report(
+            kind=kind,
+            reason=reason,
+            dedupe=request.headers.get("svix-id") or hashed(event),
+            raw=event,
+            occurred_at=instant(event.get("created_at")),
+            recipient=parseaddr(first)[1] or first if first else None,
+            provider_id=word(data.get("email_id")),
+            sent_as=sent_as(_tags(data.get("tags"))),
+            text=said,
+            url=word(table(data.get("click")).get("link")),
+        )
+    ]
+
+
+def _bounced(bounce: dict[str, Any], said: str) -> tuple[str, str]:
+    type_, more = word(bounce.get("type")), word(bounce.get("subType")) or ""
+    if more in {"Suppressed", "OnAccountSuppressionList"} or "has suppressed sending" in said:
+        return "rejected", "suppressed"
+    if more in {"MessageTooLarge", "ContentRejected", "AttachmentRejected"}:
+        return "bounced", "blocked"
+    if type_ == "Permanent" or (type_ is None and "hard bounce" in said):
+        return "bounced", "hard"
+    return "bounced", "soft" if type_ or verdict(said) != "blocked" else "blocked"
+
+
+def _tags(tags: Any) -> dict[str, Any]:
+    if isinstance(tags, list):  # as they were sent: [{name, value}]
+        return {str(one.get("name")): one.get("value") for one in tags if isinstance(one, dict)}
+    return table(tags)
+
+
+READER = Reader(verify, parse, "the signing secret, `whsec_...`", keys="possible")

@@ -1,0 +1,102 @@
+"""What a provider's webhook reports: recorded once, withdrawals obeyed, and what is of no mail of ours kept apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.db import as_rows, workspace_of
+from app.delivery import senders, track
+from app.delivery.providers.webhooks import Report, code_of
+from app.delivery.senders import Known
+from app.delivery.track import Arrival
+from app.messages import choices
+from app.messages.choices import Voice, Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of the reports of one request."""
+
+    recorded: int
+    known: int
+    """Said before."""
+    unmatched: int
+    """Of no message of this workspace, and kept as such."""
+
+
+QUERIES = 6
+"""Those of `track.record`, the unmatched, the sender; a withdrawal at the provider costs some more for each person."""
+
+
+def take(session: Session, sender: Known, reports: Sequence[Report], now: datetime) -> Taken:
+    """Record what a request reports, in a unit of work of the sender's workspace; see `QUERIES`.
+
+    Who unsubscribes by the provider's own link or button gets nothing more through it: all marketing is withdrawn.
+    """
+    tracked = track.record(session, [_arrival(sender, one, now) for one in reports], now)
+    for arrival, message in tracked.fresh:
+        if arrival.kind == "unsubscribed":
+            _leave(session, message, arrival, now)
+    kept = _keep(session, sender, tracked.unmatched, now)
+    senders.note(session, sender, "taken", now)
+    return Taken(tracked.recorded, tracked.duplicates + len(tracked.unmatched) - kept, kept)
+
+
+def _arrival(sender: Known, report: Report, now: datetime) -> Arrival:
+    told = {"raw": dict(report.raw), "recipient": report.recipient, "code": code_of(report), "url": report.url}
+    return Arrival(
+        kind=report.kind,
+        # A provider's clock may go before ours; nothing was reported before it happened.
+        occurred_at=min(report.occurred_at or now, now),
+        provider=sender.provider,
+        dedupe=report.dedupe,
+        message_id=report.sent_as or report.message_id,
+        provider_id=report.provider_id,
+        reason=report.reason,
+        data={name: value for name, value in told.items() if value is not None},
+    )
+
+
+def _leave(session: Session, message: int, arrival: Arrival, now: datetime) -> None:
+    person = choices.person_of_message(session, message)
+    if person is not None:
+        voice = Voice(method="provider_unsubscribe", language="", page=arrival.provider, message_pk=message)
+        choices.choose(session, person, [Wish("marketing", None, False)], voice, now)
+
+
+def _keep(session: Session, sender: Known, unmatched: Sequence[Arrival], now: datetime) -> int:
+    """How many of them were not known."""
+    if not unmatched:
+        return 0
+    rows: list[dict[str, Any]] = [
+        {
+            "kind": one.kind,
+            "reason": one.reason,
+            "dedupe": one.dedupe,
+            "message_id": one.message_id,
+            "provider_id": one.provider_id,
+            "occurred_at": one.occurred_at,
+            "data": one.data,
+        }
+        for one in unmatched
+    ]
+    given = {"ws": workspace_of(session), "sender": sender.id, "provider": sender.provider, "now": now}
+    return len(session.execute(_KEEP, {**given, "rows": as_rows(rows)}).all())
+
+
+_KEEP = text(
+    """
+    INSERT INTO unmatched_reports (workspace_id, sender_id, provider, kind, reason, dedupe, message_id, provider_id,
+                                   occurred_at, received_at, data)
+    SELECT :ws, :sender, :provider, kind, reason, dedupe, message_id, provider_id, occurred_at, :now, data
+    FROM json_to_recordset(CAST(:rows AS json)) AS r(kind text, reason text, dedupe text, message_id text,
+                                                     provider_id text, occurred_at timestamptz, data jsonb)
+    ON CONFLICT DO NOTHING RETURNING id
+    """
+)
