@@ -18,15 +18,16 @@ import pytest
 from apiflask import APIFlask
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask.testing import FlaskClient
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 from werkzeug.test import TestResponse
 
+from app import cli
 from app.accounts.models import Workspace
 from app.api.provider_webhooks import FetchError, fetch_with
 from app.clock import FixedClock
 from app.consent.ledger import suppressed
 from app.db import Database
-from app.delivery import senders
+from app.delivery import reported, senders
 from app.delivery.models import DeliveryEvent, Sender, UnmatchedReport
 from app.delivery.providers.readers import READERS
 from app.delivery.providers.webhooks import RefusedError, Request, Secrets
@@ -102,7 +103,7 @@ def generic(post: Post) -> str:
 
 def test_a_report_is_recorded_once_with_its_own_words_and_followed_up_r35(post: Post, generic: str) -> None:
     number = post.message(message_id="<a@lago.example>")
-    event = {
+    said = {
         "id": "e-1",
         "kind": "bounced",
         "reason": "hard",
@@ -110,17 +111,17 @@ def test_a_report_is_recorded_once_with_its_own_words_and_followed_up_r35(post: 
         "text": "550 5.1.1 no such user",
         "occurred_at": (START - timedelta(minutes=2)).isoformat(),
     }
-    answer = post.tell(generic, event)
+    answer = post.tell(generic, said)
     assert (answer.status_code, answer.get_json()) == (200, {"recorded": 1, "known": 0, "unmatched": 0})
     (kept,) = post.told(DeliveryEvent)
     assert (kept.message_pk, kept.kind, kept.reason, kept.provider) == (number, "bounced", "hard", "generic")
     assert kept.occurred_at == START - timedelta(minutes=2)
-    assert kept.data["raw"] == event
+    assert kept.data["raw"] == said
     assert kept.data["code"] == "5.1.1"
     with post.db.work(post.workspace_id) as session:
         barred = suppressed(session, [("email", "anna@example.com")])
     assert [one.reason for one in barred["email", "anna@example.com"]] == ["hard_bounce"]
-    again = post.tell(generic, event, id_="msg-2")
+    again = post.tell(generic, said, id_="msg-2")
     assert (again.status_code, again.get_json()) == (200, {"recorded": 0, "known": 1, "unmatched": 0})
     assert len(post.told(DeliveryEvent)) == 1
     assert post.last() == "taken"
@@ -138,9 +139,9 @@ def test_a_mail_is_found_by_its_providers_id_and_by_the_metadata_it_went_out_wit
 
 
 def test_what_is_of_no_mail_of_ours_is_kept_apart_and_acted_on_by_nobody(post: Post, generic: str) -> None:
-    event = {"id": "e-1", "kind": "complained", "message_id": "<x@elsewhere.example>", "recipient": "anna@example.com"}
+    said = {"id": "e-1", "kind": "complained", "message_id": "<x@elsewhere.example>", "recipient": "anna@example.com"}
     for known in (0, 1):
-        answer = post.tell(generic, event)
+        answer = post.tell(generic, said)
         assert (answer.status_code, answer.get_json()) == (200, {"recorded": 0, "known": known, "unmatched": 1 - known})
     (kept,) = post.told(UnmatchedReport)
     assert (kept.kind, kept.message_id, kept.data["recipient"]) == (
@@ -159,8 +160,8 @@ def test_a_mail_of_another_workspace_is_none_of_this_senders(post: Post, db: Dat
         number = other.id
     there = Post(post.app, post.client, db, number, post.clock)
     there.message(message_id="<a@monte.example>", provider_id="p-1")
-    event = {"kind": "bounced", "reason": "hard", "message_id": "<a@monte.example>", "provider_id": "p-1"}
-    assert post.tell(generic, event).get_json()["unmatched"] == 1
+    said = {"kind": "bounced", "reason": "hard", "message_id": "<a@monte.example>", "provider_id": "p-1"}
+    assert post.tell(generic, said).get_json()["unmatched"] == 1
     assert there.told(DeliveryEvent) == []
 
 
@@ -271,6 +272,60 @@ def test_an_address_that_does_not_answer_has_sns_come_again(post: Post) -> None:
     path = post.sender("amazon_ses", keys=[TOPIC])
     sent = by_sns({"Type": "Notification", "MessageId": "1", "Message": "{}", "Timestamp": START.isoformat()}, PRIVATE)
     problem(post.client.post(path, data=sent), 503, "unavailable")
+
+
+def test_a_request_costs_a_fixed_number_of_queries(post: Post, generic: str) -> None:
+    def told(many: int) -> int:
+        events = []
+        for number in range(many):
+            id_ = f"<{many}-{number}@lago.example>"
+            post.message(message_id=id_)
+            events.append({"id": id_, "kind": "accepted", "message_id": id_})
+            events.append({"id": f"x{id_}", "kind": "accepted", "message_id": f"<x-{many}-{number}@elsewhere.example>"})
+        statements: list[str] = []
+
+        def count(_1: Any, _2: Any, statement: str, *_: Any) -> None:
+            if not statement.lstrip().upper().startswith(("SAVEPOINT", "RELEASE", "SELECT SET_CONFIG")):
+                statements.append(statement)
+
+        event.listen(post.db.engine, "before_cursor_execute", count)
+        try:
+            answer = post.tell(generic, *events, id_=f"m-{many}")
+        finally:
+            event.remove(post.db.engine, "before_cursor_execute", count)
+        assert answer.get_json() == {"recorded": many, "known": 0, "unmatched": many}
+        # One more finds the sender.
+        assert len(statements) <= reported.QUERIES + 1, "\n".join(statements)
+        return len(statements)
+
+    assert told(2) == told(20)
+
+
+def test_a_sender_is_made_and_listed_on_the_command_line(post: Post) -> None:
+    cli.register(post.app)
+
+    def run(*given: str) -> tuple[int, str]:
+        done = post.app.test_cli_runner().invoke(args=["delivery", "sender", *given])
+        return done.exit_code, done.output
+
+    code, told = run("add", "generic", "main", "--secret", SECRET)
+    assert code == 0
+    path = urlsplit(told.strip()).path
+    assert path.startswith("/api/v1/provider-webhooks/generic/")
+    assert "nothing came yet" in run("list")[1]
+    assert post.tell(path).status_code == 200
+    assert "2026-03-10 09:00 taken" in run("list")[1]
+    assert SECRET not in run("list")[1]
+    for wrong, why in (
+        (("generic", "main", "--secret", SECRET), "There is a sender 'main' already."),
+        (("mailgun", "other"), "mailgun needs --secret: the HTTP webhook signing key."),
+        (("postmark", "other", "--secret", "x"), "postmark signs nothing: give --basic user:password."),
+        (("sendgrid", "other"), "Nothing would prove its webhooks"),
+        (("postmark", "other", "--basic", "user"), "user and password are written user:password"),
+    ):
+        code, told = run("add", *wrong)
+        assert code == 1
+        assert why in told
 
 
 # -- every recorded request -------------------------------------------------------------------------------------------

@@ -134,7 +134,12 @@ def parse(request: Request) -> list[Report]:
     mail = table(event.get("mail"))
     part = table(event.get((_PEOPLE.get(name or "") or (f"{name}".lower(), ""))[0]))
     named = part.get(_PEOPLE[name][1]) if name in _PEOPLE else None
-    people = [one if isinstance(one, dict) else {"emailAddress": one} for one in named or mail.get("destination") or []]
+    whom = named or mail.get("destination")
+    people = (
+        [one if isinstance(one, dict) else {"emailAddress": one} for one in whom if one]
+        if isinstance(whom, list)
+        else []
+    )
     kind, reason = _meaning(name or "", part)
     return [
         Report(
@@ -155,7 +160,7 @@ def parse(request: Request) -> list[Report]:
 
 
 def _meaning(name: str, part: dict[str, Any]) -> tuple[str, str | None]:
-    if name == "Bounce" and part.get("bounceSubType") in _KNOWN:
+    if name == "Bounce" and word(part.get("bounceSubType")) in _KNOWN:
         return "rejected", "suppressed"  # SES has the address on its list and did not even try
     if name == "Complaint":
         return "complained", "not_spam" if part.get("complaintFeedbackType") == "not-spam" else "abuse"
@@ -164,7 +169,7 @@ def _meaning(name: str, part: dict[str, Any]) -> tuple[str, str | None]:
 
 def _reason(bounce: dict[str, Any], one: dict[str, Any]) -> str:
     said = word(one.get("diagnosticCode")) or ""
-    if bounce.get("bounceSubType") in _BLOCKED:
+    if word(bounce.get("bounceSubType")) in _BLOCKED:
         return "blocked"
     if bounce.get("bounceType") == "Permanent":
         # "Permanent" is also what SES calls a block: what the mailbox's server said decides.

@@ -51,12 +51,12 @@ def _report(event: Row) -> Report:
     said = word(event.get("error")) or word(event.get("comment")) or word(event.get("smtp_reply"))
     reason = None
     if name == "bounce":
-        if event.get("error_related_to") in _BLOCKS or verdict(said or "") == "blocked":
+        if word(event.get("error_related_to")) in _BLOCKS or verdict(said or "") == "blocked":
             reason = "blocked"
         else:
             reason = "hard" if event.get("hard_bounce") is True else "soft"
     elif name == "blocked":
-        reason = "suppressed" if event.get("error") in {"preblocked", "blocked"} else "other"
+        reason = "suppressed" if word(event.get("error")) in {"preblocked", "blocked"} else "other"
     elif name == "spam":
         reason = "abuse"
     return Report(

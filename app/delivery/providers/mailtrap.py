@@ -68,7 +68,7 @@ def _report(event: Row) -> Report:
     reason: str | None = None
     if name == "bounce":
         reason = verdict(said or "")
-        if reason == "soft" and event.get("bounce_category") in {"hard", "badmailbox", "baddomain"}:
+        if reason == "soft" and word(event.get("bounce_category")) in {"hard", "badmailbox", "baddomain"}:
             reason = "hard"
     elif name in {"suspension", "reject"}:
         reason = "suppressed" if "suppress" in (word(event.get("reason")) or "") else "other"

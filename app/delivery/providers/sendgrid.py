@@ -74,7 +74,7 @@ def _report(event: Row) -> Report:
     said = " ".join(filter(None, (word(event.get("status")), word(event.get("reason")) or word(event.get("response")))))
     reason: str | None = None
     if name in {"bounce", "blocked"}:
-        reason = "blocked" if "blocked" in {name, event.get("type")} else verdict(said)
+        reason = "blocked" if "blocked" in {name, word(event.get("type"))} else verdict(said)
     elif name == "dropped":
         reason = "suppressed" if (word(event.get("reason")) or "").lower() in _SUPPRESSED else "other"
     # SendGrid's id of the mail, as its answer to sending told it, ends before the first dot.
