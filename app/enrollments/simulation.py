@@ -152,7 +152,10 @@ class Simulation:
 
     def day(self, instant: datetime) -> Day:
         """The day an instant falls on."""
-        return self.days.setdefault(instant.astimezone(self.zone).date(), Day())
+        day = instant.astimezone(self.zone).date()
+        if day not in self.days:
+            self.days[day] = Day()
+        return self.days[day]
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` gives it."""

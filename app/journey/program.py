@@ -244,6 +244,16 @@ class Program:
         return tuple(sorted({rule.on for rule in self.entry}))
 
     @cached_property
+    def calendar(self) -> tuple[tuple[int, EntryRule], ...]:
+        """The ways in that a date or a schedule opens, with their numbers."""
+        return tuple((number, rule) for number, rule in enumerate(self.entry) if rule.date or rule.rrule)
+
+    @cached_property
+    def retold(self) -> frozenset[str]:
+        """The sends after which another message says that what they said has changed."""
+        return frozenset(op.id for op in self.ops if isinstance(op, SendOp) and op.updated is not None)
+
+    @cached_property
     def listens_to(self) -> tuple[str, ...]:
         """Every event type that may start, end, move or score a passage, sorted."""
         heard = {rule.on for rule in self.entry} | {rule.on for rule in self.exits if rule.on}

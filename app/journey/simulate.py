@@ -31,7 +31,7 @@ from app.journey.advance import (
 )
 from app.journey.entry import Enter, Event, NotEntered, Passage, Refresh, Restart
 from app.journey.facts import Facts, zone
-from app.journey.program import EntryRule, Program, SendOp, Sentence
+from app.journey.program import EntryRule, Program, Sentence
 from app.journey.scenes import (
     TO_CONFIRM,
     Happening,
@@ -125,12 +125,6 @@ class Stage:
         self.ahead = sorted(scene.happenings, key=lambda one: one.at)
         self.opened: set[tuple[int, str | None]] = set()
         self.told: dict[tuple[str, str], Facts] = {}
-        self.retold = {op.id for op in program.ops if isinstance(op, SendOp) and op.updated is not None}
-        self.calendar = [
-            (number, rule)
-            for number, rule in enumerate(program.entry)
-            if rule.rrule is not None or rule.date is not None
-        ]
         self._known: dict[str | None, dict[str, Any]] = {}
 
     def play(self) -> Outcome:
@@ -165,7 +159,9 @@ class Stage:
 
         A yearly date and a schedule come again only where the story has an end (`until`): else the first time alone.
         """
-        found = [one for number, rule in self.calendar for one in self._occasions(number, rule)]
+        if not self.program.calendar:
+            return None
+        found = [one for number, rule in self.program.calendar for one in self._occasions(number, rule)]
         return min(found, key=lambda one: one.at, default=None)
 
     def _occasions(self, number: int, rule: EntryRule) -> Iterator[Happening]:
@@ -373,7 +369,7 @@ class Stage:
         send = one.send
         if outcome == "sent":
             self.sent_at[send.template] = self.now
-            if send.step_id in self.retold:
+            if send.step_id in self.program.retold:
                 self.told[one.passage.key, send.step_id] = self.facts_of(one.passage)
         self.messages.append(
             Message(
