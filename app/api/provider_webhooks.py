@@ -134,7 +134,14 @@ def post_reports(provider: str, sender: str) -> Response:  # noqa: ARG001 (the g
     taken = receiving.in_one_piece(
         parts, known.workspace_id, lambda session: reported.take(session, known, reports, now)
     )
-    return _json({"recorded": taken.recorded, "known": taken.known, "unmatched": taken.unmatched})
+    return _json(
+        {
+            "recorded": taken.recorded,
+            "known": taken.known,
+            "unmatched": taken.unmatched,
+            "untracked": taken.untracked,
+        }
+    )
 
 
 def _sender() -> Known:

@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.consent import ledger
+from app.consent.ledger import address_key
 from app.db import as_rows, workspace_of
 from app.delivery import senders, track
 from app.delivery.providers.webhooks import Report, code_of
@@ -28,10 +30,13 @@ class Taken:
     """Said before."""
     unmatched: int
     """Of no message of this workspace, and kept as such."""
+    untracked: int
+    """Opens and clicks of people who have not granted that: not kept at all (R14, R15)."""
 
 
 QUERIES = 6
-"""Those of `track.record`, the unmatched, the sender; a withdrawal at the provider costs some more for each person."""
+"""Those of `track.record`, the unmatched, the sender. Opens and clicks cost two more, whatever their number; a
+withdrawal at the provider some more for each person."""
 
 
 def take(session: Session, sender: Known, reports: Sequence[Report], now: datetime) -> Taken:
@@ -39,13 +44,39 @@ def take(session: Session, sender: Known, reports: Sequence[Report], now: dateti
 
     Who unsubscribes by the provider's own link or button gets nothing more through it: all marketing is withdrawn.
     """
-    tracked = track.record(session, [_arrival(sender, one, now) for one in reports], now)
+    arrivals = [_arrival(sender, one, now) for one in reports]
+    allowed = _allowed(session, arrivals)
+    tracked = track.record(session, allowed, now)
     for arrival, message in tracked.fresh:
         if arrival.kind == "unsubscribed":
             _leave(session, message, arrival, now)
     kept = _keep(session, sender, tracked.unmatched, now)
     senders.note(session, sender, "taken", now)
-    return Taken(tracked.recorded, tracked.duplicates + len(tracked.unmatched) - kept, kept)
+    known = tracked.duplicates + len(tracked.unmatched) - kept
+    return Taken(tracked.recorded, known, kept, len(arrivals) - len(allowed))
+
+
+def _allowed(session: Session, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
+    """Without the opens and clicks of our mails that a provider tells although the reader has not granted tracking.
+
+    What a provider adds to our mails is its customer's to switch off; until that is done, nothing of it is kept.
+    """
+    told = [one for one in arrivals if one.kind in {"opened", "clicked"}]
+    if not told:
+        return arrivals
+    given = {
+        "ws": workspace_of(session),
+        "ids": [one.message_id for one in told if one.message_id],
+        "provided": [one.provider_id for one in told if one.provider_id],
+    }
+    rows = session.execute(_READERS, given).all()
+    held = ledger.current(session, {row.contact_id for row in rows}) if rows else {}
+    refused: set[str] = set()
+    for row in rows:
+        state = held.get(row.contact_id, {}).get((address_key(row.address or ""), row.channel, "open_tracking", None))
+        if state is None or not state.granted:
+            refused |= {name for name in (row.message_id, row.provider_id) if name}
+    return [one for one in arrivals if one not in told or not refused & {one.message_id, one.provider_id}]
 
 
 def _arrival(sender: Known, report: Report, now: datetime) -> Arrival:
@@ -90,6 +121,13 @@ def _keep(session: Session, sender: Known, unmatched: Sequence[Arrival], now: da
     return len(session.execute(_KEEP, {**given, "rows": as_rows(rows)}).all())
 
 
+_READERS = text(
+    """
+    SELECT contact_id, address, channel, message_id, provider_id FROM messages
+    WHERE workspace_id = :ws
+      AND (message_id = ANY(CAST(:ids AS text[])) OR provider_id = ANY(CAST(:provided AS text[])))
+    """
+)
 _KEEP = text(
     """
     INSERT INTO unmatched_reports (workspace_id, sender_id, provider, kind, reason, dedupe, message_id, provider_id,

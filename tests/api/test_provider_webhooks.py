@@ -25,7 +25,7 @@ from app import cli
 from app.accounts.models import Workspace
 from app.api.provider_webhooks import FetchError, fetch_with
 from app.clock import FixedClock
-from app.consent.ledger import suppressed
+from app.consent.ledger import Act, address_key, append, suppressed
 from app.db import Database
 from app.delivery import reported, senders
 from app.delivery.models import DeliveryEvent, Sender, UnmatchedReport
@@ -112,7 +112,7 @@ def test_a_report_is_recorded_once_with_its_own_words_and_followed_up_r35(post: 
         "occurred_at": (START - timedelta(minutes=2)).isoformat(),
     }
     answer = post.tell(generic, said)
-    assert (answer.status_code, answer.get_json()) == (200, {"recorded": 1, "known": 0, "unmatched": 0})
+    assert (answer.status_code, answer.get_json()) == (200, {"recorded": 1, "known": 0, "unmatched": 0, "untracked": 0})
     (kept,) = post.told(DeliveryEvent)
     assert (kept.message_pk, kept.kind, kept.reason, kept.provider) == (number, "bounced", "hard", "generic")
     assert kept.occurred_at == START - timedelta(minutes=2)
@@ -122,7 +122,7 @@ def test_a_report_is_recorded_once_with_its_own_words_and_followed_up_r35(post: 
         barred = suppressed(session, [("email", "anna@example.com")])
     assert [one.reason for one in barred["email", "anna@example.com"]] == ["hard_bounce"]
     again = post.tell(generic, said, id_="msg-2")
-    assert (again.status_code, again.get_json()) == (200, {"recorded": 0, "known": 1, "unmatched": 0})
+    assert (again.status_code, again.get_json()) == (200, {"recorded": 0, "known": 1, "unmatched": 0, "untracked": 0})
     assert len(post.told(DeliveryEvent)) == 1
     assert post.last() == "taken"
 
@@ -142,7 +142,10 @@ def test_what_is_of_no_mail_of_ours_is_kept_apart_and_acted_on_by_nobody(post: P
     said = {"id": "e-1", "kind": "complained", "message_id": "<x@elsewhere.example>", "recipient": "anna@example.com"}
     for known in (0, 1):
         answer = post.tell(generic, said)
-        assert (answer.status_code, answer.get_json()) == (200, {"recorded": 0, "known": known, "unmatched": 1 - known})
+        assert (answer.status_code, answer.get_json()) == (
+            200,
+            {"recorded": 0, "known": known, "unmatched": 1 - known, "untracked": 0},
+        )
     (kept,) = post.told(UnmatchedReport)
     assert (kept.kind, kept.message_id, kept.data["recipient"]) == (
         "complained",
@@ -175,6 +178,32 @@ def test_who_leaves_at_the_provider_gets_no_more_marketing_r31(post: Post, gener
     assert {(one.purpose, one.topic, one.state) for one in lines} == {("marketing", None, "withdrawn")}
     assert {one.method for one in lines} == {"provider_unsubscribe"}
     assert {int(one.message) for one in lines} == {number}
+
+
+def test_r14_opens_and_clicks_are_kept_only_of_who_has_granted_it(post: Post, generic: str) -> None:
+    number = post.message(message_id="<a@lago.example>")
+    said = [{"id": kind, "kind": kind, "message_id": "<a@lago.example>"} for kind in ("opened", "clicked", "delivered")]
+    assert post.tell(generic, *said).get_json() == {"recorded": 1, "known": 0, "unmatched": 0, "untracked": 2}
+    assert [row.kind for row in post.told(DeliveryEvent)] == ["delivered"]
+    with post.db.work(post.workspace_id) as session:
+        grant = Act(
+            contact_id=session.scalars(select(Message.contact_id).where(Message.id == number)).one(),
+            address=address_key("anna@example.com"),
+            channel="email",
+            purpose="open_tracking",
+            topic=None,
+            state="granted",
+            method="preference_centre",
+            requested_at=START,
+            proof={"page": "preferences", "wording": "Yes", "wording_version": 1},
+        )
+        append(session, [grant], START)
+    assert post.tell(generic, *said, id_="m-2").get_json() == {
+        "recorded": 2,
+        "known": 1,
+        "unmatched": 0,
+        "untracked": 0,
+    }
 
 
 def test_refusals_are_problems_and_are_noted_at_the_sender(post: Post, generic: str) -> None:
@@ -293,7 +322,7 @@ def test_a_request_costs_a_fixed_number_of_queries(post: Post, generic: str) -> 
             answer = post.tell(generic, *events, id_=f"m-{many}")
         finally:
             event.remove(post.db.engine, "before_cursor_execute", count)
-        assert answer.get_json() == {"recorded": many, "known": 0, "unmatched": many}
+        assert answer.get_json() == {"recorded": many, "known": 0, "unmatched": many, "untracked": 0}
         # One more finds the sender.
         assert len(statements) <= reported.QUERIES + 1, "\n".join(statements)
         return len(statements)
@@ -549,6 +578,8 @@ def test_what_is_recorded_of_a_mail_of_ours_lands_on_it_once(post: Post, shared:
         if posted(post, one, f"stranger-{number}") != 200:
             continue
         named = [row for row in post.told(UnmatchedReport)[before:] if row.provider_id or row.message_id]
+        # Nobody here has granted tracking.
+        named = [row for row in named if row.kind not in {"opened", "clicked"}]
         for id_, provided in {(row.message_id, row.provider_id) for row in named}:
             post.message(message_id=id_, provider_id=provided)
         recorded_before = len(post.told(DeliveryEvent))

@@ -45,7 +45,10 @@ MEANINGS: dict[str, tuple[str, str | None]] = {
 def verify(request: Request, secrets: Secrets, _now: datetime) -> None:
     """By bearer token, or by user and password. Nothing is dated: what is sent again counts once."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    prove(request, secrets, lambda key: scheme.lower() == "bearer" and same(token.strip(), key), optional=True)
+    if scheme.lower() == "bearer":  # one header cannot hold both, so either alone must do
+        prove(request, Secrets(keys=secrets.keys), lambda key: same(token.strip(), key))
+    else:
+        prove(request, Secrets(basic=secrets.basic), None)
 
 
 def parse(request: Request) -> list[Report]:
