@@ -19,6 +19,7 @@ from app.enrollments.simulation import simulate_history
 from app.events.catalogue import known_events
 from app.events.incoming import read
 from app.events.record import Reporter, record
+from app.house import calm_collector
 from app.journey import advance, language
 from app.journey.compiler import compile_program
 from app.journey.known import FACT_FIELDS, Known
@@ -70,6 +71,7 @@ def measure(here: Ground) -> Measured:
     _past(here, now)
     program = compile_program(language.read(WORKFLOW, file="tried.yaml", known=_KNOWN))
     span = Span(now - timedelta(days=DAYS), now)
+    calm_collector()  # as the command does
     best = max(_tried(here.house.database, here.workspace_id, program, span) for _ in range(3))
     limit = max(_steps_alone(program, span) for _ in range(3))
     return Measured.against("simulate", best, "passages/s", limit, GOAL)

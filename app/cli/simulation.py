@@ -16,6 +16,7 @@ from app.doors import house
 from app.enrollments.explain import NobodyError, find_contact
 from app.enrollments.recorded import Span
 from app.enrollments.simulation import NOTES, Sample, Simulation, simulate_history
+from app.house import calm_collector
 from app.journey.condition_words import day as day_text
 from app.journey.condition_words import moment, money
 from app.journey.program import Program
@@ -54,6 +55,7 @@ def tried(
 ) -> None:
     """Try a program on the last days of a workspace, or on one person of it, and print what it came to."""
     name, workspace_id = the_workspace(slug)
+    calm_collector()
     parts = house()
     now = parts.clock.now()
     shown = sys.stderr.isatty() and not as_json
