@@ -10,8 +10,8 @@ from apiflask import APIBlueprint
 from flask import Response, render_template
 from markupsafe import Markup, escape
 
-from app.api import description, problems
-from app.api.description import OPERATIONS
+from app.api import description, operations, problems
+from app.api.operations import OPERATIONS
 from app.api.problems import KINDS
 from app.api.routes import json
 from app.doors import anyone, house, opened_by
@@ -44,7 +44,7 @@ def docs() -> str:
         order_fields=ORDER_FIELDS,
         problems=KINDS.values(),
         scopes=SCOPES,
-        example=description.EXAMPLE_EVENT,
+        example=operations.EXAMPLE_EVENT,
         pretty=_pretty,
         marked=_marked,
     )

@@ -13,7 +13,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Workspace
-from app.api.description import OPERATIONS
+from app.api.operations import OPERATIONS
 from app.clock import FixedClock
 from app.contacts.models import Contact
 from app.db import Base, Database, Owned

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, strategies
 from hypothesis import settings as hypothesis_settings
 from schemathesis import GenerationMode
 
-from app.api.description import OPERATIONS
+from app.api.operations import OPERATIONS
 from app.api.problems import KINDS as PROBLEMS
 from app.api.routes import blueprint
 from app.clock import FixedClock
