@@ -167,7 +167,7 @@ def test_messages_are_filtered_as_one_types_and_told_to_who_listens(page: Page, 
     home = enter(page)
     page.goto(f"{home}/messages")
     page.keyboard.press("/")
-    page.keyboard.type("henry")
+    page.keyboard.type("henry", delay=120)  # at a person's pace: a page that was loaded this instant is still waking up
     page.wait_for_url("**/messages?*q=henry*")
     expect(page.locator("#rows tbody")).not_to_contain_text("Giulia")
     expect(page.locator("#live")).to_contain_text("message")
