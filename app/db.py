@@ -14,7 +14,20 @@ from datetime import date, datetime
 from typing import Annotated, Any, ClassVar
 
 import msgspec
-from sqlalchemy import BigInteger, Date, DateTime, Identity, MetaData, Text, create_engine, event, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Identity,
+    Integer,
+    MetaData,
+    Text,
+    create_engine,
+    event,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -39,6 +52,20 @@ Words = Annotated[list[str], mapped_column(ARRAY(Text))]
 
 PERSONAL: dict[Any, Any] = {"personal": True}
 """`mapped_column(info=PERSONAL)` marks a column that holds data of a person: exports and erasure walk these."""
+IMPERSONAL: dict[Any, Any] = {"personal": False}
+"""`mapped_column(info=IMPERSONAL)`: it says nothing of anybody once the personal columns of its row are empty."""
+Plain = Annotated[str, mapped_column(Text, info=IMPERSONAL)]
+"""A text that is impersonal: a code, a state, a name that we or the team gave."""
+
+
+def is_marked(column: Column[Any]) -> bool:
+    """Whether a column says, by itself or by its type, if it is personal.
+
+    Numbers, truths and instants are impersonal unless marked: ids, counts, times of our own doing. Everything that can
+    hold what a person said or was called (texts, dates, JSON, lists, bytes) has to be marked by hand; a test holds it.
+    """
+    return "personal" in column.info or isinstance(column.type, Integer | Boolean | DateTime)
+
 
 ALL_WORKSPACES = "*"
 

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.db import PERSONAL, Base, Instant, Json, Owned, RowId
+from app.db import IMPERSONAL, PERSONAL, Base, Instant, Json, Owned, Plain, RowId
 
 
 class Workspace(Base):
@@ -17,9 +17,9 @@ class Workspace(Base):
     __tablename__ = "workspaces"
 
     id: Mapped[RowId]
-    slug: Mapped[str] = mapped_column(unique=True)
-    name: Mapped[str]
-    settings: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    slug: Mapped[Plain] = mapped_column(unique=True)
+    name: Mapped[Plain]
+    settings: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), info=IMPERSONAL)
     """caps, quiet_hours, tracking policy: overrides of the defaults in `consent/rules.py`."""
     created_at: Mapped[Instant]
 
@@ -31,18 +31,18 @@ class User(Base):
 
     id: Mapped[RowId]
     email: Mapped[str] = mapped_column(unique=True, info=PERSONAL)
-    password: Mapped[str | None]
+    password: Mapped[str | None] = mapped_column(info=PERSONAL)
     """argon2id hash."""
     name: Mapped[str] = mapped_column(server_default="", info=PERSONAL)
     active: Mapped[bool] = mapped_column(server_default=text("true"))
-    fs_uniquifier: Mapped[str] = mapped_column(unique=True)
+    fs_uniquifier: Mapped[str] = mapped_column(unique=True, info=PERSONAL)
     """Changes when all sessions of the person must end."""
-    language: Mapped[str | None]
-    theme: Mapped[str | None]
+    language: Mapped[str | None] = mapped_column(info=PERSONAL)
+    theme: Mapped[str | None] = mapped_column(info=PERSONAL)
     confirmed_at: Mapped[Instant | None]
-    tf_primary_method: Mapped[str | None]
-    tf_totp_secret: Mapped[str | None]
-    mf_recovery_codes: Mapped[list[Any] | None] = mapped_column(JSONB)
+    tf_primary_method: Mapped[str | None] = mapped_column(info=PERSONAL)
+    tf_totp_secret: Mapped[str | None] = mapped_column(info=PERSONAL)
+    mf_recovery_codes: Mapped[list[Any] | None] = mapped_column(JSONB, info=PERSONAL)
     created_at: Mapped[Instant]
     memberships: Mapped[list[Membership]] = relationship(back_populates="user", lazy="raise")
 
@@ -53,7 +53,7 @@ class Membership(Owned, Base):
     __tablename__ = "memberships"
 
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    role: Mapped[str]
+    role: Mapped[Plain]
     """owner, marketer, front_desk, analyst or privacy_officer."""
     created_at: Mapped[Instant]
     user: Mapped[User] = relationship(back_populates="memberships", lazy="raise")

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import Base, Instant, Json, Owned, RowId
+from app.db import IMPERSONAL, Base, Instant, Json, Owned, Plain, RowId
 
 
 class Segment(Owned, Base):
@@ -15,14 +15,14 @@ class Segment(Owned, Base):
     __tablename__ = "segments"
 
     id: Mapped[RowId]
-    name: Mapped[str]
+    name: Mapped[Plain]
     """What workflows and broadcasts call it, such as past-guests."""
-    title: Mapped[Json] = mapped_column(JSONB)
-    source: Mapped[str]
+    title: Mapped[Json] = mapped_column(JSONB, info=IMPERSONAL)
+    source: Mapped[Plain]
     """The condition as a document holds it: YAML, one line a rule."""
-    condition: Mapped[Json] = mapped_column(JSONB)
+    condition: Mapped[Json] = mapped_column(JSONB, info=IMPERSONAL)
     """The condition as `journey.conditions.to_json` writes it."""
-    rests_on: Mapped[list[str]] = mapped_column(ARRAY(TEXT), server_default=text("'{}'"))
+    rests_on: Mapped[list[str]] = mapped_column(ARRAY(TEXT), server_default=text("'{}'"), info=IMPERSONAL)
     """What a change of which may move somebody: contact, booking, consent, engagement, event. Triggers read it."""
     members: Mapped[int] = mapped_column(server_default=text("0"))
     refreshed_at: Mapped[Instant | None]
@@ -50,11 +50,11 @@ class SegmentChange(Owned, Base):
 
     id: Mapped[RowId]
     segment_id: Mapped[int] = mapped_column(BigInteger)
-    what: Mapped[str]
+    what: Mapped[Plain]
     """created, condition, title, renamed, archived or restored."""
-    before: Mapped[Json] = mapped_column(JSONB)
-    after: Mapped[Json] = mapped_column(JSONB)
-    by: Mapped[str]
+    before: Mapped[Json] = mapped_column(JSONB, info=IMPERSONAL)
+    after: Mapped[Json] = mapped_column(JSONB, info=IMPERSONAL)
+    by: Mapped[Plain]
     at: Mapped[Instant]
 
     __table_args__ = (

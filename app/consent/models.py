@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Index, LargeBinary, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import PERSONAL, Base, Instant, Json, Owned, RowId
+from app.db import IMPERSONAL, PERSONAL, Base, Instant, Json, Owned, Plain, RowId
 
 
 class Topic(Owned, Base):
@@ -14,9 +14,9 @@ class Topic(Owned, Base):
 
     __tablename__ = "topics"
 
-    name: Mapped[str] = mapped_column(primary_key=True)
-    title: Mapped[Json] = mapped_column(JSONB)
-    description: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    name: Mapped[Plain] = mapped_column(primary_key=True)
+    title: Mapped[Json] = mapped_column(JSONB, info=IMPERSONAL)
+    description: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), info=IMPERSONAL)
     position: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[Instant]
 
@@ -31,14 +31,14 @@ class ConsentRecord(Owned, Base):
     contact_id: Mapped[int] = mapped_column(BigInteger)
     address: Mapped[str] = mapped_column(info=PERSONAL)
     """Normalised address the act is about."""
-    channel: Mapped[str]
-    purpose: Mapped[str]
+    channel: Mapped[Plain]
+    purpose: Mapped[Plain]
     """marketing, profiling, open_tracking, feedback, third_party_sharing or notice (acknowledged; not a consent)."""
-    topic: Mapped[str | None]
+    topic: Mapped[Plain | None]
     """For purpose marketing: which topic; None: all of them."""
-    state: Mapped[str]
+    state: Mapped[Plain]
     """pending, granted, denied, withdrawn, expired or objected (R10)."""
-    method: Mapped[str]
+    method: Mapped[Plain]
     """web, desk_tablet, paper, phone, import, api, one_click, preference_centre, complaint, staff ..."""
     proof: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
     """controller, wording, wording_version, language, notice_version, notice_hash, page, ip, user_agent, operator_id,
@@ -46,9 +46,9 @@ class ConsentRecord(Owned, Base):
     requested_at: Mapped[Instant]
     confirmed_at: Mapped[Instant | None]
     recorded_at: Mapped[Instant]
-    previous_state: Mapped[str | None]
-    previous_hash: Mapped[bytes] = mapped_column(LargeBinary)
-    hash: Mapped[bytes] = mapped_column(LargeBinary)
+    previous_state: Mapped[Plain | None]
+    previous_hash: Mapped[bytes] = mapped_column(LargeBinary, info=IMPERSONAL)
+    hash: Mapped[bytes] = mapped_column(LargeBinary, info=IMPERSONAL)
     """SHA-256 over the previous hash and this line's canonical JSON."""
 
     __table_args__ = (Index("ix_consent_records_contact", "workspace_id", "contact_id", "line"),)
@@ -65,7 +65,7 @@ class ConsentWords(Owned, Base):
 
     contact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
     address: Mapped[str] = mapped_column(primary_key=True, info=PERSONAL)
-    words: Mapped[Json] = mapped_column(JSONB)
+    words: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
     """topic or purpose -> granted, pending, denied, withdrawn, objected or expired."""
     updated_at: Mapped[Instant]
 
@@ -76,17 +76,17 @@ class Suppression(Owned, Base):
     __tablename__ = "suppressions"
 
     id: Mapped[RowId]
-    channel: Mapped[str]
-    address_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    channel: Mapped[Plain]
+    address_hash: Mapped[bytes] = mapped_column(LargeBinary, info=IMPERSONAL)
     """Keyed hash of the normalised address: survives erasure."""
-    reason: Mapped[str]
+    reason: Mapped[Plain]
     """unsubscribe, complaint, hard_bounce, soft_bounces, erased, manual."""
-    scope: Mapped[str]
+    scope: Mapped[Plain]
     """all: nothing at all may go; marketing: marketing and feedback may not."""
     detail: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), info=PERSONAL)
     recorded_at: Mapped[Instant]
     lifted_at: Mapped[Instant | None]
-    lifted_why: Mapped[str | None]
+    lifted_why: Mapped[str | None] = mapped_column(info=PERSONAL)
 
     __table_args__ = (
         Index(

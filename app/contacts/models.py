@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import PERSONAL, Base, Instant, Json, JsonList, Owned, RowId
+from app.db import IMPERSONAL, PERSONAL, Base, Instant, Json, JsonList, Owned, Plain, RowId
 
 EMPTY = text("'{}'::jsonb")
 
@@ -20,33 +20,33 @@ class Property(Owned, Base):
     __tablename__ = "properties"
 
     id: Mapped[RowId]
-    code: Mapped[str]
+    code: Mapped[Plain]
     """What senders of events call it."""
-    name: Mapped[str]
-    zone: Mapped[str]
+    name: Mapped[Plain]
+    zone: Mapped[Plain]
     """IANA zone, such as Europe/Rome."""
-    language: Mapped[str]
-    currency: Mapped[str] = mapped_column(server_default="EUR")
-    sender_name: Mapped[str]
-    sender_email: Mapped[str]
-    reply_to: Mapped[str | None]
-    email: Mapped[str | None]
-    phone: Mapped[str | None]
-    city: Mapped[str | None]
-    country: Mapped[str | None]
-    checkin_from: Mapped[str | None]
-    checkout_until: Mapped[str | None]
-    cin: Mapped[str | None]
+    language: Mapped[Plain]
+    currency: Mapped[Plain] = mapped_column(server_default="EUR")
+    sender_name: Mapped[Plain]
+    sender_email: Mapped[Plain]
+    reply_to: Mapped[Plain | None]
+    email: Mapped[Plain | None]
+    phone: Mapped[Plain | None]
+    city: Mapped[Plain | None]
+    country: Mapped[Plain | None]
+    checkin_from: Mapped[Plain | None]
+    checkout_until: Mapped[Plain | None]
+    cin: Mapped[Plain | None]
     """Codice Identificativo Nazionale (R23)."""
-    vat: Mapped[str | None]
-    controller: Mapped[str | None]
+    vat: Mapped[Plain | None]
+    controller: Mapped[Plain | None]
     """Legal name of the data controller (R22)."""
-    address: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY)
+    address: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY, info=IMPERSONAL)
     """street, postcode, town, province."""
-    links: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY)
+    links: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY, info=IMPERSONAL)
     """website, booking, directions, notice, review links by platform."""
-    colours: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY)
-    data: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY)
+    colours: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY, info=IMPERSONAL)
+    data: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY, info=IMPERSONAL)
     """Anything more that its templates use (tourist tax, activities ...)."""
     is_default: Mapped[bool] = mapped_column(server_default=text("false"))
     """Speaks where an event names no property."""
@@ -61,10 +61,10 @@ class AttributeDefinition(Owned, Base):
 
     __tablename__ = "attribute_definitions"
 
-    key: Mapped[str] = mapped_column(primary_key=True)
-    type: Mapped[str]
+    key: Mapped[Plain] = mapped_column(primary_key=True)
+    type: Mapped[Plain]
     """text, number, money, bool, date, instant or list."""
-    label: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY)
+    label: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY, info=IMPERSONAL)
     special_category: Mapped[bool] = mapped_column(server_default=text("false"))
     """Health, diet, religion and the like (R18)."""
     created_at: Mapped[Instant]
@@ -89,7 +89,7 @@ class Contact(Owned, Base):
     country: Mapped[str | None] = mapped_column(info=PERSONAL)
     tags: Mapped[list[str]] = mapped_column(ARRAY(TEXT), server_default=text("'{}'"), info=PERSONAL)
     attributes: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY, info=PERSONAL)
-    field_versions: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY)
+    field_versions: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY, info=PERSONAL)
     """field -> order key of the event that last set it; the newest fact wins whatever order facts arrive in."""
     merged_into: Mapped[int | None] = mapped_column(BigInteger)
     frozen_at: Mapped[Instant | None]
@@ -132,7 +132,7 @@ class ContactMerge(Owned, Base):
     moved: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
     """Both profiles as they were and the ids of the rows that moved, by table."""
     merged_at: Mapped[Instant]
-    merged_by: Mapped[str]
+    merged_by: Mapped[Plain]
     undone_at: Mapped[Instant | None]
 
 
@@ -147,24 +147,24 @@ class Booking(Owned, Base):
 
     contact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
     id: Mapped[RowId]
-    kind: Mapped[str]
+    kind: Mapped[Plain]
     """booking or order."""
-    reference: Mapped[str]
+    reference: Mapped[str] = mapped_column(info=PERSONAL)
     property_id: Mapped[int | None] = mapped_column(BigInteger)
-    status: Mapped[str]
+    status: Mapped[Plain]
     """See `projection.BOOKING_STATUSES` and `ORDER_STATUSES`."""
-    arrival: Mapped[date | None]
-    departure: Mapped[date | None]
+    arrival: Mapped[date | None] = mapped_column(info=IMPERSONAL)
+    departure: Mapped[date | None] = mapped_column(info=IMPERSONAL)
     nights: Mapped[int | None]
     adults: Mapped[int | None]
     children: Mapped[int | None]
     amount: Mapped[int | None] = mapped_column(BigInteger)
     """Minor currency units."""
-    currency: Mapped[str | None]
-    channel: Mapped[str | None]
-    language: Mapped[str | None]
-    room_type: Mapped[str | None]
-    rate: Mapped[str | None]
+    currency: Mapped[Plain | None]
+    channel: Mapped[Plain | None]
+    language: Mapped[str | None] = mapped_column(info=PERSONAL)
+    room_type: Mapped[Plain | None]
+    rate: Mapped[Plain | None]
     data: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY, info=PERSONAL)
     """Everything else that was reported of it, flat."""
     claims: Mapped[JsonList] = mapped_column(JSONB, server_default=text("'[]'::jsonb"), info=PERSONAL)

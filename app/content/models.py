@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, ForeignKeyConstraint, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import Base, Instant, Json, Owned, RowId
+from app.db import IMPERSONAL, Base, Instant, Json, Owned, Plain, RowId
 
 
 class Template(Owned, Base):
@@ -15,11 +15,11 @@ class Template(Owned, Base):
     __tablename__ = "templates"
 
     id: Mapped[RowId]
-    name: Mapped[str]
-    title: Mapped[Json] = mapped_column(JSONB)
-    class_: Mapped[str] = mapped_column("class")
-    topic: Mapped[str | None]
-    phase: Mapped[str]
+    name: Mapped[Plain]
+    title: Mapped[Json] = mapped_column(JSONB, info=IMPERSONAL)
+    class_: Mapped[Plain] = mapped_column("class")
+    topic: Mapped[Plain | None]
+    phase: Mapped[Plain]
     live_version_id: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[Instant]
     updated_at: Mapped[Instant]
@@ -35,13 +35,13 @@ class TemplateVersion(Owned, Base):
     id: Mapped[RowId]
     template_id: Mapped[int] = mapped_column(BigInteger)
     number: Mapped[int]
-    source: Mapped[Json] = mapped_column(JSONB)
+    source: Mapped[Json] = mapped_column(JSONB, info=IMPERSONAL)
     """file name -> text, with every layout and block it includes."""
-    compiled: Mapped[Json] = mapped_column(JSONB)
+    compiled: Mapped[Json] = mapped_column(JSONB, info=IMPERSONAL)
     """content.compile.Compiled as JSON."""
-    content_hash: Mapped[str]
+    content_hash: Mapped[Plain]
     published_at: Mapped[Instant]
-    published_by: Mapped[str]
+    published_by: Mapped[Plain]
 
     __table_args__ = (
         UniqueConstraint("workspace_id", "template_id", "number"),

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import PERSONAL, Base, Instant, Json, Owned, RowId
+from app.db import IMPERSONAL, PERSONAL, Base, Instant, Json, Owned, Plain, RowId
 
 
 class Attempt(Owned, Base):
@@ -18,10 +18,10 @@ class Attempt(Owned, Base):
     id: Mapped[RowId]
     message_pk: Mapped[int] = mapped_column(BigInteger)
     number: Mapped[int]
-    transport: Mapped[str]
-    outcome: Mapped[str]
+    transport: Mapped[Plain]
+    outcome: Mapped[Plain]
     """accepted, transient, permanent or unknown."""
-    code: Mapped[str | None]
+    code: Mapped[Plain | None]
     """SMTP reply and enhanced status, such as 550 5.1.1."""
     detail: Mapped[str | None] = mapped_column(info=PERSONAL)
     at: Mapped[Instant]
@@ -38,12 +38,12 @@ class DeliveryEvent(Owned, Base):
     id: Mapped[RowId]
     received_at: Mapped[Instant] = mapped_column(primary_key=True)
     message_pk: Mapped[int] = mapped_column(BigInteger)
-    kind: Mapped[str]
+    kind: Mapped[Plain]
     """accepted, delivered, deferred, bounced, complained, opened, clicked, unsubscribed, rejected or unknown."""
-    reason: Mapped[str | None]
+    reason: Mapped[Plain | None]
     occurred_at: Mapped[Instant]
-    provider: Mapped[str]
-    dedupe: Mapped[str]
+    provider: Mapped[Plain]
+    dedupe: Mapped[Plain]
     """The provider's id of this event, or a hash of it."""
     data: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), info=PERSONAL)
 
@@ -59,15 +59,15 @@ class Sender(Owned, Base):
     __tablename__ = "senders"
 
     id: Mapped[RowId]
-    public_id: Mapped[str]
+    public_id: Mapped[Plain]
     """Its part of the webhook's address, which nobody guesses."""
-    name: Mapped[str]
-    provider: Mapped[str]
-    secrets: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    name: Mapped[Plain]
+    provider: Mapped[Plain]
+    secrets: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), info=IMPERSONAL)
     """keys, basic: lists of secrets, sealed."""
     created_at: Mapped[Instant]
     last_at: Mapped[Instant | None]
-    last_outcome: Mapped[str | None]
+    last_outcome: Mapped[Plain | None]
     """Of the last request, to the minute: taken, or why it was refused."""
 
     __table_args__ = (
@@ -83,12 +83,12 @@ class UnmatchedReport(Owned, Base):
 
     id: Mapped[RowId]
     sender_id: Mapped[int] = mapped_column(BigInteger)
-    provider: Mapped[str]
-    kind: Mapped[str]
-    reason: Mapped[str | None]
-    dedupe: Mapped[str]
-    message_id: Mapped[str | None]
-    provider_id: Mapped[str | None]
+    provider: Mapped[Plain]
+    kind: Mapped[Plain]
+    reason: Mapped[Plain | None]
+    dedupe: Mapped[Plain]
+    message_id: Mapped[Plain | None]
+    provider_id: Mapped[Plain | None]
     occurred_at: Mapped[Instant]
     received_at: Mapped[Instant]
     data: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
@@ -104,7 +104,7 @@ class CapturedMail(Owned, Base):
     contact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
     id: Mapped[RowId]
     message_pk: Mapped[int] = mapped_column(BigInteger)
-    envelope_from: Mapped[str]
+    envelope_from: Mapped[str] = mapped_column(info=PERSONAL)
     envelope_to: Mapped[str] = mapped_column(info=PERSONAL)
     raw: Mapped[bytes] = mapped_column(LargeBinary, info=PERSONAL)
     """The whole message as it would have gone over the wire."""

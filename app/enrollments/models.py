@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import PERSONAL, Base, Instant, Json, JsonList, Owned, RowId
+from app.db import IMPERSONAL, PERSONAL, Base, Instant, Json, JsonList, Owned, Plain, RowId
 
 
 class Workflow(Owned, Base):
@@ -17,22 +17,22 @@ class Workflow(Owned, Base):
     __tablename__ = "workflows"
 
     id: Mapped[RowId]
-    name: Mapped[str]
+    name: Mapped[Plain]
     """The id in its file, such as pre-arrival."""
-    title: Mapped[Json] = mapped_column(JSONB)
-    phase: Mapped[str]
-    sector: Mapped[str] = mapped_column(server_default="hotel")
+    title: Mapped[Json] = mapped_column(JSONB, info=IMPERSONAL)
+    phase: Mapped[Plain]
+    sector: Mapped[Plain] = mapped_column(server_default="hotel")
     """The folder under workflows/."""
-    status: Mapped[str]
+    status: Mapped[Plain]
     """draft, live, paused or archived."""
-    draft: Mapped[str | None]
+    draft: Mapped[Plain | None]
     """Source being edited, if it differs from the live version."""
-    stories: Mapped[str | None]
+    stories: Mapped[Plain | None]
     live_version_id: Mapped[int | None] = mapped_column(BigInteger)
     paused_at: Mapped[Instant | None]
     """When the last pause began; kept after it, with `resumed_at`, for what came due in between."""
     resumed_at: Mapped[Instant | None]
-    resume_rule: Mapped[str | None]
+    resume_rule: Mapped[Plain | None]
     """late_rules, skip_next or exit: what is done about what came due in the pause (journey.carry.AfterPause)."""
     archived_at: Mapped[Instant | None]
     created_at: Mapped[Instant]
@@ -49,11 +49,11 @@ class WorkflowVersion(Owned, Base):
     id: Mapped[RowId]
     workflow_id: Mapped[int] = mapped_column(BigInteger)
     number: Mapped[int]
-    source: Mapped[str]
-    program: Mapped[Json] = mapped_column(JSONB)
+    source: Mapped[Plain]
+    program: Mapped[Json] = mapped_column(JSONB, info=IMPERSONAL)
     published_at: Mapped[Instant]
-    published_by: Mapped[str]
-    note: Mapped[str] = mapped_column(server_default="")
+    published_by: Mapped[Plain]
+    note: Mapped[Plain] = mapped_column(server_default="")
 
     __table_args__ = (
         UniqueConstraint("workspace_id", "workflow_id", "number"),
@@ -74,9 +74,9 @@ class WorkflowMove(Owned, Base):
     workflow_id: Mapped[int] = mapped_column(BigInteger)
     version_id: Mapped[int] = mapped_column(BigInteger)
     """The version they go to; with choice exit the last one whose people leave."""
-    choice: Mapped[str]
+    choice: Mapped[Plain]
     """follow, map or exit."""
-    mapping: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'"))
+    mapping: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'"), info=IMPERSONAL)
     """Step id in an older version → step id in the new one, or null: they leave."""
     due_at: Mapped[Instant]
     """Not before this instant: an archive's exits wait until it can no longer be undone."""
@@ -86,7 +86,7 @@ class WorkflowMove(Owned, Base):
     stayed: Mapped[int] = mapped_column(server_default=text("0"))
     """Who could not be placed and is on their old version still."""
     created_at: Mapped[Instant]
-    created_by: Mapped[str]
+    created_by: Mapped[Plain]
     finished_at: Mapped[Instant | None]
 
     __table_args__ = (
@@ -112,30 +112,30 @@ class Enrollment(Owned, Base):
     event_pk: Mapped[int | None] = mapped_column(BigInteger)
     event: Mapped[dict[str, Any]] = mapped_column(JSONB, info=PERSONAL)
     """The entry event as conditions and templates see it: {id, type, occurred_at, data...}."""
-    status: Mapped[str]
+    status: Mapped[Plain]
     """active, finished or exited."""
     state: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
     """journey.advance.State as JSON."""
-    step_id: Mapped[str | None]
+    step_id: Mapped[Plain | None]
     wake_at: Mapped[Instant | None]
     """When it is due next; None: only an event can move it."""
-    waits_for: Mapped[list[str]] = mapped_column(ARRAY(TEXT), server_default=text("'{}'"))
+    waits_for: Mapped[list[str]] = mapped_column(ARRAY(TEXT), server_default=text("'{}'"), info=IMPERSONAL)
     entered_at: Mapped[Instant]
     ended_at: Mapped[Instant | None]
-    end_reason: Mapped[str | None]
-    outcome: Mapped[str | None]
+    end_reason: Mapped[Plain | None]
+    outcome: Mapped[Plain | None]
     goal_at: Mapped[Instant | None]
     goal_value: Mapped[int | None] = mapped_column(BigInteger)
     goal_event: Mapped[str | None] = mapped_column(info=PERSONAL)
     """The id of the event that was its goal: one event that two passages share is counted once."""
     goal_booking: Mapped[str | None] = mapped_column(info=PERSONAL)
     """The reference of the booking or order that the goal is, which a cancellation takes back."""
-    control: Mapped[str | None]
+    control: Mapped[Plain | None]
     """workflow: held out here as a control, never took a step; workspace: inside, but kept out of all marketing."""
-    holdout: Mapped[str | None]
+    holdout: Mapped[Plain | None]
     """Which draw put the person there or let them in: percent here/percent of the workspace/its salt; None: no draw."""
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
-    error: Mapped[str | None]
+    error: Mapped[str | None] = mapped_column(info=PERSONAL)
     error_at: Mapped[Instant | None]
 
     __table_args__ = (
@@ -166,8 +166,8 @@ class StepVisit(Owned, Base):
     id: Mapped[RowId]
     enrollment_id: Mapped[int] = mapped_column(BigInteger)
     workflow_id: Mapped[int] = mapped_column(BigInteger)
-    step_id: Mapped[str]
-    code: Mapped[str]
+    step_id: Mapped[Plain]
+    code: Mapped[Plain]
     """entered, waiting, passed, sent, branch, set, late, skipped, exited, finished, moved ..."""
     detail: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
     """{sentence: {en, it}, inputs: {...}} as the core's trace says."""
@@ -189,7 +189,7 @@ class EntryRefusal(Owned, Base):
     workflow_id: Mapped[int] = mapped_column(BigInteger)
     version_id: Mapped[int] = mapped_column(BigInteger)
     event_pk: Mapped[int] = mapped_column(BigInteger)
-    code: Mapped[str]
+    code: Mapped[Plain]
     detail: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
     at: Mapped[Instant]
 
@@ -205,20 +205,20 @@ class Task(Owned, Base):
     id: Mapped[RowId]
     enrollment_id: Mapped[int] = mapped_column(BigInteger)
     workflow_id: Mapped[int] = mapped_column(BigInteger)
-    step_id: Mapped[str]
+    step_id: Mapped[Plain]
     visit: Mapped[int]
     booking_id: Mapped[int | None] = mapped_column(BigInteger)
     property_id: Mapped[int | None] = mapped_column(BigInteger)
-    team: Mapped[str]
+    team: Mapped[Plain]
     """Whose work it is, as the workflow's `to` says: front_desk ..."""
-    what: Mapped[Json] = mapped_column(JSONB)
+    what: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
     """What is to be done, in a line, by language."""
     due_at: Mapped[Instant | None]
     assigned_to: Mapped[int | None] = mapped_column(BigInteger)
     """The account it was given to."""
     created_at: Mapped[Instant]
     done_at: Mapped[Instant | None]
-    done_by: Mapped[str | None]
+    done_by: Mapped[Plain | None]
     """Who said so: an account's name, or `api:` and the source's."""
 
     __table_args__ = (
@@ -234,18 +234,18 @@ class CallEndpoint(Owned, Base):
     __tablename__ = "call_endpoints"
 
     id: Mapped[RowId]
-    name: Mapped[str]
-    url: Mapped[str]
-    secrets: Mapped[JsonList] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    name: Mapped[Plain]
+    url: Mapped[Plain]
+    secrets: Mapped[JsonList] = mapped_column(JSONB, server_default=text("'[]'::jsonb"), info=IMPERSONAL)
     """At most two that sign: {secret (sealed), created_at, expires_at}."""
-    headers: Mapped[str] = mapped_column(server_default="")
+    headers: Mapped[Plain] = mapped_column(server_default="")
     """Further headers as sealed JSON: they may hold a password of the other house."""
     active: Mapped[bool] = mapped_column(server_default=text("true"))
-    stopped_reason: Mapped[str | None]
+    stopped_reason: Mapped[Plain | None]
     """Why it is not active: `failing` where we gave up, `by_hand`."""
     failing_since: Mapped[Instant | None]
     last_at: Mapped[Instant | None]
-    last_outcome: Mapped[str | None]
+    last_outcome: Mapped[Plain | None]
     """What came of the last try, in a word."""
     created_at: Mapped[Instant]
 
@@ -262,16 +262,16 @@ class Call(Owned, Base):
     enrollment_id: Mapped[int | None] = mapped_column(BigInteger)
     """None: a trial call from the settings."""
     workflow_id: Mapped[int | None] = mapped_column(BigInteger)
-    step_id: Mapped[str]
+    step_id: Mapped[Plain]
     visit: Mapped[int]
-    endpoint: Mapped[str]
+    endpoint: Mapped[Plain]
     """Its name; whether there is one is found out when the call is made."""
     payload: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
-    state: Mapped[str]
+    state: Mapped[Plain]
     """waiting, leased, done or failed."""
     next_at: Mapped[Instant | None]
     """waiting: the next try. leased: until when the worker that has it may be silent. None: at an end."""
-    token: Mapped[str | None]
+    token: Mapped[Plain | None]
     """Of the lease: only its holder writes the outcome."""
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     tries: Mapped[JsonList] = mapped_column(JSONB, server_default=text("'[]'::jsonb"), info=PERSONAL)
@@ -294,7 +294,7 @@ class OccasionMark(Owned, Base):
     __tablename__ = "occasion_marks"
 
     workflow_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    rule: Mapped[str] = mapped_column(primary_key=True)
+    rule: Mapped[Plain] = mapped_column(primary_key=True)
     """What the entry says, as text: a changed rule begins anew."""
     swept_until: Mapped[Instant]
     next_at: Mapped[Instant]
@@ -314,20 +314,20 @@ class Experiment(Owned, Base):
 
     id: Mapped[RowId]
     workflow_id: Mapped[int] = mapped_column(BigInteger)
-    step_id: Mapped[str]
-    fingerprint: Mapped[str]
+    step_id: Mapped[Plain]
+    fingerprint: Mapped[Plain]
     """Of the variants' names and weights: versions that agree in it are one experiment, others another one."""
     created_at: Mapped[Instant]
     due_at: Mapped[Instant | None]
     """When the rule of the split looks next; None: it has none, or has looked."""
     looked_at: Mapped[Instant | None]
     """When the rule looked for good: it does so once."""
-    winner: Mapped[str | None]
+    winner: Mapped[Plain | None]
     """Where everybody goes who comes to the split from `decided_at` on."""
     decided_at: Mapped[Instant | None]
-    decided_by: Mapped[str | None]
+    decided_by: Mapped[Plain | None]
     """`rule`, or who chose."""
-    figures: Mapped[Json | None] = mapped_column(JSONB)
+    figures: Mapped[Json | None] = mapped_column(JSONB, info=IMPERSONAL)
     """The counts, test and verdict at the moment of the look or of the choice."""
 
     __table_args__ = (

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import PERSONAL, Base, Instant, Json, JsonList, Owned, RowId
+from app.db import IMPERSONAL, PERSONAL, Base, Instant, Json, JsonList, Owned, Plain, RowId
 
 
 class Source(Owned, Base):
@@ -17,11 +17,11 @@ class Source(Owned, Base):
     __tablename__ = "sources"
 
     id: Mapped[RowId]
-    slug: Mapped[str]
-    name: Mapped[str]
+    slug: Mapped[Plain]
+    name: Mapped[Plain]
     property_id: Mapped[int | None] = mapped_column(BigInteger)
     """The property its events speak of where they name none."""
-    webhook_secrets: Mapped[JsonList] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    webhook_secrets: Mapped[JsonList] = mapped_column(JSONB, server_default=text("'[]'::jsonb"), info=IMPERSONAL)
     """At most two live: {secret (encrypted), created_at, expires_at}."""
     active: Mapped[bool] = mapped_column(server_default=text("true"))
     last_event_at: Mapped[Instant | None]
@@ -39,12 +39,12 @@ class ApiKey(Owned, Base):
 
     id: Mapped[RowId]
     source_id: Mapped[int] = mapped_column(BigInteger)
-    prefix: Mapped[str] = mapped_column(unique=True)
+    prefix: Mapped[Plain] = mapped_column(unique=True)
     """The first, public part of the key: finds the row."""
-    secret_hash: Mapped[bytes] = mapped_column(LargeBinary)
-    scopes: Mapped[list[str]] = mapped_column(ARRAY(TEXT))
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary, info=IMPERSONAL)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(TEXT), info=IMPERSONAL)
     """events:write, contacts:read, contacts:write, messages:read ..."""
-    label: Mapped[str] = mapped_column(server_default="")
+    label: Mapped[Plain] = mapped_column(server_default="")
     created_at: Mapped[Instant]
     last_used_at: Mapped[Instant | None]
     revoked_at: Mapped[Instant | None]
@@ -56,8 +56,8 @@ class EventKey(Owned, Base):
     __tablename__ = "event_keys"
 
     source_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    event_id: Mapped[str] = mapped_column(primary_key=True)
-    body_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    event_id: Mapped[Plain] = mapped_column(primary_key=True)
+    body_hash: Mapped[bytes] = mapped_column(LargeBinary, info=IMPERSONAL)
     received_at: Mapped[Instant]
 
 
@@ -68,7 +68,7 @@ class EventConflict(Owned, Base):
 
     id: Mapped[RowId]
     source_id: Mapped[int] = mapped_column(BigInteger)
-    event_id: Mapped[str]
+    event_id: Mapped[Plain]
     body: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
     received_at: Mapped[Instant]
 
@@ -84,8 +84,8 @@ class Event(Owned, Base):
     received_at: Mapped[Instant] = mapped_column(primary_key=True)
     source_id: Mapped[int | None] = mapped_column(BigInteger)
     """None: our own event (a click, a change of consent)."""
-    event_id: Mapped[str]
-    type: Mapped[str]
+    event_id: Mapped[Plain]
+    type: Mapped[Plain]
     occurred_at: Mapped[Instant]
     """As claimed."""
     ordered_at: Mapped[Instant]
@@ -93,10 +93,10 @@ class Event(Owned, Base):
     sequence: Mapped[int | None] = mapped_column(BigInteger)
     property_id: Mapped[int | None] = mapped_column(BigInteger)
     booking_id: Mapped[int | None] = mapped_column(BigInteger)
-    booking_reference: Mapped[str | None]
+    booking_reference: Mapped[str | None] = mapped_column(info=PERSONAL)
     unmapped: Mapped[bool] = mapped_column(server_default=text("false"))
     """Its type is not in the catalogue."""
-    quarantined: Mapped[str | None]
+    quarantined: Mapped[Plain | None]
     """Why the event is kept but not acted on (X15: dated more than a day ahead)."""
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, info=PERSONAL)
 
@@ -124,6 +124,6 @@ class EventWork(Owned, Base):
     not_before: Mapped[Instant | None]
     """Set when looking at it failed: it steps aside for an hour so that it never stops the line."""
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
-    error: Mapped[str | None]
+    error: Mapped[str | None] = mapped_column(info=PERSONAL)
 
     __table_args__ = (Index("ix_event_work_order", "workspace_id", "event_pk"),)

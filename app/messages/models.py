@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import PERSONAL, Base, Day, Instant, Json, JsonList, Owned, RowId
+from app.db import IMPERSONAL, PERSONAL, Base, Day, Instant, Json, JsonList, Owned, Plain, RowId
 
 STATES = (
     "planned",
@@ -33,8 +33,8 @@ class PropertyFacts(Owned, Base):
 
     __tablename__ = "property_facts"
 
-    digest: Mapped[str] = mapped_column(primary_key=True)
-    facts: Mapped[Json] = mapped_column(JSONB)
+    digest: Mapped[Plain] = mapped_column(primary_key=True)
+    facts: Mapped[Json] = mapped_column(JSONB, info=IMPERSONAL)
     created_at: Mapped[Instant]
 
 
@@ -48,26 +48,26 @@ class Message(Owned, Base):
     enrollment_id: Mapped[int | None] = mapped_column(BigInteger)
     workflow_id: Mapped[int | None] = mapped_column(BigInteger)
     version_id: Mapped[int | None] = mapped_column(BigInteger)
-    step_id: Mapped[str | None]
+    step_id: Mapped[Plain | None]
     visit: Mapped[int] = mapped_column(server_default=text("1"))
     broadcast_id: Mapped[int | None] = mapped_column(BigInteger)
     """The broadcast it is a copy of; `step_id` is then the recipient's place in it."""
     property_id: Mapped[int | None] = mapped_column(BigInteger)
     booking_id: Mapped[int | None] = mapped_column(BigInteger)
-    channel: Mapped[str] = mapped_column(server_default="email")
-    template: Mapped[str]
-    class_: Mapped[str] = mapped_column("class")
+    channel: Mapped[Plain] = mapped_column(server_default="email")
+    template: Mapped[Plain]
+    class_: Mapped[Plain] = mapped_column("class")
     """transactional, feedback, marketing or consent_request."""
-    topic: Mapped[str | None]
+    topic: Mapped[Plain | None]
     priority: Mapped[int] = mapped_column(server_default=text("50"))
-    state: Mapped[str]
-    reason: Mapped[str | None]
+    state: Mapped[Plain]
+    reason: Mapped[Plain | None]
     """Code of the last verdict or outcome, such as no_consent, cap, quiet_hours, suppressed, too_late."""
-    rule: Mapped[str | None]
+    rule: Mapped[Plain | None]
     """The rule it rests on: R1, R46 ..."""
-    verdict: Mapped[JsonList] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    verdict: Mapped[JsonList] = mapped_column(JSONB, server_default=text("'[]'::jsonb"), info=IMPERSONAL)
     """Every judgement in order: [{at, moment, checks: [{check, allowed, code, rule, inputs}], allowed}]."""
-    basis: Mapped[str | None]
+    basis: Mapped[Plain | None]
     """consent, soft_opt_in, contract ...; with `ledger_line` what the decision stood on."""
     ledger_line: Mapped[int | None] = mapped_column(BigInteger)
     planned_at: Mapped[Instant]
@@ -75,16 +75,16 @@ class Message(Owned, Base):
     """Not before this instant: the plan's, or where deferring has put it, or the next try."""
     latest: Mapped[Instant | None]
     """Never after this instant (R59)."""
-    terms: Mapped[Json | None] = mapped_column(JSONB)
+    terms: Mapped[Json | None] = mapped_column(JSONB, info=IMPERSONAL)
     """What its workflow or broadcast asks for in place of the workspace's own: caps, quiet_hours, tracking; and
     `channels`, in the order they are to be tried, where there are several. Fixed when it was planned."""
     facts: Mapped[Json | None] = mapped_column(JSONB, info=PERSONAL)
     """What the mail was composed from: with the template version it gives the very mail again."""
     template_version_id: Mapped[int | None] = mapped_column(BigInteger)
-    language: Mapped[str | None]
+    language: Mapped[Plain | None]
     address: Mapped[str | None] = mapped_column(info=PERSONAL)
     subject: Mapped[str | None] = mapped_column(info=PERSONAL)
-    message_id: Mapped[str | None]
+    message_id: Mapped[Plain | None]
     """RFC 5322 Message-ID, the same at every try."""
     lease_until: Mapped[Instant | None]
     lease_token: Mapped[int | None] = mapped_column(BigInteger)
@@ -93,7 +93,7 @@ class Message(Owned, Base):
     handed_over_at: Mapped[Instant | None]
     accepted_at: Mapped[Instant | None]
     ended_at: Mapped[Instant | None]
-    provider_id: Mapped[str | None]
+    provider_id: Mapped[Plain | None]
     delivered_at: Mapped[Instant | None]
     bounced_at: Mapped[Instant | None]
     complained_at: Mapped[Instant | None]
@@ -168,26 +168,26 @@ class Broadcast(Owned, Base):
     __tablename__ = "broadcasts"
 
     id: Mapped[RowId]
-    name: Mapped[str]
-    state: Mapped[str]
-    template: Mapped[str]
-    class_: Mapped[str] = mapped_column("class")
+    name: Mapped[Plain]
+    state: Mapped[Plain]
+    template: Mapped[Plain]
+    class_: Mapped[Plain] = mapped_column("class")
     """marketing, feedback or transactional; the template's own (R20)."""
-    topic: Mapped[str | None]
-    segment: Mapped[str | None]
+    topic: Mapped[Plain | None]
+    segment: Mapped[Plain | None]
     """None: everybody."""
     property_id: Mapped[int | None] = mapped_column(BigInteger)
-    timing: Mapped[str]
+    timing: Mapped[Plain]
     """now, at (an instant), or local (a clock time of each person's own day)."""
     starts_at: Mapped[Instant | None]
     """`at`: when. `now`: when it was confirmed. `local`: when the clock shows the hour first, anywhere on earth."""
-    local_day: Mapped[Day | None]
-    local_time: Mapped[str | None]
+    local_day: Mapped[Day | None] = mapped_column(info=IMPERSONAL)
+    local_time: Mapped[Plain | None]
     """HH:MM."""
     window_hours: Mapped[int] = mapped_column(server_default=text("24"))
     """Nothing of it goes later than so long after its hour (R59)."""
     priority: Mapped[int] = mapped_column(server_default=text("40"))
-    on_hit: Mapped[str] = mapped_column(server_default="defer")
+    on_hit: Mapped[Plain] = mapped_column(server_default="defer")
     """defer or drop: what becomes of a copy that the frequency cap has no room for (R46)."""
     next_at: Mapped[Instant | None]
     """When the stage looks again; None: there is nothing for it to do."""
@@ -202,13 +202,13 @@ class Broadcast(Owned, Base):
     cursor_at: Mapped[Instant | None]
     cursor_place: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     """Everybody due up to here has been planned; moves in the transaction of their messages."""
-    preview: Mapped[Json | None] = mapped_column(JSONB)
+    preview: Mapped[Json | None] = mapped_column(JSONB, info=IMPERSONAL)
     """The last count made with the gate's own rules; see `messages/broadcast_preview.py`."""
     copied_from: Mapped[int | None] = mapped_column(BigInteger)
-    created_by: Mapped[str]
+    created_by: Mapped[Plain]
     created_at: Mapped[Instant]
     updated_at: Mapped[Instant]
-    confirmed_by: Mapped[str | None]
+    confirmed_by: Mapped[Plain | None]
     confirmed_at: Mapped[Instant | None]
     confirmed_for: Mapped[int | None]
     """How many people were shown to who confirmed."""
@@ -216,7 +216,7 @@ class Broadcast(Owned, Base):
     paused_at: Mapped[Instant | None]
     ended_at: Mapped[Instant | None]
     """When the last of it had gone or been refused, or it was stopped."""
-    ended_by: Mapped[str | None]
+    ended_by: Mapped[Plain | None]
 
     @property
     def terms(self) -> dict[str, Any] | None:
