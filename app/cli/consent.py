@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
@@ -10,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.cli.places import in_workspace, workspaces
-from app.consent import ledger
+from app.consent import chain, ledger
 from app.consent.fold import words
 from app.consent.models import ConsentRecord
 from app.contacts.models import Contact, display_name
@@ -24,21 +25,64 @@ def group() -> None:
 
 @group.command("verify")
 @in_workspace
+@click.option(
+    "--anchor",
+    "kept",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What `flask consent anchor` printed earlier, kept elsewhere: finds lines cut off the end too.",
+)
 @with_appcontext
-def verify(slug: str | None) -> None:
-    """Walk the chain; name the first line that is missing, altered or out of order. Exits 1 where there is one."""
-    broken = False
+def verify(slug: str | None, kept: Path | None) -> None:
+    """Walk the chain; name the first broken line and what is broken there. Exits 1 where there is one."""
+    anchors = _anchors(kept) if kept else {}
+    failed = False
     for name, number in workspaces(slug):
         with house().database.work(number) as session:
-            last = session.scalar(select(ConsentRecord.line).order_by(ConsentRecord.line.desc()).limit(1)) or 0
-            line = ledger.verify(session)
-        if line is None:
-            click.echo(f"{name}: {last} lines, the chain is whole")
+            last = chain.end(session)
+            found = chain.broken(session, anchors.get(name, ()))
+        if found is None:
+            ends = ", and it holds every line the anchor knows" if anchors.get(name) else ""
+            click.echo(f"{name}: {last.line} lines, the chain is whole{ends}")
         else:
-            broken = True
-            click.echo(f"{name}: broken at line {line} (of {last})", err=True)
-    if broken:
+            failed = True
+            click.echo(f"{name}: broken at line {found.line} (of {last.line}): {_BROKEN[found.why]}", err=True)
+    if failed:
         raise click.exceptions.Exit(1)
+
+
+@group.command("anchor")
+@in_workspace
+@with_appcontext
+def anchor(slug: str | None) -> None:
+    """Print the end of the chain, one line of JSON for each workspace. Append it to a file kept on another machine."""
+    for name, number in workspaces(slug):
+        with house().database.work(number) as session:
+            last = chain.end(session)
+        told = {"workspace": name, "line": last.line, "hash": last.hash, "at": house().clock.now().isoformat()}
+        click.echo(json.dumps(told))
+
+
+def _anchors(file: Path) -> dict[str, list[chain.Anchor]]:
+    """Workspace → the anchors in a file of lines of JSON."""
+    found: dict[str, list[chain.Anchor]] = {}
+    for number, row in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if not row.strip():
+            continue
+        try:
+            told = json.loads(row)
+            found.setdefault(str(told["workspace"]), []).append(chain.Anchor(int(told["line"]), str(told["hash"])))
+        except (ValueError, KeyError, TypeError) as error:
+            raise click.ClickException(f"{file}, line {number}: this is no anchor ({error}).") from error
+    return found
+
+
+_BROKEN = {
+    "missing": "there is no such line",
+    "changed": "it no longer says what was written",
+    "out_of_chain": "it does not follow from the line before it",
+    "cut_off": "the ledger ends before it, and the anchor knows of it",
+    "other_anchor": "it is not the line that the anchor was taken from",
+}
 
 
 @group.command("show")

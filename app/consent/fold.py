@@ -44,6 +44,8 @@ class Line:
     """Whether the record holds what R5 asks for; without it a yes counts as no consent."""
     refusal_offered: bool = False
     """On a `notice` line: the right to refuse was offered when the address was collected (R8)."""
+    guardian: bool = False
+    """The record names the parent who gave the yes for a child (R12)."""
 
     @property
     def key(self) -> Key:
@@ -65,6 +67,8 @@ class State:
     refused_state: str | None = None
     refused_line: int | None = None
     refusal_offered: bool = False
+    guardian: bool = False
+    """A parent gave it for a child (R12)."""
 
     @property
     def granted(self) -> bool:
@@ -110,7 +114,11 @@ def settle(lines: Iterable[Line]) -> State:
         default=None,
     )
     if yes is not None:
-        return State("granted", yes.line, yes.at, yes.method, True, refusal_offered=yes.refusal_offered)
+        return State(
+            *("granted", yes.line, yes.at, yes.method, True),
+            refusal_offered=yes.refusal_offered,
+            guardian=yes.guardian,
+        )
     if asked is not None and all(one is None or asked.at > one.at for one in (no, lapsed)):
         return State("pending", asked.line, asked.at, asked.method, True, *refused)
     if no is not None and not yeses:
@@ -202,11 +210,12 @@ def _said(states: Mapping[Key, State], address: str, channel: str, topic: str | 
 def words(states: Mapping[Key, State], address: str, channel: str = "email") -> dict[str, str]:
     """topic or purpose → state, for one address and channel: what conditions and templates call `consent`.
 
-    A yes without proof is left out, as if nothing had been said.
+    A yes without proof is left out, as if nothing had been said; so is the acknowledgement of the privacy notice, which
+    is no consent and must not read like one.
     """
     found: dict[str, str] = {}
     for (of_address, of_channel, purpose, topic), state in states.items():
-        if (of_address, of_channel) != (address, channel):
+        if (of_address, of_channel) != (address, channel) or purpose == "notice":
             continue
         if purpose == "marketing":
             word, _ = standing(states, address, channel, topic)

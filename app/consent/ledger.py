@@ -1,8 +1,7 @@
 """The ledger of consent: append-only, hash-chained per workspace; and the list of addresses not to be written to.
 
 A line says who, on which address and channel, for what, and on which proof (R5). Nothing is ever changed: what holds
-now is a fold over a person's lines (`consent/fold.py`). Each line carries the SHA-256 of the line before it and of its
-own canonical JSON, so that whoever alters a line would have to alter all that follow.
+now is a fold over a person's lines (`consent/fold.py`), and each is chained to the one before it (`consent/chain.py`).
 """
 
 from __future__ import annotations
@@ -10,10 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +19,7 @@ from sqlalchemy import Row, select, text
 from sqlalchemy.orm import Session
 
 from app.config import Settings
+from app.consent import chain
 from app.consent.case import Suppressed
 from app.consent.fold import PURPOSES, REFUSALS, STATES, Key, Line, State, by_key, fold, is_proven, settle, words
 from app.consent.models import ConsentRecord
@@ -42,7 +41,8 @@ class Act:
 
     `address` is normalised (`address_key`, or E.164 for phones). `proof` holds what is known of R5's list: controller,
     wording, wording_version, language, notice_version, notice_hash, page, ip, user_agent, operator_id, import_file,
-    scan_id, token_id, message_pk; for purpose `notice`: refusal_offered. Values are texts, whole numbers, truths, lists
+    scan_id, token_id, message_pk, guardian (the parent who said yes for a child, and how that was checked, R12); for
+    purpose `notice`: refusal_offered. Values are texts, whole numbers, truths, lists
     and named values of these.
     """
 
@@ -98,7 +98,7 @@ def append(session: Session, acts: Sequence[Act], now: datetime) -> list[int]:
     last = session.execute(
         select(ConsentRecord.line, ConsentRecord.hash).order_by(ConsentRecord.line.desc()).limit(1)
     ).first()
-    number, previous_hash = (last.line, last.hash) if last else (0, _genesis(workspace_id))
+    number, previous_hash = (last.line, last.hash) if last else (0, chain.genesis(workspace_id))
     known = {key: by_key(value) for key, value in lines(session, {act.contact_id for act in acts}).items()}
     written: list[dict[str, Any]] = []
     for act in acts:
@@ -122,9 +122,9 @@ def append(session: Session, acts: Sequence[Act], now: datetime) -> list[int]:
             "recorded_at": now,
             "previous_state": settle(before).state if before else None,
         }
-        digest = _digest(previous_hash, record)
+        digest = chain.digest(previous_hash, record)
         before.append(_line(number, act.confirmed_at, act.requested_at, record, proof))
-        written.append({**record, "proof": _json(proof), "previous_hash": previous_hash, "hash": digest})
+        written.append({**record, "proof": chain.canonical(proof), "previous_hash": previous_hash, "hash": digest})
         previous_hash = digest
     columns = {name: [line[name] for line in written] for name in _COLUMNS}
     session.execute(_INSERT, columns | {"ws": workspace_id, "now": now, "told": as_rows(_told(acts, known))})
@@ -163,31 +163,7 @@ def history(session: Session, contact_id: int) -> list[ConsentRecord]:
     return list(session.scalars(statement))
 
 
-def verify(session: Session, chunk: int = 5000) -> int | None:
-    """Walk this workspace's chain; the first line that is missing, altered or out of order, or None where all is well.
-
-    What a chain cannot show is that lines were cut off its very end: keep the last line's hash elsewhere for that.
-    """
-    expected, previous = 1, _genesis(workspace_of(session))
-    while True:
-        rows = session.scalars(
-            select(ConsentRecord).where(ConsentRecord.line >= expected).order_by(ConsentRecord.line).limit(chunk)
-        ).all()
-        for row in rows:
-            record = {name: getattr(row, name) for name in _HASHED}
-            if row.line != expected or row.previous_hash != previous or row.hash != _digest(previous, record):
-                return expected
-            expected, previous = row.line + 1, row.hash
-        session.expunge_all()
-        if len(rows) < chunk:
-            return None
-
-
-_HASHED = (
-    *("workspace_id", "line", "contact_id", "address", "channel", "purpose", "topic", "state", "method", "proof"),
-    *("requested_at", "confirmed_at", "recorded_at", "previous_state"),
-)
-_COLUMNS = (*_HASHED[1:], "previous_hash", "hash")
+_COLUMNS = (*chain.HASHED[1:], "previous_hash", "hash")
 _INSERT = text(
     """
     WITH told AS (
@@ -210,26 +186,11 @@ _CURRENT = text(
     """
     SELECT contact_id, line, address, channel, purpose, topic, state, method, requested_at, confirmed_at,
            proof ->> 'wording_version' AS wording_version, proof ->> 'scan_id' AS scan_id,
-           proof ->> 'import_file' AS import_file, proof ->> 'refusal_offered' AS refusal_offered
+           proof ->> 'import_file' AS import_file, proof ->> 'refusal_offered' AS refusal_offered,
+           proof ->> 'guardian' AS guardian
     FROM consent_records WHERE workspace_id = :ws AND contact_id = ANY(:contacts) ORDER BY contact_id, line
     """
 )
-
-
-def _genesis(workspace_id: int) -> bytes:
-    return hashlib.sha256(f"percorso consent ledger of workspace {workspace_id}".encode()).digest()
-
-
-def _digest(previous: bytes, record: Mapping[str, Any]) -> bytes:
-    plain = {
-        key: value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
-        for key, value in record.items()
-    }
-    return hashlib.sha256(previous + _json(plain).encode()).digest()
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _canonical_value(value: Any) -> Any:
@@ -266,6 +227,7 @@ def _line(number: int, confirmed: datetime | None, requested: datetime, record: 
             import_file=proof.get("import_file"),
         ),
         proof.get("refusal_offered") in (True, "true"),
+        bool(proof.get("guardian")),
     )
 
 
@@ -335,7 +297,7 @@ def suppress(session: Session, barred: Sequence[Barred], now: datetime) -> int:
             "hash": [suppression_hashes(settings, one.channel, one.address)[0] for one in barred],
             "reason": [one.reason for one in barred],
             "scope": [one.scope for one in barred],
-            "detail": [_json(dict(one.detail)) for one in barred],
+            "detail": [chain.canonical(dict(one.detail)) for one in barred],
             "now": now,
         },
     ).all()
@@ -419,5 +381,4 @@ __all__ = [
     "lines",
     "suppress",
     "suppressed",
-    "verify",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 from apiflask import APIFlask
@@ -42,7 +43,26 @@ def test_a_broken_chain_is_named_and_fails(
         session.execute(text("UPDATE consent_records SET state = 'granted' WHERE line = 2"))
     result = terminal.invoke(group, ["verify"])
     assert result.exit_code == 1
-    assert "broken at line 2 (of 2)" in result.output
+    assert "broken at line 2 (of 2): it no longer says what was written" in result.output
+
+
+def test_an_anchor_kept_elsewhere_finds_what_was_cut_off(
+    terminal: FlaskCliRunner, work: Callable[[], AbstractContextManager[Session]], tmp_path: Path
+) -> None:
+    kept = tmp_path / "anchor.jsonl"
+    kept.write_text(terminal.invoke(group, ["anchor"]).output)
+    whole = terminal.invoke(group, ["verify", "--anchor", str(kept)])
+    assert (whole.exit_code, whole.output) == (
+        0,
+        "lago: 2 lines, the chain is whole, and it holds every line the anchor knows\n",
+    )
+    with work() as session:
+        session.execute(text("ALTER TABLE consent_records DISABLE TRIGGER append_only"))
+        session.execute(text("DELETE FROM consent_records WHERE line = 2"))
+    assert terminal.invoke(group, ["verify"]).exit_code == 0
+    cut = terminal.invoke(group, ["verify", "--anchor", str(kept)])
+    assert cut.exit_code == 1
+    assert "broken at line 2 (of 1): the ledger ends before it" in cut.output
 
 
 @pytest.mark.parametrize("name", ["anna", "Anna@Example.com"])

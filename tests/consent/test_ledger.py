@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from app.accounts.models import Workspace
 from app.clock import FixedClock
 from app.config import Settings
-from app.consent import ledger
+from app.consent import chain, ledger
 from app.consent.fold import fold
 from app.consent.ledger import Barred, LedgerError
 from app.consent.models import ConsentRecord
@@ -33,7 +33,7 @@ def test_lines_count_up_without_a_gap_and_chain(book: Book) -> None:
     assert ledger.append(book.session, [act(n, at=START) for n in (1, 2, 3)], START) == [2, 3, 4]
     rows = book.session.scalars(select(ConsentRecord).order_by(ConsentRecord.line)).all()
     assert [row.previous_hash for row in rows[1:]] == [row.hash for row in rows[:-1]]
-    assert ledger.verify(book.session) is None
+    assert chain.broken(book.session) is None
 
 
 def test_every_line_knows_what_held_before(book: Book) -> None:
@@ -51,16 +51,28 @@ def test_r5_a_line_keeps_everything_that_proves_it(book: Book) -> None:
         "wording_version": "2026-1",
         "language": "it",
         "notice_version": "7",
+        "notice_hash": "9f86d081884c7d65",
+        "form": "newsletter-footer",
         "page": "/newsletter",
         "ip": "192.0.2.7",
         "user_agent": "Mozilla/5.0",
+        "confirmed": {"ip": "192.0.2.8", "user_agent": "Mail/1.0", "page": "/s/confirm"},
+        "token_id": "line 1",
+        "operator_id": 4,
+        "scan_id": "scan-77",
+        "import_file": "sha256:ab",
         "boxes": ["newsletter", "no_thanks"],
         "prechecked": False,
     }
-    book.write(proof=proof, confirmed_at=book.clock.now(), method="web")
-    row = book.session.scalars(select(ConsentRecord)).one()
+    book.write(state="pending", method="web")
+    requested, confirmed = book.clock.now(), book.clock.now() + timedelta(hours=2)
+    book.write(proof=proof, requested_at=requested, confirmed_at=confirmed, method="web")
+    row = book.session.scalars(select(ConsentRecord).order_by(ConsentRecord.line.desc()).limit(1)).one()
     assert row.proof == proof
-    assert ledger.verify(book.session) is None
+    assert (row.contact_id, row.address, row.channel, row.purpose) == (1, "anna@example.com", "email", "marketing")
+    assert (row.state, row.previous_state, row.method) == ("granted", "pending", "web")
+    assert (row.requested_at, row.confirmed_at) == (requested, confirmed)
+    assert chain.broken(book.session) is None
 
 
 def test_current_is_the_fold_of_the_lines_in_one_query(book: Book) -> None:
@@ -102,32 +114,62 @@ def test_the_database_refuses_to_change_a_line(
     with pytest.raises(DBAPIError, match="append-only"), work() as session:
         session.execute(text(statement))
     with work() as session:
-        assert ledger.verify(session) is None
+        assert chain.broken(session) is None
 
 
 @pytest.mark.parametrize(
-    ("tamper", "line"),
+    ("tamper", "line", "why"),
     [
-        ("UPDATE consent_records SET state = 'granted' WHERE line = 3", 3),
-        ("UPDATE consent_records SET requested_at = requested_at - interval '1 second' WHERE line = 2", 2),
-        ("""UPDATE consent_records SET proof = proof || '{"wording": "more"}' WHERE line = 4""", 4),
-        ("DELETE FROM consent_records WHERE line = 2", 2),
-        ("UPDATE consent_records SET contact_id = 9 WHERE line = 1", 1),
+        ("UPDATE consent_records SET state = 'granted' WHERE line = 3", 3, "changed"),
+        ("UPDATE consent_records SET requested_at = requested_at - interval '1 second' WHERE line = 2", 2, "changed"),
+        ("""UPDATE consent_records SET proof = proof || '{"wording": "more"}' WHERE line = 4""", 4, "changed"),
+        ("DELETE FROM consent_records WHERE line = 2", 2, "missing"),
+        ("UPDATE consent_records SET contact_id = 9 WHERE line = 1", 1, "changed"),
     ],
 )
-def test_verify_names_the_first_line_that_somebody_altered(book: Book, tamper: str, line: int) -> None:
+def test_r5_the_first_line_that_somebody_altered_is_named_and_how(book: Book, tamper: str, line: int, why: str) -> None:
     for contact_id in range(1, 6):
         book.write(contact_id, "withdrawn")
     # Whoever owns the table can put the trigger to sleep: the chain is what then still tells.
     book.session.execute(text("ALTER TABLE consent_records DISABLE TRIGGER append_only"))
     book.session.execute(text(tamper))
     book.session.expire_all()
-    assert ledger.verify(book.session) == line
+    assert chain.broken(book.session) == (line, why)
+
+
+def test_r5_a_line_written_anew_with_a_fitting_fingerprint_does_not_follow_from_the_one_before(book: Book) -> None:
+    for contact_id in range(1, 4):
+        book.write(contact_id, "withdrawn")
+    row = book.session.scalars(select(ConsentRecord).where(ConsentRecord.line == 2)).one()
+    forged = {**chain.fields(row), "state": "granted"}
+    book.session.execute(text("ALTER TABLE consent_records DISABLE TRIGGER append_only"))
+    book.session.execute(
+        text("UPDATE consent_records SET state = 'granted', hash = :hash WHERE line = 2"),
+        {"hash": chain.digest(row.previous_hash, forged)},
+    )
+    book.session.expire_all()
+    assert chain.broken(book.session) == (3, "out_of_chain")
+
+
+def test_r5_lines_cut_off_the_end_are_found_by_an_anchor_kept_elsewhere(book: Book) -> None:
+    for contact_id in range(1, 6):
+        book.write(contact_id, "withdrawn")
+    anchor = chain.end(book.session)
+    book.write(6)
+    assert chain.broken(book.session, [anchor]) is None
+    book.session.execute(text("ALTER TABLE consent_records DISABLE TRIGGER append_only"))
+    book.session.execute(text("DELETE FROM consent_records WHERE line > 3"))
+    book.session.expire_all()
+    assert chain.broken(book.session) is None
+    assert chain.broken(book.session, [anchor]) == (4, "cut_off")
+    book.write(7)
+    book.write(8)
+    assert chain.broken(book.session, [anchor]) == (5, "other_anchor")
 
 
 def test_verify_walks_in_chunks(book: Book) -> None:
     ledger.append(book.session, [act(n, at=START) for n in range(23)], START)
-    assert ledger.verify(book.session, chunk=5) is None
+    assert chain.broken(book.session, chunk=5) is None
 
 
 @pytest.mark.parametrize(
@@ -184,7 +226,7 @@ def test_writers_at_the_same_time_leave_no_gap_and_no_fork(database: Database, s
         thread.join()
     with database.work(workspace_id) as session:
         assert session.scalars(select(ConsentRecord.line).order_by(ConsentRecord.line)).all() == list(range(1, 65))
-        assert ledger.verify(session) is None
+        assert chain.broken(session) is None
 
 
 def test_r37_a_suppressed_address_is_found_by_its_keyed_hash_alone(book: Book) -> None:
@@ -230,4 +272,4 @@ def test_ledgers_of_workspaces_are_apart(db: Database, clock: FixedClock) -> Non
         with db.work(number) as session:
             assert Book(session, clock).write(1) == [1]
             assert len(ledger.history(session, 1)) == 1
-            assert ledger.verify(session) is None
+            assert chain.broken(session) is None

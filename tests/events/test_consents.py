@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.consent import ledger
+from app.consent import chain, ledger
 from app.consent.fold import State
 from app.consent.models import ConsentRecord
 from app.contacts.models import Contact
@@ -40,7 +40,7 @@ def test_a_confirmed_consent_is_granted_with_its_proof(session: Session) -> None
     assert found.granted
     line = session.scalars(select(ConsentRecord)).one()
     assert line.proof == {"wording": "Sì", "wording_version": "1", "page": "/", "source_id": 1, "event_id": "c-1"}
-    assert ledger.verify(session) is None
+    assert chain.broken(session) is None
 
 
 @pytest.mark.parametrize("method", ["web", "desk_tablet", "phone", "staff"])
