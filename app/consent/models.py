@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Index, LargeBinary, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, Index, LargeBinary, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import IMPERSONAL, PERSONAL, Base, Instant, Json, Owned, Plain, RowId
@@ -18,6 +18,11 @@ class Topic(Owned, Base):
     title: Mapped[Json] = mapped_column(JSONB, info=IMPERSONAL)
     description: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), info=IMPERSONAL)
     position: Mapped[int] = mapped_column(server_default=text("0"))
+    about: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"), info=IMPERSONAL)
+    """What it speaks of: `stay`, `goods`. A paying customer's exception (R8) reaches a topic that speaks of the kind of
+    thing they bought, and no other; empty: the exception never reaches it."""
+    archived_at: Mapped[Instant | None]
+    """No longer offered to anybody. The ledger goes on knowing it, so a topic is never deleted."""
     created_at: Mapped[Instant]
 
 

@@ -66,8 +66,49 @@ class AttributeDefinition(Owned, Base):
     """text, number, money, bool, date, instant or list."""
     label: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY, info=IMPERSONAL)
     special_category: Mapped[bool] = mapped_column(server_default=text("false"))
-    """Health, diet, religion and the like (R18)."""
+    """Health, diet, religion and the like (R18): values are kept in `special_values`, never on the contact."""
+    inferred: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Past behaviour, or something worked out from it: a score, a predicted interest. Marketing may rest on it only
+    for who has granted `profiling` (R13)."""
     created_at: Mapped[Instant]
+
+
+class SpecialValue(Owned, Base):
+    """One person's value of an attribute of a special category (R18), sealed under the house's key.
+
+    The newest `version` of a key holds; older rows of it are deleted as it is written, and a merge may bring a second.
+    """
+
+    __tablename__ = "special_values"
+
+    id: Mapped[RowId]
+    contact_id: Mapped[int] = mapped_column(BigInteger)
+    key: Mapped[Plain]
+    sealed: Mapped[str] = mapped_column(info=PERSONAL)
+    """The value as JSON, sealed (`app/sealed.py`)."""
+    version: Mapped[Plain]
+    """Order key of the fact, as in `Contact.field_versions`."""
+    keep: Mapped[bool] = mapped_column(server_default=text("false"))
+    """The guest has asked to keep it beyond the stay."""
+    recorded_at: Mapped[Instant]
+
+    __table_args__ = (Index("ix_special_values_contact", "workspace_id", "contact_id", "key"),)
+
+
+class DataAccess(Owned, Base):
+    """Somebody of the team read or took out a person's data as a whole (R55). Never changed."""
+
+    __tablename__ = "data_accesses"
+
+    id: Mapped[RowId]
+    contact_id: Mapped[int] = mapped_column(BigInteger)
+    what: Mapped[Plain]
+    """proof, export, special ..."""
+    by: Mapped[Plain]
+    """Who it was: the address they sign in with, or `cli`."""
+    at: Mapped[Instant]
+
+    __table_args__ = (Index("ix_data_accesses_contact", "workspace_id", "contact_id", "id"),)
 
 
 class Contact(Owned, Base):

@@ -9,7 +9,11 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-OWNED: tuple[str, ...] = ()
+OWNED: tuple[str, ...] = (
+    "data_accesses",
+    "hits",
+    "special_values",
+)
 """Tables that belong to a workspace."""
 
 IN_SCOPE = (
@@ -18,7 +22,18 @@ IN_SCOPE = (
 )
 
 
+# What `soft_opt_in_topics` of the settings said until now, `offers` where nothing was said, is said by the topics.
+SIMILAR = """
+    UPDATE topics t SET about = '{stay,goods}'
+      FROM workspaces w
+     WHERE w.id = t.workspace_id AND t.about = '{}'
+       AND coalesce(w.settings -> 'soft_opt_in_topics', '["offers"]') ? t.name
+"""
+
+
 def upgrade() -> None:
+    op.execute(SIMILAR)
+    op.execute("UPDATE workspaces SET settings = settings - 'soft_opt_in_topics'")
     for table in OWNED:
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         # FORCE: the application's role owns the tables, and owners pass by policies otherwise.
