@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cryptography.fernet import InvalidToken
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
@@ -16,7 +15,7 @@ from app.db import settings_of, workspace_of
 from app.delivery.models import Sender
 from app.delivery.providers.readers import READERS
 from app.delivery.providers.webhooks import Secrets
-from app.events.sources import box
+from app.sealed import opened, seal
 
 PATH = "/api/v1/provider-webhooks"
 _NOTED_EVERY = timedelta(minutes=1)
@@ -61,10 +60,8 @@ def add(session: Session, provider: str, name: str, keys: Sequence[str], basic: 
         raise SenderError(f"Nothing would prove its webhooks: give {either}.")
     if session.scalar(select(Sender.id).where(Sender.name == name)) is not None:
         raise SenderError(f"There is a sender {name!r} already.")
-    safe = box(settings_of(session))
-    sealed = {
-        kind: [safe.encrypt(one.encode()).decode() for one in some] for kind, some in (("keys", keys), ("basic", basic))
-    }
+    settings = settings_of(session)
+    sealed = {kind: [seal(settings, one) for one in some] for kind, some in (("keys", keys), ("basic", basic))}
     sender = Sender(
         workspace_id=workspace_of(session),
         public_id=secrets.token_urlsafe(24),
@@ -99,13 +96,8 @@ def note(session: Session, sender: Known, outcome: str, now: datetime) -> None:
 
 
 def _opened(settings: Settings, sealed: Sequence[str]) -> list[str]:
-    safe, found = box(settings), []
-    for one in sealed:
-        try:
-            found.append(safe.decrypt(one.encode()).decode())
-        except InvalidToken:
-            continue  # sealed under a PERCORSO_SECRET that is no longer known: it can prove nothing
-    return found
+    """Without those under a PERCORSO_SECRET that is no longer known: they can prove nothing."""
+    return [one for one in (opened(settings, one) for one in sealed) if one is not None]
 
 
 _FIND = text(

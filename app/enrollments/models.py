@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import IMPERSONAL, PERSONAL, Base, Instant, Json, JsonList, Owned, Plain, RowId
+from app.sealed import SEALED
 
 
 class Workflow(Owned, Base):
@@ -236,9 +237,9 @@ class CallEndpoint(Owned, Base):
     id: Mapped[RowId]
     name: Mapped[Plain]
     url: Mapped[Plain]
-    secrets: Mapped[JsonList] = mapped_column(JSONB, server_default=text("'[]'::jsonb"), info=IMPERSONAL)
+    secrets: Mapped[JsonList] = mapped_column(JSONB, server_default=text("'[]'::jsonb"), info=SEALED)
     """At most two that sign: {secret (sealed), created_at, expires_at}."""
-    headers: Mapped[Plain] = mapped_column(server_default="")
+    headers: Mapped[Plain] = mapped_column(server_default="", info=SEALED)
     """Further headers as sealed JSON: they may hold a password of the other house."""
     active: Mapped[bool] = mapped_column(server_default=text("true"))
     stopped_reason: Mapped[Plain | None]

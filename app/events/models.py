@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import IMPERSONAL, PERSONAL, Base, Instant, Json, JsonList, Owned, Plain, RowId
+from app.sealed import SEALED
 
 
 class Source(Owned, Base):
@@ -21,7 +22,7 @@ class Source(Owned, Base):
     name: Mapped[Plain]
     property_id: Mapped[int | None] = mapped_column(BigInteger)
     """The property its events speak of where they name none."""
-    webhook_secrets: Mapped[JsonList] = mapped_column(JSONB, server_default=text("'[]'::jsonb"), info=IMPERSONAL)
+    webhook_secrets: Mapped[JsonList] = mapped_column(JSONB, server_default=text("'[]'::jsonb"), info=SEALED)
     """At most two live: {secret (encrypted), created_at, expires_at}."""
     active: Mapped[bool] = mapped_column(server_default=text("true"))
     last_event_at: Mapped[Instant | None]

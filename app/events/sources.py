@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
@@ -23,6 +22,7 @@ from app.config import Settings
 from app.db import settings_of, workspace_of
 from app.events.models import ApiKey, Source
 from app.events.record import Reporter
+from app.sealed import opened, seal
 
 SCOPES: Mapping[str, str] = {
     "events:write": "report events",
@@ -126,13 +126,13 @@ def with_newer(
     until = (now + OVERLAP).isoformat()
     live = [one for one in kept if not _is_over(one, now)]
     older = [{**one, "expires_at": one.get("expires_at") or until} for one in live[:1]]
-    sealed = box(settings).encrypt(secret.encode()).decode()
-    return [{"secret": sealed, "created_at": now.isoformat(), "expires_at": None}, *older]
+    return [{"secret": seal(settings, secret), "created_at": now.isoformat(), "expires_at": None}, *older]
 
 
 def live_secrets(settings: Settings, kept: Sequence[Mapping[str, Any]], now: datetime) -> list[str]:
-    """The secrets that are live, opened, the newest first."""
-    return _opened(settings, [one for one in kept if not _is_over(one, now)])
+    """The secrets that are live, opened, the newest first. One sealed under a lost PERCORSO_SECRET verifies nothing."""
+    live = (opened(settings, one["secret"]) for one in kept if not _is_over(one, now))
+    return [secret for secret in live if secret is not None]
 
 
 def holder_of_key(session: Session, key: str, now: datetime) -> Caller | None:
@@ -217,26 +217,6 @@ def _is_over(secret: Mapping[str, Any], now: datetime) -> bool:
     return bool(secret.get("expires_at")) and datetime.fromisoformat(secret["expires_at"]) <= now
 
 
-def _opened(settings: Settings, live: Sequence[Mapping[str, Any]]) -> list[str]:
-    safe = box(settings)
-    opened = []
-    for one in live:
-        try:
-            opened.append(safe.decrypt(one["secret"].encode()).decode())
-        except InvalidToken:
-            continue  # sealed under a PERCORSO_SECRET that is no longer known: it can verify nothing
-    return opened
-
-
-def box(settings: Settings) -> MultiFernet:
-    """Seals with the present secret, opens what older ones sealed."""
-    keys = [
-        base64.urlsafe_b64encode(hmac.digest(secret.encode(), b"percorso:webhook-secrets", "sha256"))
-        for secret in (settings.secret, *settings.previous_secrets)
-    ]
-    return MultiFernet([Fernet(key) for key in keys])
-
-
 _KEY = text(
     """
     SELECT k.workspace_id, k.id AS key_id, k.source_id, k.secret_hash, k.scopes, k.last_used_at, s.slug, s.property_id
@@ -266,7 +246,6 @@ __all__ = [
     "SignatureRefusedError",
     "Signed",
     "add_webhook_secret",
-    "box",
     "check_time",
     "fresh_secret",
     "holder_of_key",

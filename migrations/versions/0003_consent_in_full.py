@@ -26,6 +26,29 @@ def upgrade() -> None:
     )
     op.create_index("ix_data_accesses_contact", "data_accesses", ["workspace_id", "contact_id", "id"], unique=False)
     op.create_table(
+        "dkim_keys",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("domain_id", sa.BigInteger(), nullable=False),
+        sa.Column("selector", sa.Text(), nullable=False),
+        sa.Column("algorithm", sa.Text(), nullable=False),
+        sa.Column("bits", sa.Integer(), nullable=False),
+        sa.Column("public", sa.Text(), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("phase", sa.Text(), server_default="new", nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lost_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("used_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("used_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("phase IN ('new', 'active', 'retiring', 'withdrawn')", name=op.f("ck_dkim_keys_phase")),
+        sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_dkim_keys")),
+        sa.UniqueConstraint(
+            "workspace_id", "domain_id", "selector", name=op.f("uq_dkim_keys_workspace_id_domain_id_selector")
+        ),
+    )
+    op.create_table(
         "hits",
         sa.Column("workspace_id", sa.BigInteger(), nullable=False),
         sa.Column("contact_id", sa.BigInteger(), nullable=False),
@@ -34,6 +57,124 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("workspace_id", "contact_id", "message_pk", name=op.f("pk_hits")),
     )
     op.create_index("ix_hits_due", "hits", ["workspace_id", "due_at"], unique=False)
+    op.create_table(
+        "import_mappings",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("shape", sa.Text(), nullable=False),
+        sa.Column("mapping", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "shape", name=op.f("pk_import_mappings")),
+    )
+    op.create_table(
+        "import_rows",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("import_id", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("cells", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("key", sa.Text(), nullable=True),
+        sa.Column("who", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("verdict", sa.Text(), nullable=True),
+        sa.Column("permission", sa.Text(), nullable=True),
+        sa.Column(
+            "notes", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'::jsonb"), nullable=False
+        ),
+        sa.Column("contact_id", sa.BigInteger(), nullable=True),
+        sa.Column("made", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("before", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "import_id", "position", name=op.f("pk_import_rows")),
+    )
+    op.create_index(
+        "ix_import_rows_contact",
+        "import_rows",
+        ["workspace_id", "contact_id"],
+        unique=False,
+        postgresql_where=sa.text("contact_id IS NOT NULL"),
+    )
+    op.create_index("ix_import_rows_key", "import_rows", ["workspace_id", "import_id", "key"], unique=False)
+    op.create_index(
+        "ix_import_rows_verdict", "import_rows", ["workspace_id", "import_id", "verdict", "position"], unique=False
+    )
+    op.create_table(
+        "imports",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("file_hash", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("header", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("shape", sa.Text(), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column(
+            "mapping", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column("place", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "expected", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column(
+            "tally", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("begun_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_imports")),
+    )
+    op.create_index(
+        "ix_imports_next_at", "imports", ["next_at"], unique=False, postgresql_where=sa.text("next_at IS NOT NULL")
+    )
+    op.create_table(
+        "sender_domains",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("spf", sa.Text(), nullable=True),
+        sa.Column(
+            "checks", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_check_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("marketing_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("marketing_how", sa.Text(), nullable=True),
+        sa.Column("marketing_by", sa.Text(), nullable=True),
+        sa.Column("marketing_note", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_sender_domains")),
+        sa.UniqueConstraint("workspace_id", "name", name=op.f("uq_sender_domains_workspace_id_name")),
+    )
+    op.create_index(
+        "ix_sender_domains_due",
+        "sender_domains",
+        ["next_check_at"],
+        unique=False,
+        postgresql_where=sa.text("next_check_at IS NOT NULL"),
+    )
+    op.create_table(
+        "sender_identities",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "names", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("reply_to", sa.Text(), nullable=True),
+        sa.Column("property_id", sa.BigInteger(), nullable=True),
+        sa.Column("stream", sa.Text(), nullable=False),
+        sa.Column("position", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("verified_how", sa.Text(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_sender_identities")),
+    )
+    op.create_index("ix_sender_identities_list", "sender_identities", ["workspace_id", "position", "id"], unique=False)
     op.create_table(
         "special_values",
         sa.Column("workspace_id", sa.BigInteger(), nullable=False),
@@ -47,9 +188,95 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_special_values")),
     )
     op.create_index("ix_special_values_contact", "special_values", ["workspace_id", "contact_id", "key"], unique=False)
+    op.create_table(
+        "test_addresses",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_test_addresses")),
+        sa.UniqueConstraint("workspace_id", "email", name=op.f("uq_test_addresses_workspace_id_email")),
+    )
+    op.create_table(
+        "warm_ups",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("domain_id", sa.BigInteger(), nullable=False),
+        sa.Column("zone", sa.Text(), nullable=False),
+        sa.Column("started_on", sa.Date(), nullable=False),
+        sa.Column("plan", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("service", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("skipped", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "sent", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column("booked", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_warm_ups")),
+    )
+    op.create_index("ix_warm_ups_domain", "warm_ups", ["workspace_id", "domain_id"], unique=False)
+    op.create_table(
+        "consent_requests",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("contact_id", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("lines", postgresql.ARRAY(sa.BigInteger()), nullable=False),
+        sa.Column("topics", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("method", sa.Text(), nullable=False),
+        sa.Column("property_id", sa.BigInteger(), nullable=True),
+        sa.Column("template", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reminder", sa.Boolean(), nullable=False),
+        sa.Column("reminded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('pending', 'confirmed', 'refused', 'expired', 'deleted')", name=op.f("ck_consent_requests_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "contact_id"],
+            ["contacts.workspace_id", "contacts.id"],
+            name=op.f("fk_consent_requests_workspace_id_contact_id_contacts"),
+        ),
+        sa.PrimaryKeyConstraint("workspace_id", "contact_id", "id", name=op.f("pk_consent_requests")),
+    )
+    op.create_index(
+        "ix_consent_requests_due",
+        "consent_requests",
+        ["workspace_id", "next_at"],
+        unique=False,
+        postgresql_where=sa.text("next_at IS NOT NULL"),
+    )
     op.add_column(
         "attribute_definitions", sa.Column("inferred", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
+    op.add_column("senders", sa.Column("credentials", sa.Text(), nullable=True))
+    op.add_column(
+        "senders",
+        sa.Column(
+            "options", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+    )
+    op.add_column(
+        "senders",
+        sa.Column("streams", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'::text[]"), nullable=False),
+    )
+    op.add_column("senders", sa.Column("position", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.add_column("senders", sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False))
+    op.add_column("senders", sa.Column("failures", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.add_column("senders", sa.Column("open_until", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("senders", sa.Column("last_error", sa.Text(), nullable=True))
+    op.add_column("senders", sa.Column("last_error_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("senders", sa.Column("last_sent_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column(
         "topics", sa.Column("about", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False)
     )
@@ -61,11 +288,44 @@ def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
     op.drop_column("topics", "archived_at")
     op.drop_column("topics", "about")
+    op.drop_column("senders", "last_sent_at")
+    op.drop_column("senders", "last_error_at")
+    op.drop_column("senders", "last_error")
+    op.drop_column("senders", "open_until")
+    op.drop_column("senders", "failures")
+    op.drop_column("senders", "active")
+    op.drop_column("senders", "position")
+    op.drop_column("senders", "streams")
+    op.drop_column("senders", "options")
+    op.drop_column("senders", "credentials")
     op.drop_column("attribute_definitions", "inferred")
+    op.drop_index(
+        "ix_consent_requests_due", table_name="consent_requests", postgresql_where=sa.text("next_at IS NOT NULL")
+    )
+    op.drop_table("consent_requests")
+    op.drop_index("ix_warm_ups_domain", table_name="warm_ups")
+    op.drop_table("warm_ups")
+    op.drop_table("test_addresses")
     op.drop_index("ix_special_values_contact", table_name="special_values")
     op.drop_table("special_values")
+    op.drop_index("ix_sender_identities_list", table_name="sender_identities")
+    op.drop_table("sender_identities")
+    op.drop_index(
+        "ix_sender_domains_due", table_name="sender_domains", postgresql_where=sa.text("next_check_at IS NOT NULL")
+    )
+    op.drop_table("sender_domains")
+    op.drop_index("ix_imports_next_at", table_name="imports", postgresql_where=sa.text("next_at IS NOT NULL"))
+    op.drop_table("imports")
+    op.drop_index("ix_import_rows_verdict", table_name="import_rows")
+    op.drop_index("ix_import_rows_key", table_name="import_rows")
+    op.drop_index(
+        "ix_import_rows_contact", table_name="import_rows", postgresql_where=sa.text("contact_id IS NOT NULL")
+    )
+    op.drop_table("import_rows")
+    op.drop_table("import_mappings")
     op.drop_index("ix_hits_due", table_name="hits")
     op.drop_table("hits")
+    op.drop_table("dkim_keys")
     op.drop_index("ix_data_accesses_contact", table_name="data_accesses")
     op.drop_table("data_accesses")
     # ### end Alembic commands ###
