@@ -1,4 +1,4 @@
-"""`flask consent`: walk the chain of the ledger, and show what a person has said."""
+"""`flask consent`: walk the chain of the ledger, show what a person has said, and take out the proof of it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from app.cli.places import in_workspace, workspaces
 from app.consent import chain, ledger
 from app.consent.fold import words
 from app.consent.models import ConsentRecord
+from app.contacts import accesses
 from app.contacts.models import Contact, display_name
-from app.doors import house
+from app.doors import ClosedError, house
+from app.rights import proof, sealing
 
 
 @click.group("consent", help="The ledger of consent.")
 def group() -> None:
-    """Commands that read the ledger; none writes."""
+    """Commands that read the ledger; none writes to it."""
 
 
 @group.command("verify")
@@ -109,6 +111,61 @@ def show(contact: str, slug: str | None, as_json: bool) -> None:
         click.echo("now: " + (", ".join(f"{name} {state}" for name, state in sorted(now.items())) or "nothing said"))
         return
     raise click.ClickException(f"Nobody is known as {contact!r}.")
+
+
+@group.command("proof")
+@click.argument("contact")
+@in_workspace
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write.")
+@with_appcontext
+def take_proof(contact: str, slug: str | None, out: Path) -> None:
+    """Write the signed proof of what CONTACT (an external id, an address or our number) has agreed to and refused."""
+    for _, number in workspaces(slug):
+        with house().database.work(number) as session:
+            found = _find(session, contact)
+            if found is None:
+                continue
+            now = house().clock.now()
+            made = proof.pack(session, found.id, now)
+            accesses.note(session, made.document["person"]["contact"], "proof", "cli", now)
+        out.write_bytes(proof.sealed(house().settings, made))
+        click.echo(f"{out}: {len(made.document['lines'])} lines about {made.document['person']['name']}, signed")
+        return
+    raise click.ClickException(f"Nobody is known as {contact!r}.")
+
+
+@group.command("proof-key")
+@with_appcontext
+def proof_key() -> None:
+    """Print the public key that proofs are signed with: publish it, so that others can tell ours from a forger's."""
+    click.echo(sealing.public_keys(house().settings)[0])
+
+
+@group.command("check-proof")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--key", "keys", multiple=True, help="A public key to trust (hexadecimal); default: this house's own.")
+@with_appcontext
+def check_proof(file: Path, keys: tuple[str, ...]) -> None:
+    """Check a proof FILE: its signature, every byte, the chain of its lines. Needs no database. Exits 1 if it fails."""
+    try:
+        trusted = keys or sealing.public_keys(house().settings)
+    except ClosedError:
+        trusted = ()
+    found = proof.checked(file.read_bytes(), [key.lower() for key in trusted])
+    for problem in found.problems:
+        click.echo(f"{file}: {problem}", err=True)
+    if found.problems:
+        raise click.exceptions.Exit(1)
+    document = found.document or {}
+    told = f"{len(document['lines'])} lines about {document['person']['name']}, made {document['made_at']}"
+    click.echo(f"{file}: nothing was changed since it was signed ({told})")
+    if not found.known:
+        whose = "not by a key you trust" if trusted else "compare the key with the one the house publishes"
+        click.echo(f"{file}: signed by {found.key}, {whose}", err=True)
+        raise click.exceptions.Exit(1 if trusted else 0)
+    if not document["chain"]["whole"]:
+        broken = document["chain"]["broken"]
+        click.echo(f"{file}: the ledger was broken at line {broken['line']} when it was made", err=True)
 
 
 def _find(session: Session, name: str) -> Contact | None:

@@ -76,21 +76,21 @@ class State:
         return self.state == "granted" and self.proven
 
 
-def is_proven(
+def missing_proof(
     state: str, method: str, *, wording_version: object, confirmed: bool, scan_id: object, import_file: object
-) -> bool:
-    """Whether a line holds what R5 and R6 ask of a yes; for every other state there is nothing to prove."""
+) -> tuple[str, ...]:
+    """What a yes lacks of R5 and R6: any of wording_version, method, confirmation, scan, import_file. Empty: nothing,
+    and always so for every other state, which needs no proof."""
     if state != "granted":
-        return True
-    if not wording_version or not method:
-        return False
-    if method in NEEDS_CONFIRMATION:
-        return confirmed or bool(scan_id)
-    if method == "paper":
-        return bool(scan_id) or confirmed
-    if method in IMPORTED:
-        return bool(import_file)
-    return True
+        return ()
+    lacking = [name for name, given in (("wording_version", wording_version), ("method", method)) if not given]
+    if method in NEEDS_CONFIRMATION and not (confirmed or scan_id):
+        lacking.append("confirmation")
+    if method == "paper" and not (confirmed or scan_id):
+        lacking.append("scan")
+    if method in IMPORTED and not import_file:
+        lacking.append("import_file")
+    return tuple(lacking)
 
 
 def settle(lines: Iterable[Line]) -> State:

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from app.config import Settings
 from app.consent import chain
 from app.consent.case import Suppressed
-from app.consent.fold import PURPOSES, REFUSALS, STATES, Key, Line, State, by_key, fold, is_proven, settle, words
+from app.consent.fold import PURPOSES, REFUSALS, STATES, Key, Line, State, by_key, fold, missing_proof, settle, words
 from app.consent.models import ConsentRecord
 from app.db import as_rows, settings_of, workspace_of
 
@@ -82,6 +82,21 @@ def address_key(address: str) -> str:
     return f"{local.casefold()}@{domain}"
 
 
+def lock(session: Session) -> None:
+    """Keep every other writer out of this workspace's ledger until the unit of work ends; one query.
+
+    For who must read before writing and act on what was read; `append` takes it by itself. Always after the locks on
+    contacts, as `events/record.py` does, or two units of work could wait for each other.
+    """
+    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK | workspace_of(session)})
+
+
+def try_lock(session: Session) -> bool:
+    """The same for who holds other locks already and so must not wait; False: somebody else is writing just now."""
+    asked = text("SELECT pg_try_advisory_xact_lock(:key)")
+    return bool(session.scalar(asked, {"key": _LOCK | workspace_of(session)}))
+
+
 def append(session: Session, acts: Sequence[Act], now: datetime) -> list[int]:
     """Write acts at the end of this workspace's ledger, in the order given.
 
@@ -94,7 +109,7 @@ def append(session: Session, acts: Sequence[Act], now: datetime) -> list[int]:
     if not acts:
         return []
     workspace_id = workspace_of(session)
-    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK | workspace_id})
+    lock(session)
     last = session.execute(
         select(ConsentRecord.line, ConsentRecord.hash).order_by(ConsentRecord.line.desc()).limit(1)
     ).first()
@@ -218,7 +233,7 @@ def _line(number: int, confirmed: datetime | None, requested: datetime, record: 
         record["state"],
         record["method"],
         confirmed or requested,
-        is_proven(
+        not missing_proof(
             record["state"],
             record["method"],
             wording_version=proof.get("wording_version"),

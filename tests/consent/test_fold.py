@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.consent.fold import Line, fold, grant, is_proven, standing, words
+from app.consent.fold import Line, fold, grant, missing_proof, standing, words
 from tests.consent.people import ADDRESS, NOON
 
 DAY = timedelta(days=1)
@@ -88,13 +88,15 @@ def test_words_say_what_conditions_see() -> None:
 @pytest.mark.parametrize("method", ["web", "desk_tablet", "staff", "phone", "paper"])
 def test_r6_these_ways_need_the_mailbox_or_a_scan(method: str) -> None:
     proof = {"wording_version": "1", "import_file": None}
-    assert not is_proven("granted", method, confirmed=False, scan_id=None, **proof)
-    assert is_proven("granted", method, confirmed=True, scan_id=None, **proof)
-    assert is_proven("granted", method, confirmed=False, scan_id="scan-1", **proof)
+    assert missing_proof("granted", method, confirmed=False, scan_id=None, **proof) in {("confirmation",), ("scan",)}
+    assert not missing_proof("granted", method, confirmed=True, scan_id=None, **proof)
+    assert not missing_proof("granted", method, confirmed=False, scan_id="scan-1", **proof)
 
 
 def test_r5_a_yes_without_wording_version_is_unproven() -> None:
-    assert not is_proven("granted", "api", wording_version=None, confirmed=True, scan_id=None, import_file=None)
+    given = {"confirmed": True, "scan_id": None, "import_file": None}
+    assert missing_proof("granted", "api", wording_version=None, **given) == ("wording_version",)
+    assert missing_proof("granted", "", wording_version="1", **given) == ("method",)
 
 
 said = st.tuples(
