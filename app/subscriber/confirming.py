@@ -6,10 +6,10 @@ from flask import request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.consent import ledger
 from app.doors import anyone, house, opened_by
-from app.messages import choices, links
-from app.messages.links import BadTokenError
+from app.messages import confirming, links
+from app.messages.confirming import Pending
+from app.messages.links import BadTokenError, Ref
 from app.subscriber import visitors
 from app.subscriber.pages import bad_link, blueprint, language_of, page, unit, voice
 from app.subscriber.visitors import Visitor
@@ -24,19 +24,28 @@ def confirm(token: str) -> Response:
     except (BadTokenError, ValueError):
         return bad_link()
     with unit(workspace_id) as session:
-        visitor = visitors.of_contact(session, contact_id)
-        if visitor is None:
+        asked = confirming.look(session, contact_id, line)
+        visitor = _visitor(session, asked)
+        if visitor is None or not visitor.person.addresses:
             return bad_link()
         language = language_of(visitor)
-        topic = _topic(session, visitor, contact_id, line, language)
+        titles = [visitor.title(topic, language) for topic in asked.topics]
         if request.method != "POST":
-            return page("confirm", visitor, language, topic=topic)
+            return page("confirm", visitor, language, titles=titles, wordings=asked.wordings)
         said = voice("confirm_page", language, visitor)
-        outcome = choices.confirm(session, contact_id, line, said, house().clock.now())
-    name = "confirmed" if outcome in {"confirmed", "already"} else "confirm_expired"
-    return page(name, visitor, language, topic=topic)
+        done = confirming.confirm(session, contact_id, line, said, house().clock.now())
+    name = "confirmed" if done.outcome in {"confirmed", "already"} else "confirm_expired"
+    return page(name, visitor, language, titles=titles, preferences=_preferences(workspace_id, asked))
 
 
-def _topic(session: Session, visitor: Visitor, contact_id: int, number: int, language: str) -> str:
-    asked = [one for one in ledger.lines(session, [contact_id]).get(contact_id, []) if one.line == number]
-    return visitor.title(asked[0].topic or "newsletter", language) if asked else ""
+def _visitor(session: Session, asked: Pending) -> Visitor | None:
+    """Whose link it is, in the brand of the property whose mail asked."""
+    if asked.message_id is not None:
+        return visitors.of_message(session, asked.message_id)
+    return visitors.of_contact(session, asked.contact_id)
+
+
+def _preferences(workspace_id: int, asked: Pending) -> str | None:
+    if asked.message_id is None:
+        return None
+    return links.url(house().settings, "preferences", Ref(workspace_id, asked.contact_id, asked.message_id))

@@ -93,16 +93,21 @@ TEXTS: dict[str, tuple[str, str]] = {
     # confirming
     "confirm_title": ("Confirm your subscription", "Confermi la Sua iscrizione"),
     "confirm_text": (
-        "Press the button to receive from {brand}: {topic}. You can leave at any time.",
-        "Prema il pulsante per ricevere da {brand}: {topic}. Potrà annullare quando vorrà.",
+        "Press the button to receive from {brand} by e-mail (you can leave at any time):",
+        "Prema il pulsante per ricevere da {brand} via e-mail (potrà annullare quando vorrà):",
     ),
+    "confirm_words": ("What you agreed to:", "Ciò che ha accettato:"),
     "confirm_button": ("Yes, subscribe me", "Sì, mi iscrivo"),
     "confirm_not_you": (
         "If it was not you, simply close this page: without the button nothing happens.",
         "Se non è stato Lei, chiuda semplicemente questa pagina: senza il pulsante non succede nulla.",
     ),
     "confirmed_title": ("Thank you, it is confirmed", "Grazie, iscrizione confermata"),
-    "confirmed": ("You will receive from {brand}: {topic}.", "Riceverà da {brand}: {topic}."),
+    "confirmed": ("From now on you receive from {brand}:", "D'ora in poi riceverà da {brand}:"),
+    "confirmed_change": (
+        "You can change your mind whenever you like, with a link at the foot of every mail or right here.",
+        "Può cambiare idea quando vuole, con il link in fondo a ogni e-mail o direttamente qui.",
+    ),
     "confirm_expired_title": ("This link is no longer valid", "Questo link non è più valido"),
     "confirm_expired": (
         "It works for seven days, or you have chosen otherwise since. To subscribe, please sign up again.",
