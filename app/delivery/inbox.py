@@ -33,7 +33,7 @@ from app.delivery.bounces import Meaning, Report, Returned, read
 from app.delivery.track import Arrival
 from app.house import House
 from app.messages import choices, links
-from app.messages.choices import Voice, wish_of
+from app.messages.choices import Leaving, Voice, wish_of
 from app.messages.links import BadTokenError, Ref
 
 log = structlog.get_logger()
@@ -244,10 +244,8 @@ def _leave(session: Session, ref: Ref, now: datetime) -> bool:
         return False
     stored = session.scalar(select(Workspace.settings).where(Workspace.id == ref.workspace_id)) or {}
     voice = Voice(method="unsubscribe_mail", language="", page="inbox", message_pk=ref.message_id)
-    chosen = choices.choose(session, person, [wish_of(person, Policy.from_settings(stored))], voice, now)
-    if chosen.lines:
-        seen = f"unsubscribe_mail:{ref.message_id}"
-        track.record(session, [Arrival("unsubscribed", now, "percorso", seen, message_pk=ref.message_id)], now)
+    wish = wish_of(person, Policy.from_settings(stored))
+    chosen = track.leave(session, Leaving(person, (wish,), voice, now), now)
     return bool(chosen.lines)
 
 

@@ -18,7 +18,7 @@ from app.delivery.providers.webhooks import Report, code_of
 from app.delivery.senders import Known
 from app.delivery.track import Arrival
 from app.messages import choices
-from app.messages.choices import Voice, Wish
+from app.messages.choices import Leaving, Voice, Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Taken:
 
 
 QUERIES = 6
-"""Those of `track.record`, the unmatched, the sender. Opens and clicks cost two more, whatever their number; a
-withdrawal at the provider some more for each person."""
+"""Those of `track.record`, the unmatched, the sender. Opens and clicks cost two more, whatever their number;
+withdrawals at the provider one more and those of `choices.leave`."""
 
 
 def take(session: Session, sender: Known, reports: Sequence[Report], now: datetime) -> Taken:
@@ -47,9 +47,7 @@ def take(session: Session, sender: Known, reports: Sequence[Report], now: dateti
     arrivals = [_arrival(sender, one, now) for one in reports]
     allowed = _allowed(session, arrivals)
     tracked = track.record(session, allowed, now)
-    for arrival, message in tracked.fresh:
-        if arrival.kind == "unsubscribed":
-            _leave(session, message, arrival, now)
+    _leave(session, [(one, message) for one, message in tracked.fresh if one.kind == "unsubscribed"], now)
     kept = _keep(session, sender, tracked.unmatched, now)
     senders.note(session, sender, "taken", now)
     known = tracked.duplicates + len(tracked.unmatched) - kept
@@ -94,11 +92,14 @@ def _arrival(sender: Known, report: Report, now: datetime) -> Arrival:
     )
 
 
-def _leave(session: Session, message: int, arrival: Arrival, now: datetime) -> None:
-    person = choices.person_of_message(session, message)
-    if person is not None:
-        voice = Voice(method="provider_unsubscribe", language="", page=arrival.provider, message_pk=message)
-        choices.choose(session, person, [Wish("marketing", None, False)], voice, now)
+def _leave(session: Session, left: Sequence[tuple[Arrival, int]], now: datetime) -> None:
+    people = choices.people_of_messages(session, [message for _, message in left])
+    leavings = []
+    for arrival, message in left:
+        if message in people:
+            voice = Voice("provider_unsubscribe", "", arrival.provider, message_pk=message, provider=arrival.provider)
+            leavings.append(Leaving(people[message], (Wish("marketing", None, False),), voice, now))
+    choices.leave(session, leavings, now)
 
 
 def _keep(session: Session, sender: Known, unmatched: Sequence[Arrival], now: datetime) -> int:

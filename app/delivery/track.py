@@ -16,10 +16,11 @@ import structlog
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from app.consent.ledger import Act, Barred, address_key, append, suppress
+from app.consent.ledger import Barred, address_key, suppress
 from app.db import as_rows, settings_of, workspace_of
 from app.events.record import OwnEvent, record_own
-from app.messages import streams
+from app.messages import choices, streams
+from app.messages.choices import Chosen, Leaving, Person, Voice, Wish
 from app.messages.links import BadTokenError, read_bounce_address
 from app.messages.states import can, move
 
@@ -110,8 +111,8 @@ class Tracked:
 
 
 QUERIES = 4
-"""Messages, known reports, insert, update; bounces and complaints cost up to 13 more, whatever their number: one for
-soft bounces, one to suppress, four for the ledger, three for our own events, four to look at the stream (R38)."""
+"""Messages, known reports, insert, update; bounces cost up to 9 more, whatever their number: one for soft bounces, one
+to suppress, three for our own events, four to look at the stream (R38); complaints those of `choices.leave` besides."""
 
 
 def record(session: Session, arrivals: Sequence[Arrival], now: datetime) -> Tracked:
@@ -228,7 +229,7 @@ def _write(session: Session, fresh: Sequence[tuple[Arrival, Row[Any]]], now: dat
 def _follow(session: Session, fresh: Sequence[tuple[Arrival, Row[Any]]], now: datetime) -> None:
     """Suppressions, the ledger and our own events."""
     barred: list[Barred] = []
-    acts: list[Act] = []
+    complaints: list[Leaving] = []
     own: list[OwnEvent] = []
     soft = []
     for arrival, row in fresh:
@@ -239,27 +240,15 @@ def _follow(session: Session, fresh: Sequence[tuple[Arrival, Row[Any]]], now: da
             elif arrival.reason != "blocked":
                 soft.append(row)
         if arrival.kind == "complained" and arrival.reason != "not_spam" and row.address:
-            barred.append(Barred(row.channel, row.address, "complaint", "marketing", detail))
-            acts += [
-                Act(
-                    contact_id=row.contact_id,
-                    address=address_key(row.address),
-                    channel=row.channel,
-                    purpose=purpose,
-                    topic=None,
-                    state="withdrawn",
-                    method="complaint",
-                    requested_at=arrival.occurred_at,
-                    proof=detail,
-                )
-                for purpose in ("marketing", "feedback")
-            ]
+            person = Person(row.contact_id, (address_key(row.address),), row.channel, row.id)
+            voice = Voice("complaint", "", arrival.provider, message_pk=row.id, provider=arrival.provider)
+            complaints.append(Leaving(person, _COMPLAINED, voice, arrival.occurred_at, bar="complaint"))
         if arrival.kind in _OWN and arrival.reason != "not_spam":
             own.append(_own_event(arrival, row))
     if soft:
         barred += _worn_out(session, soft, now)
     suppress(session, barred, now)
-    append(session, acts, now)
+    choices.leave(session, complaints, now)
     record_own(session, own, now)
 
 
@@ -293,6 +282,20 @@ def _own_event(arrival: Arrival, row: Row[Any]) -> OwnEvent:
     elif arrival.kind == "unsubscribed":
         data["topic"] = row.topic
     return OwnEvent(row.contact_id, f"message.{arrival.kind}", arrival.occurred_at, data, row.booking_id)
+
+
+_COMPLAINED = (Wish("marketing", None, False), Wish("feedback", None, False))
+"""What who presses "this is spam" has had enough of (R36)."""
+
+
+def leave(session: Session, leaving: Leaving, now: datetime) -> Chosen:
+    """Somebody leaves by a link of a mail of ours: `choices.leave`, and the mail is marked as the one they left by."""
+    chosen = choices.leave(session, [leaving], now)[0]
+    if chosen.lines:
+        pk = leaving.person.message_id
+        seen = f"{leaving.voice.method}:{pk}"
+        record(session, [Arrival("unsubscribed", now, "percorso", seen, message_pk=pk)], now)
+    return chosen
 
 
 _INSTANTS = {

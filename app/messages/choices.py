@@ -6,12 +6,13 @@ message that waits is cancelled with the line as its reason. What has been hande
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 
-import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
@@ -20,7 +21,7 @@ from app.consent.fold import REFUSALS, Key, State, fold, grant, standing
 from app.consent.ledger import Act, address_key
 from app.consent.policy import Policy
 from app.consent.wordings import VERSION, wording
-from app.db import workspace_of
+from app.db import as_rows, workspace_of
 from app.events.record import OwnEvent, record_own
 from app.messages.plan import Planned, plan
 from app.messages.states import states_for
@@ -44,16 +45,19 @@ class Voice:
     user_agent: str | None = None
     message_pk: int | None = None
     controller: str | None = None
+    provider: str | None = None
+    """Who passed it on, where the person spoke through a mailbox or mail provider."""
 
     def proof(self, **more: Any) -> dict[str, Any]:
         """The record's proof, without what is not known."""
         known = {
-            "language": self.language,
+            "language": self.language or None,
             "page": self.page,
             "ip": self.ip,
             "user_agent": (self.user_agent or "")[:300] or None,
             "message_pk": self.message_pk,
             "controller": self.controller,
+            "provider": self.provider,
             **more,
         }
         return {name: value for name, value in known.items() if value is not None}
@@ -107,8 +111,73 @@ def wish_of(person: Person, policy: Policy) -> Wish:
 
 
 def everything() -> tuple[Wish, ...]:
-    """All marketing (an objection, R10) and all requests for an opinion."""
-    return (Wish("marketing", None, False, state="objected"), Wish("feedback", None, False))
+    """All marketing (an objection, R10), all requests for an opinion, and the profiling that served them."""
+    return (
+        Wish("marketing", None, False, state="objected"),
+        Wish("feedback", None, False),
+        Wish("profiling", None, False),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Somebody takes something back."""
+
+    person: Person
+    wishes: tuple[Wish, ...]
+    """All of them off."""
+    voice: Voice
+    said_at: datetime
+    """When the person said so; a provider may pass it on later."""
+    bar: str | None = None
+    """The reason under which the addresses are suppressed too: `complaint`. An objection always is: `unsubscribe`."""
+
+
+QUERIES = 11
+"""Of `leave`, however many leave: the ledger's state and its lines (5), suppressions, messages, own events (4)."""
+
+
+def leave(session: Session, leavings: Sequence[Leaving], now: datetime) -> list[Chosen]:
+    """The one way to withdraw, for whoever hears of it: a link, a button, a mail, a provider, a complaint (R7, R36).
+
+    Off works at once, on the address the mail went to and on the present one: written in the ledger, what waits and
+    stood on it is cancelled, and workflows hear of it. What stands as wished already is not written again; what needs
+    a yes of its own and never had one (profiling, tracking) is not refused either. See `QUERIES`.
+
+    Returns:
+        What each came to, in order.
+    """
+    asked = [one for one in leavings if one.wishes]
+    states = ledger.current(session, {one.person.contact_id for one in asked}) if asked else {}
+    barred: list[ledger.Barred] = []
+    acts: list[Act] = []
+    whose: list[tuple[int, Wish]] = []
+    for place, one in enumerate(leavings):
+        held = states.get(one.person.contact_id, {})
+        for wish, address in product(one.wishes, one.person.addresses):
+            if not _is_off(held, address, one.person.channel, wish):
+                acts.append(_off(one, address, wish))
+                whose.append((place, wish))
+        reason = one.bar or ("unsubscribe" if any(wish.state == "objected" for wish in one.wishes) else None)
+        if reason:
+            detail = {"message_pk": one.person.message_id} | ({"provider": p} if (p := one.voice.provider) else {})
+            barred += [
+                ledger.Barred(one.person.channel, address, reason, "marketing", detail)
+                for address in one.person.addresses
+            ]
+    numbers = ledger.append(session, acts, now)
+    ledger.suppress(session, barred, now)
+    rows = [
+        (leavings[place].person.contact_id, wish, number) for (place, wish), number in zip(whose, numbers, strict=True)
+    ]
+    cancelled = cancel_queued(session, rows, now)
+    _tell(session, acts, numbers, now)
+    found: list[Chosen] = []
+    for place, one in enumerate(leavings):
+        lines = tuple(number for (at, _), number in zip(whose, numbers, strict=True) if at == place)
+        # One person may leave twice in a batch: what was cancelled is told once.
+        found.append(Chosen(lines, cancelled.pop(one.person.contact_id, 0) if lines else 0))
+    return found
 
 
 def choose(session: Session, person: Person, wishes: Sequence[Wish], voice: Voice, now: datetime) -> Chosen:
@@ -118,42 +187,31 @@ def choose(session: Session, person: Person, wishes: Sequence[Wish], voice: Voic
     link came out of the mailbox; but where the address was once suppressed by its owner or by a complaint, only a fresh
     double opt-in lifts that (R37): the wish is then pending and a confirmation mail goes out.
     """
+    left = leave(session, [Leaving(person, tuple(wish for wish in wishes if not wish.on), voice, now)], now)[0]
+    wanted = [wish for wish in wishes if wish.on]
+    if not wanted:
+        return left
     states = ledger.current(session, [person.contact_id]).get(person.contact_id, {})
     barred = ledger.suppressed(session, [(person.channel, address) for address in person.addresses])
     locked = any(one.reason in MARKETING_SCOPE for found in barred.values() for one in found)
     # At the same instant a no outweighs a yes: who takes a no back within it does so an instant later.
-    same_instant = any(state.refused_at == now for state in states.values())
+    same_instant = any(state.refused_at == now and state.refused_line not in left.lines for state in states.values())
     yes_at = now + timedelta(microseconds=1) if same_instant else now
     acts: list[Act] = []
     confirm: list[Wish] = []
-    for wish in wishes:
-        if not wish.on:
-            acts += [
-                _off(person, address, wish, voice, now)
-                for address in person.addresses
-                if not _is_off(states, address, person.channel, wish)
-            ]
-        elif not _is_on(states, person.addresses[0], person.channel, wish):
-            if locked and wish.purpose == "feedback":
-                continue  # follows once a topic has been confirmed: the page says so
-            needs_mail = locked and wish.purpose == "marketing"
-            acts.append(_on(person, wish, voice, yes_at, pending=needs_mail))
-            if needs_mail:
-                confirm.append(wish)
+    for wish in wanted:
+        if _is_on(states, person.addresses[0], person.channel, wish):
+            continue
+        if locked and wish.purpose == "feedback":
+            continue  # follows once a topic has been confirmed: the page says so
+        needs_mail = locked and wish.purpose == "marketing"
+        acts.append(_on(person, wish, voice, yes_at, pending=needs_mail))
+        if needs_mail:
+            confirm.append(wish)
     numbers = ledger.append(session, acts, now)
-    if any(wish.state == "objected" for wish in wishes if not wish.on):
-        detail = {"message_pk": person.message_id}
-        barred_now = [
-            ledger.Barred(person.channel, address, "unsubscribe", "marketing", detail) for address in person.addresses
-        ]
-        ledger.suppress(session, barred_now, now)
-    cancelled = sum(
-        cancel_queued(session, person.contact_id, wish, number, now)
-        for wish, number in _off_lines(wishes, acts, numbers)
-    )
-    _tell(session, person.contact_id, acts, numbers, now)
+    _tell(session, acts, numbers, now)
     _ask_to_confirm(session, person, confirm, now)
-    return Chosen(tuple(numbers), cancelled, tuple(wish.topic or "" for wish in confirm))
+    return Chosen((*left.lines, *numbers), left.cancelled, tuple(wish.topic or "" for wish in confirm))
 
 
 def undo(
@@ -228,7 +286,7 @@ def confirm(session: Session, contact_id: int, number: int, voice: Voice, now: d
     )
     numbers = ledger.append(session, [act], now)
     ledger.lift(session, asked.channel, asked.address, MARKETING_SCOPE, f"double opt-in, line {numbers[0]}", now)
-    _tell(session, contact_id, [act], numbers, now)
+    _tell(session, [act], numbers, now)
     return "confirmed"
 
 
@@ -243,8 +301,13 @@ def set_language(session: Session, contact_id: int, language: str, now: datetime
 
 def person_of_message(session: Session, message_id: int) -> Person | None:
     """Whose message it is, following merges; None where there is no such message. One query."""
-    row = session.execute(_PERSON, {"ws": workspace_of(session), "message": message_id}).first()
-    return _person(row) if row is not None else None
+    return people_of_messages(session, [message_id]).get(message_id)
+
+
+def people_of_messages(session: Session, message_ids: Sequence[int]) -> dict[int, Person]:
+    """The same for many: message id → person; one query, none for none."""
+    asked = {"ws": workspace_of(session), "messages": list(message_ids)}
+    return {row.id: _person(row) for row in session.execute(_PEOPLE, asked)} if message_ids else {}
 
 
 def _person(row: Row[Any]) -> Person:
@@ -252,43 +315,51 @@ def _person(row: Row[Any]) -> Person:
     return Person(row.contact_id, tuple(dict.fromkeys(found)), row.channel, row.id, row.class_, row.topic)
 
 
-def cancel_queued(session: Session, contact_id: int, wish: Wish, line: int, now: datetime) -> int:
-    """Take back what waits for a person and stood on what has just been withdrawn; one query. How many."""
-    check = {"check": "basis", "allowed": False, "code": "withdrawn", "rule": "R7", "inputs": {"line": line}}
-    entry = {
-        "at": now.isoformat(),
-        "moment": "withdrawal",
-        "outcome": "refused",
-        "allowed": False,
-        "checks": [check],
-    }
-    rows = session.execute(
-        _CANCEL,
-        {
-            "ws": workspace_of(session),
-            "contact": contact_id,
+def cancel_queued(session: Session, taken: Sequence[tuple[int, Wish, int]], now: datetime) -> dict[int, int]:
+    """Take back what waits for people and stood on what has just been withdrawn; one query.
+
+    Args:
+        taken: contact, what was withdrawn, and the line that says so.
+
+    Returns:
+        Contact id → how many.
+    """
+    rows: dict[tuple[int, str, str | None], dict[str, Any]] = {}
+    for contact_id, wish, line in taken:
+        check = {"check": "basis", "allowed": False, "code": "withdrawn", "rule": "R7", "inputs": {"line": line}}
+        entry = {
+            "at": now.isoformat(),
+            "moment": "withdrawal",
+            "outcome": "refused",
+            "allowed": False,
+            "checks": [check],
+        }
+        key = (contact_id, wish.purpose, wish.topic)
+        rows[key] = {
+            "contact_id": contact_id,
             "class": wish.purpose,
             "topic": wish.topic,
-            "states": list(states_for("withdraw")),
-            "verdict": msgspec.json.encode([entry]).decode(),
             "line": line,
-            "now": now,
-        },
-    )
-    return len(rows.all())
+            "verdict": [entry],
+        }
+    asked = [row for (_, class_, _), row in rows.items() if class_ in {"marketing", "feedback"}]
+    if not asked:
+        return {}
+    given = {"ws": workspace_of(session), "states": list(states_for("withdraw")), "now": now, "rows": as_rows(asked)}
+    return dict(Counter(row.contact_id for row in session.execute(_CANCEL, given)))
 
 
-def _off(person: Person, address: str, wish: Wish, voice: Voice, now: datetime) -> Act:
+def _off(one: Leaving, address: str, wish: Wish) -> Act:
     return Act(
-        person.contact_id,
+        one.person.contact_id,
         address,
-        person.channel,
+        one.person.channel,
         wish.purpose,
         wish.topic,
         wish.state,
-        voice.method,
-        now,
-        proof=voice.proof(),
+        one.voice.method,
+        one.said_at,
+        proof=one.voice.proof(),
     )
 
 
@@ -313,6 +384,9 @@ def _is_off(states: Mapping[Key, State], address: str, channel: str, wish: Wish)
     if wish.purpose == "marketing" and wish.topic is not None:
         word, _ = standing(states, address, channel, wish.topic)
         return word in REFUSALS
+    if wish.purpose not in {"marketing", "feedback"}:
+        # These rest on a yes and on nothing else: where there is none, there is nothing to take back.
+        return held is None or held.state not in {"granted", "pending"}
     # An objection says more than a withdrawal: where only the latter stands, the former is still written.
     return held is not None and held.state in REFUSALS and (wish.state != "objected" or held.state == "objected")
 
@@ -328,21 +402,9 @@ def _on_at(states: Mapping[Key, State], address: str, channel: str, purpose: str
     return held is not None and held.granted
 
 
-def _off_lines(wishes: Sequence[Wish], acts: Sequence[Act], numbers: Sequence[int]) -> list[tuple[Wish, int]]:
-    """Each wish to stop, with the line that now says so."""
-    said = {
-        (act.purpose, act.topic): number for act, number in zip(acts, numbers, strict=True) if act.state in REFUSALS
-    }
-    return [
-        (wish, said[wish.purpose, wish.topic])
-        for wish in wishes
-        if not wish.on and (wish.purpose, wish.topic) in said and wish.purpose in {"marketing", "feedback"}
-    ]
-
-
-def _tell(session: Session, contact_id: int, acts: Sequence[Act], numbers: Sequence[int], now: datetime) -> None:
+def _tell(session: Session, acts: Sequence[Act], numbers: Sequence[int], now: datetime) -> None:
     """Our own events, so that workflows hear of it; once for each purpose, not for each address."""
-    told: dict[tuple[str, str | None], OwnEvent] = {}
+    told: dict[tuple[int, str, str | None], OwnEvent] = {}
     for act, number in zip(acts, numbers, strict=True):
         if act.state == "pending":
             continue
@@ -355,7 +417,7 @@ def _tell(session: Session, contact_id: int, acts: Sequence[Act], numbers: Seque
             "state": act.state,
             "line": number,
         }
-        told[act.purpose, act.topic] = OwnEvent(contact_id, type_, now, data)
+        told[act.contact_id, act.purpose, act.topic] = OwnEvent(act.contact_id, type_, now, data)
     record_own(session, list(told.values()), now)
 
 
@@ -385,7 +447,7 @@ def _ask_to_confirm(session: Session, person: Person, wishes: Sequence[Wish], no
     plan(session, planned, now)
 
 
-_PERSON = text(
+_PEOPLE = text(
     """
     SELECT m.id, coalesce(c.merged_into, m.contact_id) AS contact_id, m.channel, m.address, m.class AS class_, m.topic,
            CASE WHEN m.channel = 'email' THEN coalesce(w.email_key, c.email_key) ELSE coalesce(w.phone, c.phone) END
@@ -393,17 +455,23 @@ _PERSON = text(
     FROM messages m
     JOIN contacts c ON c.workspace_id = m.workspace_id AND c.id = m.contact_id
     LEFT JOIN contacts w ON w.workspace_id = m.workspace_id AND w.id = c.merged_into
-    WHERE m.workspace_id = :ws AND m.id = :message
+    WHERE m.workspace_id = :ws AND m.id = ANY(CAST(:messages AS bigint[]))
     """
 )
 _CANCEL = text(
     """
-    UPDATE messages
-    SET state = 'cancelled', reason = 'withdrawn', rule = 'R7', ledger_line = :line, ended_at = :now,
-        verdict = verdict || CAST(:verdict AS jsonb)
-    WHERE workspace_id = :ws AND contact_id = :contact AND class = :class AND state = ANY(:states)
-      AND (CAST(:topic AS text) IS NULL OR topic = :topic)
-    RETURNING id
+    WITH r AS (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given(contact_id bigint, class text, topic text,
+            line bigint, verdict jsonb)
+    )
+    UPDATE messages m
+    SET state = 'cancelled', reason = 'withdrawn', rule = 'R7', ledger_line = r.line, ended_at = :now,
+        verdict = m.verdict || r.verdict
+    FROM r
+    WHERE m.workspace_id = :ws AND m.contact_id = ANY(ARRAY(SELECT contact_id FROM r))
+      AND m.contact_id = r.contact_id AND m.class = r.class AND m.state = ANY(:states)
+      AND (r.topic IS NULL OR m.topic = r.topic)
+    RETURNING m.contact_id
     """
 )
 _LANGUAGE = text(

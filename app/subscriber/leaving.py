@@ -11,11 +11,10 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.delivery import track
-from app.delivery.track import Arrival
 from app.doors import anyone, house, opened_by
 from app.events.record import OwnEvent, record_own
 from app.messages import choices, links
-from app.messages.choices import Chosen, Wish, everything, wish_of
+from app.messages.choices import Chosen, Leaving, Wish, everything, wish_of
 from app.messages.links import BadTokenError
 from app.subscriber import visitors
 from app.subscriber.pages import LARGEST_FORM, bad_link, blueprint, language_of, page, ref_of, unit, voice
@@ -98,11 +97,8 @@ def _wish(visitor: Visitor) -> Wish:
 
 def _leave(session: Session, visitor: Visitor, wishes: Sequence[Wish], method: str, language: str) -> Chosen:
     now = house().clock.now()
-    chosen = choices.choose(session, visitor.person, wishes, voice(method, language, visitor), now)
-    if chosen.lines:
-        pk = visitor.person.message_id
-        track.record(session, [Arrival("unsubscribed", now, "percorso", f"{method}:{pk}", message_pk=pk)], now)
-    return chosen
+    said = voice(method, language, visitor)
+    return track.leave(session, Leaving(visitor.person, tuple(wishes), said, now), now)
 
 
 def _note_reason(session: Session, visitor: Visitor, reason: str) -> None:
