@@ -136,12 +136,16 @@ def settings_of(database_url: str, redis_url: str) -> Settings:
 
 @contextmanager
 def opened(
-    postgres: CarriedPostgres, founded: tuple[str, Loaded], valkey: CarriedValkey, clock: FixedClock
+    postgres: CarriedPostgres,
+    founded: tuple[str, Loaded],
+    valkey: CarriedValkey,
+    clock: FixedClock,
+    kind: type[Database] = Database,
 ) -> Iterator[Hotel]:
     """A hotel in a database of its own, founded now, nobody in it."""
     name, loaded = founded
     for url in copied(postgres, name):
-        database = Database(url)
+        database = kind(url)
         app = create_app(settings_of(url, valkey.url), clock=clock, database=database)
         app.testing = True
         house: House = app.extensions["percorso"]

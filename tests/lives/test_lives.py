@@ -1,0 +1,86 @@
+"""Whatever people do, in whatever order, and however often a worker dies: nobody is written to against their will,
+and no service message is lost because of what somebody said about marketing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as seeded
+
+from app.cli.workflows import group as workflows
+from app.clock import FixedClock
+from app.demo.seed import Loaded
+from app.serve.postgres import CarriedPostgres
+from app.serve.valkey import CarriedValkey
+from tests.conftest import ROOT, START
+from tests.hotel import opened
+from tests.lives.lives import Act, World, worlds
+from tests.lives.play import Mortal, Play
+
+PEOPLE, INSTANTS, WORLDS, PARTS = 40, 16, 13, 4
+"""Each part plays `WORLDS` worlds of `PEOPLE` lives: 2,080 lives in all."""
+
+
+@pytest.fixture
+def play(
+    postgres: CarriedPostgres, founded: tuple[str, Loaded], valkey: CarriedValkey
+) -> Callable[[World], Counter[str]]:
+    """`play(world)` plays it at a hotel of its own and gives what happened, counted."""
+
+    def played(world: World) -> Counter[str]:
+        with opened(postgres, founded, valkey, FixedClock(START), Mortal) as hotel:
+            return Play(hotel, world).run()
+
+    return played
+
+
+def test_a_life_is_printed_as_a_story_that_the_simulator_runs(
+    postgres: CarriedPostgres, founded: tuple[str, Loaded], valkey: CarriedValkey, tmp_path: Path
+) -> None:
+    doings = ("read_notice", "book", "agree", "book", "check_out", "withdraw", "agree_late", "cancel", "one_click")
+    life = tuple(Act(1, what, 4) for what in doings)
+    with opened(postgres, founded, valkey, FixedClock(START), Mortal) as hotel:
+        play = Play(hotel, World((life,), (5,) * 12, frozenset({6}), (0,) * 12))
+        play.run()
+        told = play.story_of(play.guests[0])
+    file = tmp_path / "life.stories.yaml"
+    file.write_text(told, encoding="utf-8")
+    workflow = ROOT / "workflows" / "hotel" / "pre-arrival.yaml"
+    said = CliRunner().invoke(workflows, ["simulate", str(file), "--workflow", str(workflow)])
+    assert said.exit_code == 0, said.output
+    sent = [line for line in said.output.splitlines() if " sent " in line]
+    assert len(sent) == 2, said.output  # two bookings, each confirmed once, as the hotel did
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_nobody_is_written_to_against_their_will_and_no_service_is_lost(
+    play: Callable[[World], Counter[str]], part: int
+) -> None:
+    happened: Counter[str] = Counter()
+    lives = 0
+
+    @seeded(part)
+    @settings(
+        max_examples=WORLDS,
+        derandomize=False,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(worlds(PEOPLE, INSTANTS))
+    def lived(world: World) -> None:
+        nonlocal lives
+        lives += len(world.lives)
+        happened.update(play(world))
+
+    lived()
+    assert lives >= PEOPLE * WORLDS
+    # A world in which nothing happens would prove nothing.
+    for what in ("left: marketing", "left: feedback", "left: transactional", "confirmed", "killed", "one_click"):
+        assert happened[what] > 0, (what, happened)
