@@ -21,10 +21,12 @@ _SEGMENTS = (
     " UNION ALL SELECT workspace_id, at FROM contact_changes)"
 )
 _ROWS: Mapping[str, tuple[str, str]] = {
+    "imports": ("imports e WHERE e.next_at IS NOT NULL", "e.next_at"),
     "experiments": ("experiments e WHERE e.due_at IS NOT NULL", "e.due_at"),
     "carry": ("workflow_moves e WHERE e.finished_at IS NULL", "e.due_at"),
     "segments": (f"{_SEGMENTS} e WHERE true", "e.due_at"),
     "occasions": ("occasion_marks e WHERE true", "e.next_at"),
+    "hits": ("hits e WHERE true", "e.due_at"),
     "enrol": ("event_work e WHERE true", "coalesce(e.not_before, e.received_at)"),
     "advance": (f"enrollments e WHERE e.status = 'active' AND e.wake_at IS NOT NULL AND {_RUNNING}", "e.wake_at"),
     "broadcast": ("broadcasts e WHERE e.next_at IS NOT NULL", "e.next_at"),

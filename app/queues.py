@@ -17,7 +17,10 @@ from app.db import after_commit, workspace_of
 
 log = structlog.get_logger()
 
-STAGES = ("segments", "occasions", "broadcast", "calls", "carry", "experiments", "enrol", "advance", "gate", "deliver")
+STAGES = (
+    *("segments", "occasions", "broadcast", "calls", "carry", "experiments", "hits"),
+    *("enrol", "advance", "gate", "deliver"),
+)
 """Stages in path order; each has a queue of its name, which workers serve in turn, beginning with what is nearest to
 a mailbox. The first three bring about what `enrol` takes up; `calls` and `carry`
 stand among them since neither another house's slow answer nor a move of thousands to a new version of their workflow
@@ -30,6 +33,7 @@ PARALLEL = {
     "calls": 1,
     "carry": 1,
     "experiments": 1,
+    "hits": 1,
     "enrol": 1,
     "advance": 2,
     "gate": 2,

@@ -26,8 +26,9 @@ only where a program of the batch asks for them, are one more each."""
 
 Facts = dict[str, Any]
 
-HUMAN = "coalesce(d.data ->> 'machine', 'false') <> 'true'"
-"""Of a delivery event d: a person did it. A provider's word for a scanner or a proxy is kept under `machine`."""
+HUMAN = "coalesce(d.data ->> 'class', 'human') = 'human' AND coalesce(d.data ->> 'machine', 'false') <> 'true'"
+"""Of a delivery event d: a person did it. Who it was is kept under `class` (see `delivery/engagement.py`), until it is
+settled `unsettled`; a provider's own word for a machine under `machine`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.consent.ledger import Barred, address_key, suppress
 from app.db import as_rows, settings_of, workspace_of
+from app.delivery.engagement import SETTLES, UNSETTLED
 from app.events.record import OwnEvent, record_own
 from app.messages import choices, streams
 from app.messages.choices import Chosen, Leaving, Person, Voice, Wish
@@ -111,8 +112,9 @@ class Tracked:
 
 
 QUERIES = 4
-"""Messages, known reports, insert, update; bounces cost up to 9 more, whatever their number: one for soft bounces, one
-to suppress, three for our own events, four to look at the stream (R38); complaints those of `choices.leave` besides."""
+"""Messages, known reports, insert, update; opens and clicks cost one more, to be looked at again; bounces cost up to 9,
+whatever their number: one for soft bounces, one to suppress, three for our own events, four to look at the stream
+(R38); complaints those of `choices.leave` besides."""
 
 
 def record(session: Session, arrivals: Sequence[Arrival], now: datetime) -> Tracked:
@@ -121,6 +123,7 @@ def record(session: Session, arrivals: Sequence[Arrival], now: datetime) -> Trac
     - A hard bounce suppresses the address the message went to; the fifth soft one in 30 days does too (R35).
     - A complaint withdraws marketing and feedback on that address, in the ledger, and suppresses it for both (R36).
     - `unsubscribed` is recorded here; the withdrawal is the caller's, who knows what the person has left.
+    - Who opened or clicked is not known yet: a hit is `unsettled` and means nothing until `hits.run` has sorted it.
 
     Args:
         session: a unit of work of one workspace.
@@ -199,6 +202,7 @@ def _unseen(session: Session, matched: Sequence[tuple[Arrival, Row[Any]]]) -> li
 def _write(session: Session, fresh: Sequence[tuple[Arrival, Row[Any]]], now: datetime) -> None:
     """The delivery events, and where the messages stand now."""
     lines: list[dict[str, Any]] = []
+    hits: list[dict[str, Any]] = []
     stand: dict[int, dict[str, Any]] = {}
     for arrival, row in fresh:
         lines.append(
@@ -210,9 +214,12 @@ def _write(session: Session, fresh: Sequence[tuple[Arrival, Row[Any]]], now: dat
                 "occurred_at": arrival.occurred_at,
                 "provider": arrival.provider,
                 "dedupe": arrival.dedupe,
-                "data": dict(arrival.data),
+                "data": data_of(arrival),
             }
         )
+        if _waits(arrival):
+            due_at = now + SETTLES[arrival.kind]
+            hits.append({"contact_id": row.contact_id, "message_pk": row.id, "due_at": due_at})
         now_at = stand.setdefault(row.id, {"contact_id": row.contact_id, "id": row.id, "state": row.state})
         event = _EVENTS.get(arrival.kind)
         if event and can(now_at["state"], event):
@@ -220,10 +227,22 @@ def _write(session: Session, fresh: Sequence[tuple[Arrival, Row[Any]]], now: dat
         elif row.state not in _LEFT:
             # A report about a mail that, as far as we know, never left: kept and told, for a person to look at.
             log.warning("odd_report", message=row.id, state=now_at["state"], kind=arrival.kind)
-        if arrival.kind in _INSTANTS and arrival.reason != "not_spam":
+        if arrival.kind in _INSTANTS and arrival.reason != "not_spam" and not _waits(arrival):
             now_at.setdefault(_INSTANTS[arrival.kind], arrival.occurred_at)
     session.execute(_INSERT, {"ws": workspace_of(session), "now": now, "rows": as_rows(lines)})
     session.execute(_UPDATE, {"ws": workspace_of(session), "now": now, "rows": as_rows(list(stand.values()))})
+    if hits:
+        session.execute(_HITS, {"ws": workspace_of(session), "rows": as_rows(hits)})
+
+
+def _waits(arrival: Arrival) -> bool:
+    """Whether it is an open or a click of which nobody knows yet who it was."""
+    return arrival.kind in SETTLES and "class" not in arrival.data
+
+
+def data_of(arrival: Arrival) -> dict[str, Any]:
+    """What is kept of it."""
+    return {**arrival.data, "class": UNSETTLED} if _waits(arrival) else dict(arrival.data)
 
 
 def _follow(session: Session, fresh: Sequence[tuple[Arrival, Row[Any]]], now: datetime) -> None:
@@ -243,8 +262,8 @@ def _follow(session: Session, fresh: Sequence[tuple[Arrival, Row[Any]]], now: da
             person = Person(row.contact_id, (address_key(row.address),), row.channel, row.id)
             voice = Voice("complaint", "", arrival.provider, message_pk=row.id, provider=arrival.provider)
             complaints.append(Leaving(person, _COMPLAINED, voice, arrival.occurred_at, bar="complaint"))
-        if arrival.kind in _OWN and arrival.reason != "not_spam":
-            own.append(_own_event(arrival, row))
+        if arrival.kind in _OWN and arrival.reason != "not_spam" and not _waits(arrival):
+            own.append(own_event(arrival.kind, arrival.occurred_at, arrival.data, row, arrival.reason))
     if soft:
         barred += _worn_out(session, soft, now)
     suppress(session, barred, now)
@@ -268,20 +287,23 @@ def _worn_out(session: Session, rows: Sequence[Row[Any]], now: datetime) -> list
     return [Barred(row.channel, row.address, "soft_bounces", "all", {"bounces": row.bounces}) for row in counted]
 
 
-def _own_event(arrival: Arrival, row: Row[Any]) -> OwnEvent:
+def own_event(
+    kind: str, occurred_at: datetime, told: Mapping[str, Any], row: Row[Any], reason: str | None = None
+) -> OwnEvent:
+    """What a delivery event is to workflows: `message.<kind>`. `row` is the message, with the name of its workflow."""
     data: dict[str, Any] = {
         "message_id": row.id,
         "workflow": row.workflow,
         "step": row.step_id,
         "template": row.template,
     }
-    if arrival.kind == "bounced":
-        data |= {"reason": str(arrival.data.get("code") or arrival.reason or ""), "hard": arrival.reason == "hard"}
-    elif arrival.kind == "clicked":
-        data["url"] = arrival.data.get("url")
-    elif arrival.kind == "unsubscribed":
+    if kind == "bounced":
+        data |= {"reason": str(told.get("code") or reason or ""), "hard": reason == "hard"}
+    elif kind == "clicked":
+        data["url"] = told.get("url")
+    elif kind == "unsubscribed":
         data["topic"] = row.topic
-    return OwnEvent(row.contact_id, f"message.{arrival.kind}", arrival.occurred_at, data, row.booking_id)
+    return OwnEvent(row.contact_id, f"message.{kind}", occurred_at, data, row.booking_id)
 
 
 _COMPLAINED = (Wish("marketing", None, False), Wish("feedback", None, False))
@@ -330,6 +352,15 @@ _INSERT = text(
     SELECT :ws, r.*, :now
     FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, message_pk bigint, kind text, reason text,
                                                      occurred_at timestamptz, provider text, dedupe text, data jsonb)
+    """
+)
+_HITS = text(
+    """
+    INSERT INTO hits AS h (workspace_id, contact_id, message_pk, due_at)
+    SELECT :ws, contact_id, message_pk, min(due_at)
+    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, message_pk bigint, due_at timestamptz)
+    GROUP BY contact_id, message_pk
+    ON CONFLICT (workspace_id, contact_id, message_pk) DO UPDATE SET due_at = least(h.due_at, excluded.due_at)
     """
 )
 _UPDATE = text(

@@ -35,6 +35,10 @@ properties, and falls away once this process has met them as they are now."""
 _NEEDED = ["contact.email", "contact.first_name", "contact.last_name"]
 _PASSAGE = ("event", "enrollment", "test")
 
+HIDDEN_LINK = 0
+"""The number of the counted link that no reader sees, in mails whose links are counted: who follows it is a machine."""
+_HIDDEN = '<a href="{url}" rel="nofollow" tabindex="-1" aria-hidden="true" style="display:none"></a>'
+
 TEST_MARK = {"it": "[Prova] ", "en": "[Test] "}
 
 
@@ -128,6 +132,7 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
         "track": row.class_ in links.LIST_CLASSES
         and may_track(about, request.channel)
         and (row.terms or {}).get("tracking") is not False,
+        "hidden_link": True,
         "urls": _urls(materials, row, ref),
         "bounce_inbox": grounds.workspace.get("bounce_inbox"),
         "unsubscribe_inbox": grounds.workspace.get("unsubscribe_inbox"),
@@ -227,7 +232,7 @@ def _make(
         recipient_name=" ".join(part for part in (contact["first_name"], contact["last_name"]) if part),
         reply_to=place.get("reply_to"),
         subject=(TEST_MARK.get(language, TEST_MARK["en"]) if recipe["test"] else "") + rendered.subject,
-        html=rendered.html,
+        html=_with_hidden_link(settings, ref, rendered.html) if _traps(recipe) else rendered.html,
         text=rendered.text,
         headers=_headers(row, recipe, place, rendered, language),
         message_id=recipe["message_id"],
@@ -236,6 +241,16 @@ def _make(
         template_version_id=version_id,
         links_used=rendered.links_used,
     )
+
+
+def _traps(recipe: Mapping[str, Any]) -> bool:
+    """Whether the mail has a hidden link: only where links are counted at all (R15), and not in mails made before."""
+    return bool(recipe["track"] and recipe.get("hidden_link"))
+
+
+def _with_hidden_link(settings: Settings, ref: Ref, html: str) -> str:
+    body, end, rest = html.rpartition("</body>")
+    return body + _HIDDEN.format(url=links.click_url(settings, ref, HIDDEN_LINK)) + end + rest if end else html
 
 
 def _first_id(row: MessageRow) -> str | None:

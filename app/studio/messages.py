@@ -20,7 +20,7 @@ from app.studio.reading import messages as reading
 SIMULATED: Mapping[str, tuple[str | None, Mapping[str, str]]] = {
     "bounced": ("hard", {"status": "5.1.1"}),
     "complained": ("abuse", {}),
-    "clicked": (None, {}),
+    "clicked": (None, {"class": "human", "why": "simulated"}),
 }
 """What can be reported of a kept mail, with the reason and data that a provider would give."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import make_response, redirect, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -9,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from app.consent import ledger
 from app.delivery import track
+from app.delivery.engagement import of_proxies
 from app.delivery.track import Arrival
 from app.doors import anyone, house, opened_by
 from app.messages import compose, links
@@ -52,7 +55,9 @@ def _message(session: Session, message_id: int) -> Message:
 def follow(token: str) -> Response:
     """Lead on to what a counted link of a mail leads to. The target is looked up in the mail, never taken from the URL.
 
-    Counted only for a person who still allows it, and never for a HEAD, which only scanners send.
+    Counted only for a person who still allows it. Who it was is sorted out later (`delivery/hits.py`), from what is
+    noted here: the program, the method, whether it came from a network of mail proxies, never the address itself. The
+    hidden link leads nowhere, and whoever sees no page of it stays where they are.
     """
     try:
         workspace_id, _, message_id, number = links.read(house().settings, "click", token)
@@ -67,14 +72,35 @@ def follow(token: str) -> Response:
         except LookupError:
             return page("gone", visitor, language_of(visitor), status=410)
         target = next((address for one, address in mail.links_used if one == number), None)
-        if target is None or not links.host(target):
+        hidden = number == compose.HIDDEN_LINK
+        if not hidden and (target is None or not links.host(target)):
             return bad_link()
-        if request.method == "GET" and _tracked(session, visitor):
+        if _tracked(session, visitor):
             now = house().clock.now()
-            data = {"url": target, "link": number, "user_agent": request.user_agent.string[:300]}
-            arrival = Arrival("clicked", now, "percorso", f"{number}:{now.isoformat()}", message_id, data=data)
+            arrival = Arrival(
+                "clicked", now, "percorso", f"{number}:{now.isoformat()}", message_id, data=_visit(mail, number)
+            )
             track.record(session, [arrival], now)
-    return secluded(redirect(target, 302))
+    return secluded(make_response("", 204) if target is None else redirect(target, 302))
+
+
+def _visit(mail: compose.Composed, number: int) -> dict[str, Any]:
+    """What is kept of somebody, or something, following a link."""
+    ours = f"{house().settings.base_url}/m/"
+    found: dict[str, Any] = {
+        "link": number,
+        "links": len({one for one, address in mail.links_used if links.host(address) and not address.startswith(ours)}),
+        "user_agent": request.user_agent.string[:300],
+    }
+    if number == compose.HIDDEN_LINK:
+        found["hidden"] = True
+    else:
+        found["url"] = next(address for one, address in mail.links_used if one == number)
+    if request.method != "GET":
+        found["method"] = request.method
+    if of_proxies(request.remote_addr):
+        found["proxy_network"] = True
+    return found
 
 
 def _tracked(session: Session, visitor: visitors.Visitor) -> bool:

@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session
 from app.audience import membership
 from app.config import Settings
 from app.db import Ran
-from app.delivery import deliver, inbox
+from app.delivery import deliver, hits, inbox
 from app.due import due
 from app.enrollments import advance, calls, enrol, exits, experiments, occasions, versions
 from app.events.partitions import ensure_partitions
@@ -74,6 +74,7 @@ def stages(house: House, served: Sequence[str] = STAGES) -> Mapping[str, Callabl
         "carry": within(lambda session, now: versions.run(session, now, batch)),
         "experiments": within(lambda session, now: experiments.run(session, now, batch)),
         "segments": within(lambda session, now: membership.run(session, now, batch)),
+        "hits": within(lambda session, now: hits.run(session, now, batch)),
         "occasions": within(lambda session, now: occasions.run(session, now, batch)),
         "enrol": within(lambda session, now: enrol.run(session, now, batch)),
         "advance": within(lambda session, now: advance.run(session, now, batch)),

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from app.audience import catalogue as segments
 from app.contacts.models import Contact
+from app.delivery.engagement import SETTLES
 from app.delivery.track import Arrival, record
 from app.enrollments import catalogue
 from app.enrollments.models import Enrollment, Workflow
@@ -76,6 +77,7 @@ def track(hotel: Hotel, number: int) -> None:
 
 def click(hotel: Hotel, key: str, workflow: str, **data: Any) -> None:
     """Somebody, or something, follows a link in the message of the step `offer`."""
+    hotel.clock.advance(timedelta(minutes=1))
     with hotel.house.database.work(hotel.loaded.workspace_id) as session:
         message = session.scalars(
             select(Message)
@@ -88,6 +90,7 @@ def click(hotel: Hotel, key: str, workflow: str, **data: Any) -> None:
         ).one()
         now = hotel.clock.now()
         record(session, [Arrival("clicked", now, "test", f"{key}-{len(data)}", message.id, data=data)], now)
+    hotel.clock.advance(SETTLES["clicked"])
     hotel.work()
 
 

@@ -391,7 +391,7 @@ def test_clicks_decide_only_among_people_whose_clicks_may_be_seen(hotel: Hotel) 
     letters = [message for message in hotel.messages(state="accepted") if str(message.step_id).endswith("-letter")]
     assert len(letters) == len(people)
     clicks = [
-        Arrival("clicked", hotel.clock.now(), "simulated", f"c-{message.id}", message.id)
+        Arrival("clicked", hotel.clock.now(), "simulated", f"c-{message.id}", message.id, data={"class": "human"})
         for message in letters
         if drawn[rows[message.contact_id]] == "brief" or rows[message.contact_id] not in tracked
     ]

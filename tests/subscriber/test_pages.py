@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from app.delivery import hits
+from app.delivery.engagement import SETTLES
 from app.events.models import Event
 from app.messages.links import PATHS
 from app.subscriber.pages import _style
@@ -163,7 +165,10 @@ def tracked(read: Callable[..., Reader]) -> Reader:
 
 
 def clicks(reader: Reader) -> list[str]:
-    """What was counted."""
+    """What was counted, once it is settled who it was."""
+    reader.clock.advance(SETTLES["clicked"])
+    with reader.work() as session:
+        hits.run(session, reader.clock.now(), 500)
     with reader.work() as session:
         return list(session.scalars(select(Event.data["url"].astext).where(Event.type == "message.clicked")))
 
@@ -185,7 +190,31 @@ def test_r15_tracking_taken_back_is_no_longer_counted_and_the_link_still_works(t
     assert clicks(tracked) == []
 
 
-@pytest.mark.parametrize("number", [0, 99])
+def test_the_hidden_link_is_seen_by_nobody_leads_nowhere_and_gives_a_scanner_away(tracked: Reader) -> None:
+    page = tracked.get("view").text
+    trap = re.search(r'<a href="([^"]*/m/c/[^"]+)"[^>]*style="display:none"></a>', page)
+    assert trap is not None
+    assert 'aria-hidden="true"' in trap[0]
+    assert trap[1].endswith(tracked.path("click", *tracked.ref, 0))
+    tracked.get("click", *tracked.ref, 1)
+    answer = tracked.get("click", *tracked.ref, 0)
+    assert (answer.status_code, answer.headers.get("Location")) == (204, None)
+    assert clicks(tracked) == []
+
+
+def test_r15_a_mail_whose_links_are_not_counted_has_no_hidden_one(reader: Reader) -> None:
+    assert "/m/c/" not in reader.get("view").text
+    assert reader.get("click", *reader.ref, 0).status_code == 204
+    assert reader.rows()["delivery_events"] == 0
+
+
+def test_r15_links_that_only_serve_are_never_counted(tracked: Reader) -> None:
+    for purpose in ("view", "unsubscribe", "preferences"):
+        assert tracked.get(purpose).status_code == 200
+    assert tracked.rows()["delivery_events"] == 0
+
+
+@pytest.mark.parametrize("number", [98, 99])
 def test_a_counted_link_leads_nowhere_but_into_its_mail(tracked: Reader, number: int) -> None:
     answer = tracked.client.get(tracked.path("click", *tracked.ref, number) + "?url=https://evil.example")
     assert answer.status_code == 404
