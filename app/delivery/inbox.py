@@ -33,8 +33,9 @@ from app.delivery.bounces import Meaning, Report, Returned, read
 from app.delivery.track import Arrival
 from app.house import House
 from app.messages import choices, links
-from app.messages.choices import Leaving, Voice, wish_of
+from app.messages.choices import Leaving, wish_of
 from app.messages.links import BadTokenError, Ref
+from app.messages.voices import Voice
 
 log = structlog.get_logger()
 

@@ -18,7 +18,8 @@ from app.delivery.providers.webhooks import Report, code_of
 from app.delivery.senders import Known
 from app.delivery.track import Arrival
 from app.messages import choices
-from app.messages.choices import Leaving, Voice, Wish
+from app.messages.choices import Leaving, Wish
+from app.messages.voices import Voice
 
 
 @dataclass(frozen=True, slots=True)

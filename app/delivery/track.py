@@ -21,9 +21,10 @@ from app.db import as_rows, settings_of, workspace_of
 from app.delivery.engagement import SETTLES, UNSETTLED
 from app.events.record import OwnEvent, record_own
 from app.messages import choices, streams
-from app.messages.choices import Chosen, Leaving, Person, Voice, Wish
+from app.messages.choices import Chosen, Leaving, Person, Wish
 from app.messages.links import BadTokenError, read_bounce_address
 from app.messages.states import can, move
+from app.messages.voices import Voice
 
 log = structlog.get_logger()
 

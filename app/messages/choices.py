@@ -1,4 +1,4 @@
-"""What a person chooses about being written to, from a link in a mail: leave, switch on or off, undo, confirm.
+"""What a person chooses about being written to, from a link in a mail: leave, switch on or off, undo.
 
 Every choice is a line of the ledger first. A withdrawal then takes back what is already queued, at once (R7, X13): the
 message that waits is cancelled with the line as its reason. What has been handed over cannot be called back (X14).
@@ -22,45 +22,13 @@ from app.consent.ledger import Act, address_key
 from app.consent.policy import Policy
 from app.consent.wordings import VERSION, wording
 from app.db import as_rows, workspace_of
-from app.events.record import OwnEvent, record_own
-from app.messages.plan import Planned, plan
+from app.messages import confirming
+from app.messages.confirming import Ask
 from app.messages.states import states_for
+from app.messages.voices import Voice, tell
 
 UNDO_WITHIN = timedelta(hours=24)
 """How long a choice can be taken back by its own link; later the preference centre does the same."""
-
-MARKETING_SCOPE = ("unsubscribe", "complaint")
-"""Suppressions that only a fresh double opt-in of the person lifts (R37)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """How a person spoke: what the ledger keeps beside every act (R5)."""
-
-    method: str
-    """one_click, unsubscribe_page, preference_centre, undo or confirm_page."""
-    language: str
-    page: str
-    ip: str | None = None
-    user_agent: str | None = None
-    message_pk: int | None = None
-    controller: str | None = None
-    provider: str | None = None
-    """Who passed it on, where the person spoke through a mailbox or mail provider."""
-
-    def proof(self, **more: Any) -> dict[str, Any]:
-        """The record's proof, without what is not known."""
-        known = {
-            "language": self.language or None,
-            "page": self.page,
-            "ip": self.ip,
-            "user_agent": (self.user_agent or "")[:300] or None,
-            "message_pk": self.message_pk,
-            "controller": self.controller,
-            "provider": self.provider,
-            **more,
-        }
-        return {name: value for name, value in known.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +139,7 @@ def leave(session: Session, leavings: Sequence[Leaving], now: datetime) -> list[
         (leavings[place].person.contact_id, wish, number) for (place, wish), number in zip(whose, numbers, strict=True)
     ]
     cancelled = cancel_queued(session, rows, now)
-    _tell(session, acts, numbers, now)
+    tell(session, acts, numbers, now)
     found: list[Chosen] = []
     for place, one in enumerate(leavings):
         lines = tuple(number for (at, _), number in zip(whose, numbers, strict=True) if at == place)
@@ -193,7 +161,7 @@ def choose(session: Session, person: Person, wishes: Sequence[Wish], voice: Voic
         return left
     states = ledger.current(session, [person.contact_id]).get(person.contact_id, {})
     barred = ledger.suppressed(session, [(person.channel, address) for address in person.addresses])
-    locked = any(one.reason in MARKETING_SCOPE for found in barred.values() for one in found)
+    locked = any(one.reason in confirming.LIFTED_BY_CONFIRMING for found in barred.values() for one in found)
     # At the same instant a no outweighs a yes: who takes a no back within it does so an instant later.
     same_instant = any(state.refused_at == now and state.refused_line not in left.lines for state in states.values())
     yes_at = now + timedelta(microseconds=1) if same_instant else now
@@ -204,14 +172,15 @@ def choose(session: Session, person: Person, wishes: Sequence[Wish], voice: Voic
             continue
         if locked and wish.purpose == "feedback":
             continue  # follows once a topic has been confirmed: the page says so
-        needs_mail = locked and wish.purpose == "marketing"
-        acts.append(_on(person, wish, voice, yes_at, pending=needs_mail))
-        if needs_mail:
+        if locked and wish.purpose == "marketing":
             confirm.append(wish)
+        else:
+            acts.append(_on(person, wish, voice, yes_at))
     numbers = ledger.append(session, acts, now)
-    _tell(session, acts, numbers, now)
-    _ask_to_confirm(session, person, confirm, now)
-    return Chosen((*left.lines, *numbers), left.cancelled, tuple(wish.topic or "" for wish in confirm))
+    tell(session, acts, numbers, now)
+    asked = confirming.ask(session, [_asking(person, wish, voice) for wish in confirm], now) if confirm else []
+    pending = [one.line for one in asked if one.line is not None]
+    return Chosen((*left.lines, *numbers, *pending), left.cancelled, tuple(wish.topic or "" for wish in confirm))
 
 
 def undo(
@@ -245,49 +214,6 @@ def undo(
     for where in person.addresses:
         ledger.lift(session, person.channel, where, ("unsubscribe",), "taken back by the person at once", now)
     return choose(session, person, wishes, voice, now)
-
-
-def confirm(session: Session, contact_id: int, number: int, voice: Voice, now: datetime) -> str:
-    """Confirm a pending consent from its mailbox: the second half of a double opt-in (R6).
-
-    Returns:
-        `confirmed`, `already` (a second press), `expired` (after 7 days), or `refused` (a no came since, or no such
-        request): a new sign-up is then needed.
-    """
-    known = ledger.lines(session, [contact_id]).get(contact_id, [])
-    asked = next((line for line in known if line.line == number and line.state == "pending"), None)
-    if asked is None:
-        return "refused"
-    states = fold(known)
-    held = states[asked.key]
-    if held.granted and held.at >= asked.at:
-        return "already"
-    if held.refused_at is not None and held.refused_at >= asked.at:
-        return "refused"
-    if held.state != "pending" or now > asked.at + Policy().pending_for:
-        return "expired"
-    record = next(line for line in ledger.history(session, contact_id) if line.line == number)
-    act = Act(
-        contact_id=contact_id,
-        address=asked.address,
-        channel=asked.channel,
-        purpose=asked.purpose,
-        topic=asked.topic,
-        state="granted",
-        method=asked.method,
-        requested_at=asked.at,
-        confirmed_at=now,
-        proof={
-            **record.proof,
-            "confirmed": voice.proof(),
-            "token_id": f"line {number}",
-            "wording_version": record.proof.get("wording_version") or VERSION,
-        },
-    )
-    numbers = ledger.append(session, [act], now)
-    ledger.lift(session, asked.channel, asked.address, MARKETING_SCOPE, f"double opt-in, line {numbers[0]}", now)
-    _tell(session, [act], numbers, now)
-    return "confirmed"
 
 
 def set_language(session: Session, contact_id: int, language: str, now: datetime) -> None:
@@ -363,20 +289,37 @@ def _off(one: Leaving, address: str, wish: Wish) -> Act:
     )
 
 
-def _on(person: Person, wish: Wish, voice: Voice, now: datetime, *, pending: bool) -> Act:
-    words = wording(wish.purpose, wish.title or wish.topic or "", voice.language)
+def _on(person: Person, wish: Wish, voice: Voice, now: datetime) -> Act:
     return Act(
         person.contact_id,
         person.addresses[0],
         person.channel,
         wish.purpose,
         wish.topic,
-        "pending" if pending else "granted",
+        "granted",
         voice.method,
         now,
-        None if pending else now,
-        voice.proof(wording=words, wording_version=f"{VERSION}-{voice.language}"),
+        now,
+        voice.proof(**_wording(wish, voice)),
     )
+
+
+def _asking(person: Person, wish: Wish, voice: Voice) -> Ask:
+    return Ask(
+        contact_id=person.contact_id,
+        topic=wish.topic or "",
+        address=person.addresses[0],
+        channel=person.channel,
+        language=voice.language,
+        proof=voice.proof(**_wording(wish, voice)),
+        method=voice.method,
+        wished=True,
+    )
+
+
+def _wording(wish: Wish, voice: Voice) -> dict[str, str]:
+    words = wording(wish.purpose, wish.title or wish.topic or "", voice.language)
+    return {"wording": words, "wording_version": f"{VERSION}-{voice.language}"}
 
 
 def _is_off(states: Mapping[Key, State], address: str, channel: str, wish: Wish) -> bool:
@@ -400,51 +343,6 @@ def _on_at(states: Mapping[Key, State], address: str, channel: str, purpose: str
         return grant(states, address, channel, topic) is not None
     held = states.get((address, channel, purpose, None))
     return held is not None and held.granted
-
-
-def _tell(session: Session, acts: Sequence[Act], numbers: Sequence[int], now: datetime) -> None:
-    """Our own events, so that workflows hear of it; once for each purpose, not for each address."""
-    told: dict[tuple[int, str, str | None], OwnEvent] = {}
-    for act, number in zip(acts, numbers, strict=True):
-        if act.state == "pending":
-            continue
-        type_ = "consent.granted" if act.state == "granted" else "consent.withdrawn"
-        data = {
-            "purpose": act.purpose,
-            "topic": act.topic,
-            "channel": act.channel,
-            "method": act.method,
-            "state": act.state,
-            "line": number,
-        }
-        told[act.contact_id, act.purpose, act.topic] = OwnEvent(act.contact_id, type_, now, data)
-    record_own(session, list(told.values()), now)
-
-
-def _ask_to_confirm(session: Session, person: Person, wishes: Sequence[Wish], now: datetime) -> None:
-    """Confirmation mails (R6), by the workspace's own template."""
-    template = session.scalar(_CONFIRM_TEMPLATE, {"ws": workspace_of(session)}) if wishes else None
-    planned = [
-        Planned(
-            contact_id=person.contact_id,
-            enrollment_id=None,
-            workflow_id=None,
-            version_id=None,
-            step_id=None,
-            visit=1,
-            property_id=None,
-            booking_id=None,
-            channel=person.channel,
-            template=template or "confirm-subscription",
-            class_="consent_request",
-            topic=wish.topic,
-            priority=90,
-            due_at=now,
-            latest=now + Policy().pending_for,
-        )
-        for wish in wishes
-    ]
-    plan(session, planned, now)
 
 
 _PEOPLE = text(
@@ -482,4 +380,3 @@ _LANGUAGE = text(
     WHERE workspace_id = :ws AND id = :contact
     """
 )
-_CONFIRM_TEMPLATE = text("SELECT settings ->> 'confirm_template' FROM workspaces WHERE id = :ws")

@@ -46,7 +46,7 @@ DELETE_AFTER = timedelta(days=30)
 _PATIENCE = timedelta(minutes=10)
 """Who signs up twice within it has pressed the button twice; later, the mail has not come."""
 
-LIFTED_BY_CONFIRMING = ("unsubscribe", "complaint")
+LIFTED_BY_CONFIRMING = ("unsubscribe", "complaint", "erased")
 """Suppressions that a fresh double opt-in of the person lifts, and nothing else does (R37)."""
 
 _TEMPLATE = "confirm-subscription"

@@ -18,8 +18,8 @@ from werkzeug.wrappers import Response
 
 from app.doors import house
 from app.messages import links
-from app.messages.choices import Voice
 from app.messages.links import BadTokenError, Ref
+from app.messages.voices import Voice
 from app.subscriber.texts import say
 from app.subscriber.visitors import NO_BRAND, SPOKEN, Brand, Visitor
 
