@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 
@@ -15,6 +15,9 @@ CAPPED = frozenset({"marketing", "feedback"})
 
 CONCLUDED = frozenset({"confirmed", "checked_in", "checked_out", "paid", "shipped", "delivered", "fulfilled"})
 """Statuses of a booking or order that is a concluded sale (R8)."""
+
+SOLD = {"booking": "stay", "order": "goods"}
+"""What a purchase was of, as topics say what they are about (R8)."""
 
 COMPLETED = frozenset({"checked_out", "delivered", "fulfilled"})
 """Statuses of a stay that is over, an order that arrived (R11, R43)."""
@@ -34,6 +37,8 @@ class Request:
     since: datetime | None = None
     """When it was first judged: its window, where it has no `latest`, starts there."""
     booking_id: int | None = None
+    profiled: bool = False
+    """The person was chosen for it by past behaviour, or by something worked out from it (R13)."""
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -58,6 +63,8 @@ class Purchase(NamedTuple):
     departure: date | None
     refunded: bool = False
     arrival: date | None = None
+    kind: str = "booking"
+    """booking or order."""
 
 
 class Contacted(NamedTuple):
@@ -68,6 +75,15 @@ class Contacted(NamedTuple):
     at: datetime
     booking_id: int | None = None
     topic: str | None = None
+
+
+class Held(NamedTuple):
+    """Why the sender's side asks a message to wait, and until when: its domain is not proven, or warms up (R30)."""
+
+    code: str
+    rule: str
+    inputs: Mapping[str, Any]
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +100,10 @@ class ConsentFacts:
     erased: bool = False
     minor: bool = False
     """Known to be under 14 (R12)."""
+    fourteen_on: date | None = None
+    """When they turned, or turn, 14: a yes said before counts only if a parent gave it (R12)."""
+    about: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Topic → what it speaks of (`stay`, `goods`), for the similar products of R8."""
     suppressed: tuple[Suppressed, ...] = ()
     purchases: tuple[Purchase, ...] = ()
     booking: Purchase | None = None
@@ -97,6 +117,7 @@ class ConsentFacts:
     """The experiment that keeps this person out (R62)."""
     paused: str | None = None
     """The paused workflow it belongs to (R63)."""
+    held: Held | None = None
 
 
 class Check(NamedTuple):

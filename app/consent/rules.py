@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from app.consent.bases import basis_of, is_relay
+from app.consent.bases import basis_of, is_relay, may_profile
 from app.consent.case import (
     CAPPED,
     DEFAULT,
@@ -50,6 +50,7 @@ __all__ = [
     "block_classes",
     "decide",
     "decide_among",
+    "may_profile",
     "may_track",
 ]
 
@@ -94,10 +95,16 @@ def decide(request: Request, facts: ConsentFacts, now: datetime, policy: Policy 
         if not answer.ok:
             return Decision("refused", tuple(checks), basis.name, basis.line)
     stream, opens = _paused(case)
+    held = case.facts.held
+    if held is not None:
+        opens = max(opens, held.until)
     limit, opens = cap(case, opens, _may_go)
     hours, opens = quiet(case, opens)
-    checks += (stream, limit, hours)
-    if stream.ok and limit.ok and hours.ok:
+    checks.append(stream)
+    if held is not None:
+        checks.append(Check("sender", False, held.code, held.rule, held.inputs))
+    checks += (limit, hours)
+    if stream.ok and held is None and limit.ok and hours.ok:
         return Decision("allowed", tuple(checks), basis.name, basis.line)
     end = request.latest or (request.since or now) + policy.defer_for
     if opens > end or (not limit.ok and policy.on_cap == "drop"):
@@ -142,6 +149,8 @@ def block_classes(request: Request, facts: ConsentFacts, now: datetime, policy: 
         )
         if _may_go(Case(block, facts, now, policy)):
             allowed.add(class_)
+    # A block made for the person by what they did, or the same for everybody in its place (R13).
+    allowed.add("profiling" if may_profile(facts, request.channel) else "generic")
     return frozenset(allowed)
 
 

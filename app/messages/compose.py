@@ -7,15 +7,16 @@ MIME and signatures are delivery's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
+from app.audience.facts import Facts
 from app.config import Settings
-from app.consent.rules import block_classes, may_track
+from app.consent.rules import block_classes, may_profile, may_track
 from app.content import catalogue
 from app.content.compiled import Compiled, CompiledLanguage
 from app.content.languages import choose
@@ -119,9 +120,12 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
         return Failed(row.id, row.contact_id, "no_address", "The contact has no e-mail address.")
     if template is None:
         return Failed(row.id, row.contact_id, "no_template", f"{row.template} has no published version.")
-    if not (facts.get("property") or {}).get("sender_email"):
+    identity = grounds.senders.of(row.class_, facts.get("property") or {})
+    if not identity.email:
         return Failed(row.id, row.contact_id, "no_sender", "No property says who the mail is from.")
     about, request = grounds.facts[row.id], grounds.request_of(row)
+    if row.class_ == "marketing" and grounds.inferred and not may_profile(about, request.channel):
+        facts = _generic(facts, grounds.inferred)
     choice = choose(facts, template.compiled.languages)
     ref = Ref(grounds.workspace_id, row.contact_id, row.id)
     recipe = {
@@ -136,11 +140,14 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
         "urls": _urls(materials, row, ref),
         "bounce_inbox": grounds.workspace.get("bounce_inbox"),
         "unsubscribe_inbox": grounds.workspace.get("unsubscribe_inbox"),
-        "message_id": _first_id(row) or links.message_id(materials.settings, ref, _domain(facts)),
+        "message_id": _first_id(row) or links.message_id(materials.settings, ref, identity.domain),
         "test": bool((row.facts or {}).get("test")),
         "language_why": choice.why,
         "language_wanted": choice.wanted,
     }
+    if identity.id is not None:  # what the property says of itself is kept with its facts
+        name = identity.in_language(choice.language)
+        recipe["from"] = {"id": identity.id, "name": name, "email": identity.email, "reply_to": identity.reply_to}
     kept = snapshot.freeze(snapshot.pruned(facts, materials.shown[row.template]))
     # The passage is wanted whole, should the mail be made anew for another try, and lies frozen on the row.
     kept |= {key: row.facts[key] for key in _PASSAGE if row.facts and key in row.facts}
@@ -155,6 +162,13 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
         {**facts, "mail": recipe},
         kept,
     )
+
+
+def _generic(facts: Mapping[str, Any], inferred: Collection[str]) -> Facts:
+    """The facts without what was worked out of the person's behaviour: the mail says what it says to anybody (R13)."""
+    contact = facts["contact"]
+    attributes = {key: value for key, value in contact["attributes"].items() if key not in inferred}
+    return {**facts, "contact": {**contact, "attributes": attributes}}
 
 
 class Kept(MessageRow, Protocol):
@@ -220,17 +234,17 @@ def _make(
     if rendered.empty:
         detail = "Only marketing blocks were left, and this person may not be shown any."
         return Failed(row.id, row.contact_id, "only_marketing_blocks", detail, refused=True, rule="R21")
-    sender = place["sender_email"]
+    sender = _sender(recipe, place)
     inbox = recipe["bounce_inbox"]
     return Composed(
         id=row.id,
         contact_id=row.contact_id,
-        envelope_from=links.bounce_address(settings, ref, inbox) if inbox else sender,
+        envelope_from=links.bounce_address(settings, ref, inbox) if inbox else sender["email"],
         envelope_to=contact["email"],
-        sender_name=place["sender_name"],
-        sender_email=sender,
+        sender_name=sender["name"],
+        sender_email=sender["email"],
         recipient_name=" ".join(part for part in (contact["first_name"], contact["last_name"]) if part),
-        reply_to=place.get("reply_to"),
+        reply_to=sender["reply_to"],
         subject=(TEST_MARK.get(language, TEST_MARK["en"]) if recipe["test"] else "") + rendered.subject,
         html=_with_hidden_link(settings, ref, rendered.html) if _traps(recipe) else rendered.html,
         text=rendered.text,
@@ -259,8 +273,10 @@ def _first_id(row: MessageRow) -> str | None:
     return kept
 
 
-def _domain(facts: Mapping[str, Any]) -> str:
-    return str(facts["property"]["sender_email"]).rpartition("@")[2]
+def _sender(recipe: Mapping[str, Any], place: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Who it comes from: the identity that the recipe names, else the property."""
+    given: Mapping[str, Any] | None = recipe.get("from")
+    return given or {"name": place["sender_name"], "email": place["sender_email"], "reply_to": place.get("reply_to")}
 
 
 def _urls(materials: Materials, row: MessageRow, ref: Ref) -> dict[str, str]:
@@ -337,7 +353,7 @@ def _headers(
             list_key=row.topic or row.class_,
             account=place["code"],
             campaign=row.template,
-            domain=str(place["sender_email"]).rpartition("@")[2],
+            domain=str(_sender(recipe, place)["email"]).rpartition("@")[2],
         ),
         ("Content-Language", language),
     ]

@@ -22,6 +22,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.consent.case import ConsentFacts, Contacted, Decision, Request
+from app.consent.policy import Policy
 from app.consent.rules import decide, decide_among
 from app.db import Ran, as_rows, workspace_of
 from app.messages import grounds as grounds_of
@@ -29,6 +30,7 @@ from app.messages import lanes
 from app.messages.grounds import Grounds, Moment, Other, request_of
 from app.messages.rows import MessageRow
 from app.messages.states import move
+from app.messages.warming import Turns
 from app.queues import signal
 
 Left = Callable[[Session, Sequence[Any], Mapping[int, Mapping[str, Any]], datetime], Mapping[int, str]]
@@ -50,8 +52,10 @@ def run(session: Session, now: datetime, limit: int, left: Left) -> Ran:
     rows = claim(session, now, limit)
     if not rows:
         return Ran(0, False)
-    decisions = judge(session, rows, now, "gate", left)
+    known = grounds_of.load(session, rows, now)
+    decisions = judge(session, rows, now, "gate", left, known)
     record(session, rows, decisions, now, "gate")
+    known.write_turns(session)
     if any(decision.allowed for decision in decisions.values()):
         signal(session, "deliver")
     return Ran(len(rows), len(rows) >= limit)
@@ -85,6 +89,7 @@ def judge(
     """
     known = grounds if grounds is not None else grounds_of.load(session, rows, now)
     gone = left(session, rows, known.told, now)
+    turns = known.turns if moment == "gate" else None
     of_contact: dict[int, list[MessageRow]] = {}
     for row in rows:
         of_contact.setdefault(row.contact_id, []).append(row)
@@ -104,13 +109,30 @@ def judge(
                 known.choose(number, channel)
             else:
                 facts = _completed(known.facts[number], contacted, rivals, gone.get(number))
-                decision = decide(request, facts, now, policy)
+                if turns is not None:
+                    decision = _in_turn(turns, known, request, facts, now, policy)
+                else:
+                    decision = decide(request, facts, now, policy)
             decisions[number] = decision
             if decision.allowed:
                 contacted.append(Contacted(number, request.class_, now, request.booking_id, request.topic))
             elif decision.until is not None:
                 rivals.append(replace(request, due_at=decision.until))
     return decisions
+
+
+def _in_turn(
+    turns: Turns, known: Grounds, request: Request, facts: ConsentFacts, now: datetime, policy: Policy
+) -> Decision:
+    """The decision where a sender domain warms up: what its plan has no room for today waits for a turn of its own."""
+    domain = known.domain_of(request.message_id, request.class_)
+    held = turns.held(domain, request.class_, request.since is not None) if domain is not None else None
+    decision = decide(request, facts if held is None else replace(facts, held=held), now, policy)
+    if domain is not None and decision.allowed:
+        turns.take(domain, request.class_)
+    elif domain is not None and held is not None and decision.outcome == "deferred":
+        turns.book(domain, held.until)
+    return decision
 
 
 def _completed(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import structlog
@@ -19,22 +19,26 @@ from app.accounts.models import Workspace
 from app.audience import facts as audience
 from app.audience.facts import Facts, Who
 from app.consent import ledger
+from app.consent.ages import fourteenth, is_child
 from app.consent.case import ConsentFacts, Contacted, Purchase, Request, Suppressed
 from app.consent.fold import Key, State
 from app.consent.policy import Policy, PolicyError
 from app.db import workspace_of
+from app.messages import identities
+from app.messages.identities import Senders
 from app.messages.rows import MessageRow
 from app.messages.snapshot import thaw
+from app.messages.warming import Turns
 
 log = structlog.get_logger()
 
-QUERIES = 7 + audience.QUERIES
-"""workspace, contacts, purchases, consent lines, suppressions, other messages, what is paused; and audience.facts."""
+QUERIES = 8 + identities.QUERIES + audience.QUERIES
+"""workspace, contacts, purchases, consent lines, suppressions, other messages, what is paused, what topics speak of; who
+mails come from; and audience.facts."""
 
 Moment = Literal["gate", "lease"]
 
 _LOOK_BACK = timedelta(days=32)
-_CHILD_YEARS = 14
 _GONE = frozenset({"handed_over", "unknown", "accepted"})
 
 
@@ -74,11 +78,34 @@ class Grounds:
     """Message id → channel → facts, in order of preference, where it may go over several."""
     chosen: dict[int, str] = field(default_factory=dict)
     """Message id → the channel the gate has chosen among them."""
+    inferred: frozenset[str] = frozenset()
+    """Attributes that tell of past behaviour: marketing shows them only with a consent to profiling (R13)."""
+    senders: Senders = field(default_factory=Senders)
+    """Who mails of this workspace come from."""
+    warming: list[Turns] = field(default_factory=list)
 
     def choose(self, message_id: int, channel: str) -> None:
         """From here on the message is one of that channel."""
         self.chosen[message_id] = channel
         self.facts[message_id] = self.channels[message_id][channel]
+
+    @property
+    def turns(self) -> Turns | None:
+        """Whose turn it is, where a domain warms up; the same each time."""
+        if self.senders.ramps and not self.warming:
+            self.warming.append(Turns(self.senders.ramps, self.now))
+        return self.warming[0] if self.warming else None
+
+    def write_turns(self, session: Session) -> None:
+        """Keep what this batch took of what a warm-up allows: none or one query."""
+        if self.warming:
+            self.warming[0].write(session)
+
+    def domain_of(self, message_id: int, class_: str) -> int | None:
+        """The registered domain that a message comes from."""
+        place = self.told.get(message_id, {}).get("property") or {}
+        domain = self.senders.domain(self.senders.of(class_, place).domain)
+        return domain.id if domain else None
 
     def request_of(self, row: MessageRow) -> Request:
         """The message as the rules know it, on the channel chosen for it."""
@@ -98,6 +125,7 @@ def request_of(row: MessageRow) -> Request:
         row.latest,
         getattr(row, "first_judged", None),
         row.booking_id,
+        profiled=bool((row.terms or {}).get("profiling")),
     )
 
 
@@ -111,7 +139,9 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
     purchases: dict[int, list[Purchase]] = {}
     bookings: dict[int, Purchase] = {}
     for kept in session.execute(_PURCHASES, asked):
-        one = Purchase(kept.id, kept.status, kept.amount, kept.channel, kept.departure, kept.refunded, kept.arrival)
+        one = Purchase(
+            *(kept.id, kept.status, kept.amount, kept.channel, kept.departure, kept.refunded, kept.arrival, kept.kind)
+        )
         purchases.setdefault(kept.contact_id, []).append(one)
         bookings[kept.id] = one
     states = ledger.current(session, contact_ids)
@@ -125,6 +155,7 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
     others = _others(session, {row.id for row in rows}, {**asked, "since": now - _LOOK_BACK}, now)
     paused = {(row.broadcast, row.id): row.name for row in session.execute(_PAUSED, asked)}
     told = _told(session, rows, now)
+    about, inferred = _words(session)
     policy = Policy.from_settings(workspace)
     facts: dict[int, ConsentFacts] = {}
     channels: dict[int, dict[str, ConsentFacts]] = {}
@@ -142,6 +173,7 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
             ),
             paused=paused.get((False, row.workflow_id)) or paused.get((True, row.broadcast_id)),
             holdout=policy.keeps_out(row.contact_id),
+            about=about,
         )
         if row.terms and "channels" in row.terms:
             channels[row.id] = {
@@ -149,7 +181,26 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
                 for channel in _channels(row)
             }
     policies = {row.id: _under(policy, row.terms) for row in rows if row.terms}
-    return Grounds(now, workspace_id, workspace, policy, facts, told, others, policies, channels)
+    senders = identities.load(session)
+    if senders.asks:
+        for row in rows:
+            if row.class_ == "marketing" and row.id in told:
+                held = senders.held(row.class_, senders.of(row.class_, told[row.id].get("property") or {}), now)
+                if held is not None:
+                    facts[row.id] = replace(facts[row.id], held=held)
+    return Grounds(
+        now,
+        workspace_id,
+        workspace,
+        policy,
+        facts,
+        told,
+        others,
+        policies,
+        channels,
+        inferred=inferred,
+        senders=senders,
+    )
 
 
 def _channels(row: MessageRow) -> Sequence[str]:
@@ -219,21 +270,12 @@ def _facts(
         country=contact.country,
         frozen=contact.frozen_at is not None,
         erased=contact.erased_at is not None,
-        minor=is_minor(contact.birth_date, now),
+        minor=is_child(contact.birth_date, contact.age_band, now.date()),
+        fourteen_on=fourteenth(contact.birth_date),
         suppressed=barred.get((row.channel, address or ""), ()),
         purchases=purchases,
         booking=booking,
     )
-
-
-def is_minor(birth_date: str | None, now: datetime) -> bool:
-    """Known to be under 14 (R12); a filler or unreadable date says nothing."""
-    try:
-        born = date.fromisoformat((birth_date or "")[:10])
-    except ValueError:
-        return False
-    today = now.date()
-    return today.year - born.year - ((today.month, today.day) < (born.month, born.day)) < _CHILD_YEARS
 
 
 def _others(session: Session, batch: set[int], asked: Mapping[str, Any], now: datetime) -> dict[int, list[Other]]:
@@ -246,15 +288,35 @@ def _others(session: Session, batch: set[int], asked: Mapping[str, Any], now: da
     return found
 
 
+def _words(session: Session) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
+    """Topic → what it speaks of (R8); and the attributes that tell of behaviour (R13). One query."""
+    about: dict[str, frozenset[str]] = {}
+    inferred: set[str] = set()
+    for row in session.execute(_WORDS, {"ws": workspace_of(session)}):
+        if row.is_topic:
+            about[row.name] = frozenset(row.about)
+        else:
+            inferred.add(row.name)
+    return about, frozenset(inferred)
+
+
+_WORDS = text(
+    """
+    SELECT name, about, true AS is_topic FROM topics WHERE workspace_id = :ws AND about <> '{}'
+    UNION ALL
+    SELECT key, '{}', false FROM attribute_definitions WHERE workspace_id = :ws AND inferred
+    """
+)
 _CONTACTS = text(
     """
-    SELECT id, email_key, phone, zone, country, frozen_at, erased_at, attributes ->> 'birth_date' AS birth_date
+    SELECT id, email_key, phone, zone, country, frozen_at, erased_at, attributes ->> 'birth_date' AS birth_date,
+           attributes ->> 'age_band' AS age_band
     FROM contacts WHERE workspace_id = :ws AND id = ANY(:contacts)
     """
 )
 _PURCHASES = text(
     """
-    SELECT contact_id, id, status, amount, channel, departure, arrival,
+    SELECT contact_id, id, status, amount, channel, departure, arrival, kind,
            status = 'refunded' OR coalesce(data ->> 'refunded', '') = 'true' AS refunded
     FROM bookings WHERE workspace_id = :ws AND contact_id = ANY(:contacts)
     """
