@@ -226,7 +226,7 @@ class DkimKey(Owned, Base):
     bits: Mapped[int]
     public: Mapped[Plain]
     """What follows p= in the record."""
-    sealed: Mapped[Plain]
+    sealed: Mapped[str] = mapped_column(info=SEALED)
     phase: Mapped[Plain] = mapped_column(server_default="new")
     seen_at: Mapped[Instant | None]
     """When its record was first seen in DNS; never used before."""
