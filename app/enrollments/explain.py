@@ -21,18 +21,17 @@ from app.enrollments import exits, kept
 from app.enrollments.decisions import (
     Decision,
     Link,
-    attempted,
     composed,
     ended,
     event_title,
     lowered,
     of_verdict,
     of_visit,
-    returned,
     when,
 )
 from app.enrollments.kept import Kept
 from app.enrollments.models import Enrollment, EntryRefusal, StepVisit, Workflow
+from app.enrollments.returned import attempted, returned
 from app.events.models import Event
 from app.journey.flow import beginning
 from app.journey.sentences import both

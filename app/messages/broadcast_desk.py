@@ -296,6 +296,9 @@ class Results:
     bounced: int
     complained: int
     clicked: int
+    """By a person."""
+    machines: int
+    """Opened or followed by a machine, whether or not a person did so too: counted nowhere else."""
 
     @property
     def sent(self) -> int:
@@ -318,7 +321,7 @@ def results(session: Session, broadcast_id: int) -> Results:
     states: dict[str, int] = {}
     refused: dict[str, int] = {}
     waiting: dict[str, int] = {}
-    came = dict.fromkeys(("delivered", "bounced", "complained", "clicked"), 0)
+    came = dict.fromkeys(("delivered", "bounced", "complained", "clicked", "machines"), 0)
     for row in session.execute(_RESULTS, {"ws": workspace_of(session), "broadcast": broadcast_id}):
         states[row.state] = states.get(row.state, 0) + row.people
         if row.state in {"refused", "cancelled", "failed"}:
@@ -357,7 +360,10 @@ _CALL_OFF = text(
 _RESULTS = text(
     """
     SELECT state, reason, count(*) AS people, count(delivered_at) AS delivered, count(bounced_at) AS bounced,
-           count(complained_at) AS complained, count(clicked_at) AS clicked
-    FROM messages WHERE workspace_id = :ws AND broadcast_id = :broadcast GROUP BY state, reason
+           count(complained_at) AS complained, count(clicked_at) AS clicked,
+           count(*) FILTER (WHERE EXISTS (SELECT 1 FROM delivery_events d
+               WHERE d.workspace_id = :ws AND d.message_pk = m.id AND d.kind IN ('opened', 'clicked')
+                 AND d.data ->> 'class' IN ('proxy', 'scanner'))) AS machines
+    FROM messages m WHERE m.workspace_id = :ws AND m.broadcast_id = :broadcast GROUP BY state, reason
     """
 )
