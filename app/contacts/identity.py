@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -242,6 +242,56 @@ def locked_profiles(connection: Connection, workspace_id: int, ids: Iterable[int
         )
         for row in found
     ]
+
+
+def settled(
+    connection: Connection,
+    workspace_id: int,
+    people: Sequence[Person],
+    rows: Sequence[Row[Any]],
+    again: Callable[[], Sequence[Row[Any]]],
+    also: Iterable[int] = (),
+    ghosts: Mapping[int, Profile] | None = None,
+) -> list[Profile]:
+    """Who everybody is, found or made; their rows are locked from here on. One query, three where somebody is new.
+
+    Args:
+        people: none of them nameless.
+        rows: their `candidates`.
+        again: looks the candidates up once more, when what nobody knows yet is held.
+        also: further keys to hold with it (`lock_key`).
+        ghosts: profiles that stand for people who do not exist, by the number they have in `rows`; `again` may add
+            to them.
+
+    Returns:
+        A profile for each of `people`, in order; the same one where two are one person.
+    """
+    # Who bears an id comes first, so that the order within a batch decides nothing.
+    order = sorted(range(len(people)), key=lambda place: people[place].external_id is None)
+    imagined = ghosts if ghosts is not None else {}
+    locked: dict[int, Profile] = {}
+
+    def found() -> list[Profile]:
+        directory = Directory(rows, [*locked.values(), *imagined.values()])
+        profiles = {place: directory.profile_of(people[place]) for place in order}
+        return [profiles[place] for place in range(len(people))]
+
+    profiles = found()
+    keys = [
+        key
+        for person, profile in zip(people, profiles, strict=True)
+        if profile.is_new or profile.adopted
+        for key in lock_keys(person)
+    ]
+    keys += also
+    if keys:
+        lock_unknown(connection, workspace_id, keys)
+        rows = again()
+        profiles = found()
+    while missing := {profile.id for profile in profiles if profile.id} - locked.keys() - imagined.keys():
+        locked |= {profile.id: profile for profile in locked_profiles(connection, workspace_id, missing)}
+        profiles = found()
+    return profiles
 
 
 def write(connection: Connection, workspace_id: int, profiles: Sequence[Profile], now: datetime) -> None:

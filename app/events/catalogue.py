@@ -337,6 +337,13 @@ KINDS: tuple[EventKind, ...] = (
                 (Field("task", "number"), Field("workflow", "text"), Field("step", "text"), Field("to", "text")),
                 {"task": 12, "workflow": "pre-arrival", "step": "desk", "to": "front_desk"},
             ),
+            (
+                "contact.imported",
+                "Came with an import",
+                "Arrivato con un'importazione",
+                (Field("import", "number"), Field("file", "text"), Field("source", "text", "where the list says it is from")),
+                {"import": 7, "file": "newsletter-2024.csv", "source": "website form"},
+            ),
         )
     ),
 )

@@ -18,13 +18,12 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 from sqlalchemy.orm import Session
 
 from app.consent import ledger
 from app.contacts import bookings, identity
 from app.contacts.bookings import BookingRow, Ref
-from app.contacts.identity import Directory
 from app.contacts.profiles import Person, Profile, new_definitions, person_of, typed_attributes
 from app.contacts.projection import REPLACED_WITHIN, Claim, instant_text
 from app.db import workspace_of
@@ -244,11 +243,12 @@ class _Recording:
                 left.append(item)
         return left
 
-    def _look_up(self, items: Sequence[_Item]) -> None:
+    def _look_up(self, items: Sequence[_Item]) -> Sequence[Row[Any]]:
         self.rows = identity.candidates(self.connection, self.workspace_id, (item.person for item in items))
         refs = {item.told.ref for item in items if item.told}
         if refs:
             self.refs = bookings.known(self.connection, self.workspace_id, refs)
+        return self.rows
 
     # -- once for ever -------------------------------------------------------------------------------------------
 
@@ -296,37 +296,19 @@ class _Recording:
 
     def _resolve(self, items: Sequence[_Item]) -> None:
         """Find or make everybody; their rows are locked from here on. Two queries, five where somebody is new."""
-        # Who bears an id comes first, so that the order within a batch decides nothing.
-        named = sorted((item for item in items if _named(item)), key=lambda item: item.person.external_id is None)
-        self._find(named, {})
-        keys = [
-            key
-            for item in named
-            if item.profile and (item.profile.is_new or item.profile.adopted)
-            for key in identity.lock_keys(item.person)
-        ]
-        keys += [
+        named = [item for item in items if _named(item)]
+        coming = [
             identity.lock_key(":".join(item.told.ref))
             for item in items
             if item.told and item.told.fields is not None and item.told.ref not in self.refs
         ]
-        if keys:
-            identity.lock_unknown(self.connection, self.workspace_id, keys)
-            self._look_up(items)
-            self._find(named, {})
-        locked: dict[int, Profile] = {}
-        while missing := {item.profile.id for item in named if item.profile and item.profile.id} - locked.keys():
-            found = identity.locked_profiles(self.connection, self.workspace_id, missing)
-            locked |= {profile.id: profile for profile in found}
-            self._find(named, locked)
-        for item in named:
-            if item.profile:
-                item.profile.tell(item.person, item.version)
-
-    def _find(self, items: Sequence[_Item], locked: dict[int, Profile]) -> None:
-        directory = Directory(self.rows, locked.values())
-        for item in items:
-            item.profile = directory.profile_of(item.person)
+        people = [item.person for item in named]
+        found = identity.settled(
+            self.connection, self.workspace_id, people, self.rows, lambda: self._look_up(items), coming
+        )
+        for item, profile in zip(named, found, strict=True):
+            item.profile = profile
+            profile.tell(item.person, item.version)
 
     # -- writing -------------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ from app.due import due
 from app.enrollments import advance, calls, enrol, exits, experiments, occasions, versions
 from app.events.partitions import ensure_partitions
 from app.house import House, calm_collector, furnish
+from app.imports import stage as imports
 from app.messages import broadcast, gate
 from app.queues import STAGES
 
@@ -73,6 +74,7 @@ def stages(house: House, served: Sequence[str] = STAGES) -> Mapping[str, Callabl
         "broadcast": within(lambda session, now: broadcast.run(session, now, batch)),
         "carry": within(lambda session, now: versions.run(session, now, batch)),
         "experiments": within(lambda session, now: experiments.run(session, now, batch)),
+        "imports": within(imports.run),
         "segments": within(lambda session, now: membership.run(session, now, batch)),
         "hits": within(lambda session, now: hits.run(session, now, batch)),
         "occasions": within(lambda session, now: occasions.run(session, now, batch)),
