@@ -32,14 +32,13 @@ from sqlalchemy.orm import Session
 from app.config import Settings
 from app.consent.ledger import suppression_hashes
 from app.db import Ran
-from app.delivery import leases, outcomes
+from app.delivery import leases, outcomes, senders
 from app.delivery.dkim import Keyring
 from app.delivery.leases import Lease, Recovered
 from app.delivery.mime import HeaderError, Mail, Mailbox, assemble, wire_address
 from app.delivery.outcomes import Settled
-from app.delivery.providers import Outgoing, Transport
-from app.delivery.providers.capture import Capture
-from app.delivery.providers.smtp import Server, Smtp
+from app.delivery.providers import Outgoing
+from app.delivery.ways import Way, Ways, open_ways, stream_of
 from app.house import House
 from app.messages import compose as composing
 from app.messages import gate
@@ -60,13 +59,13 @@ DOUBT_SECONDS = 0.25
 """A sender begins with `FIRST` messages and then takes as many as the provider swallows in this time, but never fewer
 than `SMALLEST`: a slow provider is no reason to leave more in doubt."""
 
-QUERIES_TO_LEASE = 3 + composing.QUERIES
-"""Claim, the new lease, verdicts, and what composing needs, the grounds of judging among it; and what `left` asks (one
-at most). At the gate its lock besides."""
+QUERIES_TO_LEASE = 4 + composing.QUERIES
+"""Claim, the new lease, verdicts, the ways out, and what composing needs, the grounds of judging among it; and what
+`left` asks (one at most). At the gate its lock besides."""
 
 QUERIES_PER_GROUP = 1 + outcomes.QUERIES
 """Hand-over, outcomes, attempts. One more where something could not be composed, one where something may no longer go,
-and those of `track.record` where an address was refused."""
+one where a sender's health has changed, and those of `track.record` where an address was refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +75,7 @@ class _Leased:
     lease: Lease
     rows: Sequence[MessageRow]
     materials: Materials
+    ways: Sequence[Way]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,8 @@ def _take(house: House, workspace_id: int, limit: int, left: Left, moment: Momen
             return Ran(0, False)
         leased = _lease(session, rows, now, left, moment, house.settings)
     if leased.rows:
-        with _kept(house, workspace_id, leased.lease), open_transport(house, workspace_id) as transport:
-            _send(house, workspace_id, leased, transport)
+        with _kept(house, workspace_id, leased.lease):
+            _send(house, workspace_id, leased, open_ways(house, workspace_id, leased.ways))
     return Ran(len(rows), len(rows) >= limit)
 
 
@@ -133,28 +133,6 @@ def recover(session: Session, now: datetime) -> Recovered:
     if recovered.freed or recovered.unknown:
         log.warning("leases_recovered", freed=recovered.freed, unknown=recovered.unknown)
     return recovered
-
-
-@contextmanager
-def open_transport(house: House, workspace_id: int) -> Iterator[Transport]:
-    """The way out that `SMTP_URL` names. SMTP connections are this process's and stay open between batches."""
-    settings = house.settings
-    if settings.smtp_url.startswith("capture:"):
-        yield Capture(house.database, house.clock, workspace_id)
-    else:
-        key = (settings.smtp_url, settings.smtp_connections, settings.smtp_timeout)
-        if key not in _open:
-            _open[key] = Smtp(Server.parse(settings.smtp_url), settings.smtp_connections, settings.smtp_timeout)
-        yield _open[key]
-
-
-_open: dict[tuple[str, int, int], Smtp] = {}
-
-
-def hang_up() -> None:
-    """Close this process's connections to providers."""
-    while _open:
-        _open.popitem()[1].close()
 
 
 @lru_cache(maxsize=8)
@@ -174,7 +152,7 @@ def _lease(
     until = now + timedelta(seconds=settings.lease_seconds)
     gate.record(session, rows, decisions, now, moment, (lease.token, until))
     allowed = [row for row in rows if decisions[row.id].allowed]
-    return _Leased(lease, allowed, composing.load(session, allowed, now, grounds))
+    return _Leased(lease, allowed, composing.load(session, allowed, now, grounds), senders.ways(session))
 
 
 @contextmanager
@@ -201,7 +179,7 @@ def _kept(house: House, workspace_id: int, lease: Lease) -> Iterator[None]:
         thread.join()
 
 
-def _send(house: House, workspace_id: int, leased: _Leased, transport: Transport) -> None:
+def _send(house: House, workspace_id: int, leased: _Leased, ways: Ways) -> None:
     """Compose group after group, and have them handed over meanwhile.
 
     One sender begins; another joins whenever a group is finished while the one before it still waits, up to the number
@@ -219,7 +197,7 @@ def _send(house: House, workspace_id: int, leased: _Leased, transport: Transport
                 group = leased.rows[start : start + GROUP]
                 made = [_make(leased.materials, row, keys, now) for row in group]
                 if len(running) < most and (not running or not groups.empty()):
-                    running.append(threads.submit(_hand_over, house, workspace_id, leased.lease, transport, groups))
+                    running.append(threads.submit(_hand_over, house, workspace_id, leased.lease, ways, groups))
                 groups.put(made)
         finally:
             for _ in running:
@@ -235,31 +213,31 @@ def _make(materials: Materials, row: MessageRow, keys: Keyring, now: datetime) -
         return composed
     try:
         sender = wire_address(composed.sender_email)
-        raw = assemble(
-            Mail(
-                sender=Mailbox(composed.sender_name, sender),
-                recipient=Mailbox(composed.recipient_name, composed.envelope_to),
-                subject=composed.subject,
-                text=composed.text,
-                html=composed.html,
-                message_id=composed.message_id,
-                date=now,
-                reply_to=Mailbox("", composed.reply_to) if composed.reply_to else None,
-                headers=composed.headers,
-            )
+        mail = Mail(
+            sender=Mailbox(composed.sender_name, sender),
+            recipient=Mailbox(composed.recipient_name, composed.envelope_to),
+            subject=composed.subject,
+            text=composed.text,
+            html=composed.html,
+            message_id=composed.message_id,
+            date=now,
+            reply_to=Mailbox("", composed.reply_to) if composed.reply_to else None,
+            headers=composed.headers,
         )
+        raw = assemble(mail)
         envelope = (wire_address(composed.envelope_from), wire_address(composed.envelope_to))
     except HeaderError as error:
         return Failed(row.id, row.contact_id, "bad_header", str(error))
     signed = keys.sign(raw, sender.rpartition("@")[2], now)
-    return _Ready(row, composed, Outgoing(row.id, row.contact_id, composed.message_id, *envelope, signed))
+    stream = stream_of(row.class_)
+    return _Ready(row, composed, Outgoing(row.id, row.contact_id, composed.message_id, *envelope, signed, mail, stream))
 
 
 def _hand_over(
     house: House,
     workspace_id: int,
     lease: Lease,
-    transport: Transport,
+    ways: Ways,
     groups: SimpleQueue[list[_Ready | Failed] | None],
 ) -> None:
     """One sender: transactions 2 and 3 of one group after the other, with the transport's work between them.
@@ -278,15 +256,19 @@ def _hand_over(
             continue
         with house.database.work(workspace_id) as session:
             now = house.clock.now()
-            outcomes.settle(session, lease, transport.name, settled, now)
+            outcomes.settle(session, lease, settled, now)
+            senders.keep(session, ways.heard(), now)
             going = _write_handed_over(session, lease, chunk, house.settings, now)
         sent = [one for one in chunk if isinstance(one, _Ready) and one.row.id in going]
         if sent:
             began = time.monotonic()
-            answers = transport.send([one.mail for one in sent])
+            answers = ways.send([one.mail for one in sent])
             pace = (time.monotonic() - began) / len(sent)
             size = max(SMALLEST, min(GROUP, int(DOUBT_SECONDS / max(pace, 1e-6))))
-            settled = [Settled(one.row, going[one.row.id], answer) for one, answer in zip(sent, answers, strict=True)]
+            settled = [
+                Settled(one.row, going[one.row.id], answer.outcome, answer.by, answer.before)
+                for one, answer in zip(sent, answers, strict=True)
+            ]
         else:
             settled = []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -15,7 +15,7 @@ from app.delivery import track
 from app.delivery.leases import Lease
 from app.delivery.providers import Accepted, Outcome, Permanent, Transient, Unknown
 from app.delivery.retry import STANDARD, Schedule
-from app.delivery.status import verdict
+from app.delivery.status import Verdict, verdict
 from app.delivery.track import Arrival
 from app.messages.compose import Failed
 from app.messages.rows import MessageRow
@@ -33,12 +33,15 @@ class Settled:
     first_at: datetime
     """When it was first handed over."""
     outcome: Outcome
+    by: str
+    """The way out it came to that by."""
+    before: Sequence[tuple[str, Outcome]] = ()
+    """Ways that surely had not taken it, tried just before: parts of the same try."""
 
 
 def settle(
     session: Session,
     lease: Lease,
-    transport: str,
     settled: Sequence[Settled],
     now: datetime,
     schedule: Schedule = STANDARD,
@@ -53,19 +56,12 @@ def settle(
     rows = [_row(one, now, schedule) for one in settled]
     asked = {"ws": workspace_of(session), "token": lease.token, "now": now}
     held = set(session.scalars(_MESSAGES, {**asked, "rows": as_rows(rows)}))
-    session.execute(
-        _ATTEMPTS,
-        {
-            "ws": workspace_of(session),
-            "now": now,
-            "transport": transport,
-            "rows": as_rows([_attempt(one) for one in settled]),
-        },
-    )
+    tries = [_attempt(one, *tried) for one in settled for tried in (*one.before, (one.by, one.outcome))]
+    session.execute(_ATTEMPTS, {"ws": workspace_of(session), "now": now, "rows": as_rows(tries)})
     track.record(
         session,
         [
-            _bounce(one, one.outcome, transport, now)
+            _bounce(one, one.outcome, now)
             for one in settled
             if isinstance(one.outcome, Permanent) and one.row.id in held
         ],
@@ -104,7 +100,8 @@ def _row(one: Settled, now: datetime, schedule: Schedule) -> dict[str, Any]:
         case Accepted():
             event, provider_id = "accept", outcome.provider_id
         case Transient():
-            due_at = schedule.following(row.id, row.attempts + 1, one.first_at, now, row.latest)
+            asked = now + timedelta(seconds=outcome.wait)
+            due_at = schedule.following(row.id, row.attempts + 1, one.first_at, now, row.latest, asked)
             event, reason, rule = "transient", "put_off", "R39"
             if due_at is None:
                 event, reason = "exhaust", "retries_exhausted"
@@ -112,7 +109,7 @@ def _row(one: Settled, now: datetime, schedule: Schedule) -> dict[str, Any]:
                     reason, rule = "too_late", "R59"
         case Permanent():
             event, rule = "permanent", "R35"
-            reason = "blocked" if outcome.scope == "sender" else f"{verdict(_said(outcome))}_bounce"
+            reason = "blocked" if outcome.scope == "sender" else f"{_of_reader(outcome)}_bounce"
         case _:
             event, reason, rule = "lose", "no_answer", "R39"
     return {
@@ -127,24 +124,24 @@ def _row(one: Settled, now: datetime, schedule: Schedule) -> dict[str, Any]:
     }
 
 
-def _attempt(one: Settled) -> dict[str, Any]:
-    outcome = one.outcome
+def _attempt(one: Settled, by: str, outcome: Outcome) -> dict[str, Any]:
     return {
         "contact_id": one.row.contact_id,
         "message_pk": one.row.id,
         "number": one.row.attempts + 1,
+        "transport": by,
         "outcome": type(outcome).__name__.lower(),
         "code": None if isinstance(outcome, Unknown) else outcome.code,
         "detail": outcome.text[:500],
     }
 
 
-def _bounce(one: Settled, outcome: Permanent, transport: str, now: datetime) -> Arrival:
-    meaning = "blocked" if outcome.scope == "sender" else verdict(_said(outcome))
+def _bounce(one: Settled, outcome: Permanent, now: datetime) -> Arrival:
+    meaning = "blocked" if outcome.scope == "sender" else _of_reader(outcome)
     return Arrival(
         kind="rejected" if meaning == "blocked" else "bounced",
         occurred_at=now,
-        provider=transport,
+        provider=one.by,
         dedupe=f"hand-over:{one.row.attempts + 1}",
         message_pk=one.row.id,
         reason=meaning,
@@ -152,8 +149,8 @@ def _bounce(one: Settled, outcome: Permanent, transport: str, now: datetime) -> 
     )
 
 
-def _said(outcome: Permanent) -> str:
-    return f"{outcome.code or ''} {outcome.text}"
+def _of_reader(outcome: Permanent) -> Verdict:
+    return outcome.meaning or verdict(f"{outcome.code or ''} {outcome.text}")
 
 
 _MESSAGES = text(
@@ -184,9 +181,9 @@ _MESSAGES = text(
 _ATTEMPTS = text(
     """
     INSERT INTO attempts (workspace_id, contact_id, message_pk, number, transport, outcome, code, detail, at)
-    SELECT :ws, r.contact_id, r.message_pk, r.number, :transport, r.outcome, r.code, r.detail, :now
-    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, message_pk bigint, number integer, outcome text,
-                                                     code text, detail text)
+    SELECT :ws, r.contact_id, r.message_pk, r.number, r.transport, r.outcome, r.code, r.detail, :now
+    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, message_pk bigint, number integer,
+                                                     transport text, outcome text, code text, detail text)
     """
 )
 _FAILED = text(

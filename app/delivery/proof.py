@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from app.delivery.deliver import open_transport
+from app.delivery import senders
 from app.delivery.dkim import Keyring
 from app.delivery.mime import Mail, Mailbox, assemble, wire_address
 from app.delivery.providers import Outcome, Outgoing
+from app.delivery.ways import open_ways
 from app.house import House
 from app.messages.compose import TEST_MARK
 
@@ -36,20 +37,19 @@ def send(house: House, workspace_id: int, proof: Proof) -> Outcome:
     sender = wire_address(proof.sender_email)
     domain = sender.rpartition("@")[2]
     name = f"<proof.{secrets.token_hex(12)}@{domain}>"
-    raw = assemble(
-        Mail(
-            sender=Mailbox(proof.sender_name, sender),
-            recipient=Mailbox("", proof.to),
-            subject=TEST_MARK.get(proof.language, TEST_MARK["en"]) + proof.subject,
-            text=proof.text,
-            html=proof.html,
-            message_id=name,
-            date=now,
-            reply_to=Mailbox("", proof.reply_to) if proof.reply_to else None,
-            headers=[("Content-Language", proof.language)],
-        )
+    mail = Mail(
+        sender=Mailbox(proof.sender_name, sender),
+        recipient=Mailbox("", proof.to),
+        subject=TEST_MARK.get(proof.language, TEST_MARK["en"]) + proof.subject,
+        text=proof.text,
+        html=proof.html,
+        message_id=name,
+        date=now,
+        reply_to=Mailbox("", proof.reply_to) if proof.reply_to else None,
+        headers=[("Content-Language", proof.language)],
     )
-    signed = Keyring(house.settings.data_dir).sign(raw, domain, now)
-    mail = Outgoing(-secrets.randbits(48), 0, name, sender, wire_address(proof.to), signed)
-    with open_transport(house, workspace_id) as transport:
-        return transport.send([mail])[0]
+    signed = Keyring(house.settings.data_dir).sign(assemble(mail), domain, now)
+    out = Outgoing(-secrets.randbits(48), 0, name, sender, wire_address(proof.to), signed, mail)
+    with house.database.work(workspace_id) as session:
+        known = senders.ways(session)
+    return open_ways(house, workspace_id, known).send([out])[0].outcome

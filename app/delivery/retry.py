@@ -31,7 +31,13 @@ class Schedule:
             raise ValueError("The delays of a schedule never shrink.")
 
     def following(
-        self, message_pk: int, tries: int, first_at: datetime, now: datetime, latest: datetime | None
+        self,
+        message_pk: int,
+        tries: int,
+        first_at: datetime,
+        now: datetime,
+        latest: datetime | None,
+        asked: datetime | None = None,
     ) -> datetime | None:
         """The instant of the next try, or None where the message is to be given up.
 
@@ -41,10 +47,11 @@ class Schedule:
             first_at: when the first was made.
             now: when the last one failed.
             latest: the message's own last moment (R59).
+            asked: not before this instant, as the provider asks.
         """
         delay = self.delays[min(tries, len(self.delays)) - 1]
         part = zlib.crc32(f"{message_pk}:{tries}".encode()) / 2**32
-        at = now + delay * (1 + self.spread * part)
+        at = max(now + delay * (1 + self.spread * part), asked or now)
         if at > first_at + self.give_up or (latest is not None and at > latest):
             return None
         return at

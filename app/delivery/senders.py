@@ -1,28 +1,43 @@
-"""Senders: where a provider's webhooks come in, and the secrets that prove them, kept sealed."""
+"""Senders: providers as ways out of the house, and where their webhooks come in. What is secret of them is kept sealed.
+
+A sender may send (it has credentials, and streams that go out by it), be reported to (its webhooks are proved by keys
+or by user and password), or both, which is how bounces find back to mails whose envelope sender is the provider's.
+"""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
 
-from sqlalchemy import select, text
+import msgspec
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from app.config import Settings
-from app.db import settings_of, workspace_of
+from app.db import as_rows, settings_of, workspace_of
+from app.delivery.circuit import Standing
+from app.delivery.mime import HeaderError, wire_address
 from app.delivery.models import Sender
+from app.delivery.providers.api import Access
 from app.delivery.providers.readers import READERS
+from app.delivery.providers.smtp import Server, ServerError
 from app.delivery.providers.webhooks import Secrets
+from app.delivery.providers.writers import WRITERS
+from app.delivery.ways import STREAMS, Heard, Way
 from app.sealed import opened, seal
 
 PATH = "/api/v1/provider-webhooks"
+SMTP = {"url": "smtp://user:password@host:587?tls=starttls, or smtps://..."}
+"""What a sender of the kind `smtp` needs."""
 _NOTED_EVERY = timedelta(minutes=1)
 
 
 class SenderError(ValueError):
-    """A sender cannot be made as asked; the message says what is missing."""
+    """A sender cannot be made or changed as asked; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,49 +50,170 @@ class Known:
     secrets: Secrets
 
 
-def add(session: Session, provider: str, name: str, keys: Sequence[str], basic: Sequence[str], now: datetime) -> Sender:
-    """Make a sender in this unit of work's workspace.
+@dataclass(frozen=True, slots=True)
+class Outward:
+    """What a sender sends with, and what goes out by it."""
+
+    credentials: Mapping[str, str]
+    options: Mapping[str, str] = field(default_factory=dict)
+    streams: Sequence[str] = STREAMS
+
+
+def providers() -> list[str]:
+    """Every provider that a sender may be of."""
+    return sorted({*READERS, *WRITERS, "smtp"})
+
+
+def add(
+    session: Session,
+    provider: str,
+    name: str,
+    keys: Sequence[str],
+    basic: Sequence[str],
+    now: datetime,
+    outward: Outward | None = None,
+) -> Sender:
+    """Make a sender in this unit of work's workspace; it is the last of its streams.
 
     Args:
-        provider: one of `READERS`.
-        keys: signing keys, tokens or topics, as the provider's reader says.
+        provider: one of `providers()`.
+        keys: signing keys, tokens or topics of its webhooks, as the provider's reader says.
         basic: `user:password`, for the address entered at the provider.
+        outward: None: nothing is sent by it.
 
     Raises:
-        SenderError: nothing would prove its webhooks, or there is one of that name.
+        SenderError: it would neither send nor be reported to, something is wrong, or there is one of that name.
     """
-    reader = READERS.get(provider)
-    if reader is None:
-        raise SenderError(f"There is no provider {provider!r}; there are {', '.join(READERS)}.")
-    if any(not user or not rest for user, _, rest in (one.partition(":") for one in basic)) or not all(keys):
-        raise SenderError("A secret is empty; user and password are written user:password.")
-    if keys and reader.keys == "none":
-        raise SenderError(f"{provider} signs nothing: give --basic user:password.")
-    if not keys and reader.keys == "needed":
-        raise SenderError(f"{provider} needs --secret: {reader.secret}.")
-    if not keys and not basic:
-        either = f"--secret ({reader.secret}) or --basic user:password" if reader.secret else "--basic user:password"
-        raise SenderError(f"Nothing would prove its webhooks: give {either}.")
+    if provider not in providers():
+        raise SenderError(f"There is no provider {provider!r}; there are {', '.join(providers())}.")
+    if keys or basic or outward is None:
+        _checked_proof(provider, keys, basic)
+    settings = settings_of(session)
+    if outward is not None:
+        _checked_outward(settings, provider, outward)
     if session.scalar(select(Sender.id).where(Sender.name == name)) is not None:
         raise SenderError(f"There is a sender {name!r} already.")
-    settings = settings_of(session)
-    sealed = {kind: [seal(settings, one) for one in some] for kind, some in (("keys", keys), ("basic", basic))}
+    last = session.scalar(select(func.max(Sender.position))) or 0
     sender = Sender(
         workspace_id=workspace_of(session),
         public_id=secrets.token_urlsafe(24),
         name=name,
         provider=provider,
-        secrets=sealed,
+        secrets=_sealed_proof(settings, keys, basic),
         created_at=now,
+        credentials=_sealed(settings, outward.credentials) if outward else None,
+        options=dict(outward.options) if outward else {},
+        streams=sorted(set(outward.streams)) if outward else [],
+        position=last + 1,
+        active=True,
+        failures=0,
     )
     session.add(sender)
     session.flush()  # its number is asked for
     return sender
 
 
+def rotate(
+    session: Session,
+    sender: Sender,
+    keys: Sequence[str] = (),
+    basic: Sequence[str] = (),
+    credentials: Mapping[str, str] | None = None,
+) -> None:
+    """Change secrets of a sender.
+
+    What it sends with is replaced at once. What proves its webhooks is put before what it had, which stays live until
+    the next change, so that no report is lost while the provider is told; its circuit is closed again.
+
+    Raises:
+        SenderError: what is given does not fit its provider.
+    """
+    settings = settings_of(session)
+    if keys or basic:
+        _checked_proof(sender.provider, keys, basic)
+        given = _sealed_proof(settings, keys, basic)
+        sender.secrets = {
+            kind: [*given[kind], *sender.secrets.get(kind, ())[:1]] if given[kind] else sender.secrets.get(kind, [])
+            for kind in ("keys", "basic")
+        }
+    if credentials is not None:
+        _checked_outward(settings, sender.provider, Outward(credentials, sender.options, sender.streams or STREAMS))
+        sender.credentials = _sealed(settings, credentials)
+        sender.failures, sender.open_until = 0, None
+    session.flush()  # whoever reads it next in this unit of work sees it
+
+
+def order(session: Session, stream: str, names: Sequence[str]) -> None:
+    """Have a stream go out by these senders, tried in this order; by no other. None at all: by SMTP_URL.
+
+    Raises:
+        SenderError: no such stream or sender, or one that cannot send.
+    """
+    if stream not in STREAMS:
+        raise SenderError(f"There is no stream {stream!r}; there are {' and '.join(STREAMS)}.")
+    by_name = {one.name: one for one in session.scalars(select(Sender).with_for_update())}
+    for name in names:
+        if name not in by_name or by_name[name].credentials is None:
+            raise SenderError(f"There is no sender {name!r} that can send.")
+    for sender in by_name.values():
+        sender.streams = sorted({*sender.streams} - {stream} | ({stream} if sender.name in names else set()))
+    # One order for both streams: those named come in the order given, within the places that they had together.
+    places = sorted(by_name[name].position for name in names)
+    for name, place in zip(names, places, strict=True):
+        by_name[name].position = place
+    session.flush()  # whoever reads them next in this unit of work sees them
+
+
+def close_circuit(sender: Sender) -> None:
+    """Send by it again at once, whatever went wrong before."""
+    sender.failures, sender.open_until = 0, None
+
+
+def listed(session: Session) -> Sequence[Sender]:
+    """The workspace's senders in the order in which they are tried."""
+    return session.scalars(select(Sender).order_by(Sender.position, Sender.id)).all()
+
+
 def address(settings: Settings, sender: Sender) -> str:
     """The URL to enter at the provider."""
     return f"{settings.base_url.rstrip('/')}{PATH}/{sender.provider}/{sender.public_id}"
+
+
+# -- the way out ------------------------------------------------------------------------------------------------------
+
+
+def ways(session: Session) -> list[Way]:
+    """The senders that send, in order, as plain values. One query."""
+    settings = settings_of(session)
+    found = []
+    for row in session.execute(_WAYS, {"ws": workspace_of(session)}):
+        text_ = opened(settings, row.credentials)
+        given = msgspec.json.decode(text_, type=dict[str, str]) if text_ is not None else None
+        options = dict(row.options)
+        access = Access(given, options, options.pop("base", "")) if given is not None else None
+        standing = Standing(row.failures, row.open_until)
+        found.append(Way(row.id, row.name, row.provider, frozenset(row.streams), access, standing))
+    return found
+
+
+def keep(session: Session, heard: Sequence[Heard], now: datetime) -> None:
+    """Write down what ways out have come to; one query, none where there is nothing new."""
+    if not heard:
+        return
+    rows = [
+        {
+            "id": one.id,
+            "failures": one.standing.failures,
+            "open_until": one.standing.open_until,
+            "error": one.error[:500] if one.error else None,
+            "sent": one.sent,
+        }
+        for one in heard
+    ]
+    session.execute(_KEEP, {"ws": workspace_of(session), "now": now, "rows": as_rows(rows)})
+
+
+# -- the way back -----------------------------------------------------------------------------------------------------
 
 
 def find(session: Session, settings: Settings, provider: str, public_id: str) -> Known | None:
@@ -95,11 +231,100 @@ def note(session: Session, sender: Known, outcome: str, now: datetime) -> None:
     session.execute(_NOTE, given)
 
 
+# -- checks -----------------------------------------------------------------------------------------------------------
+
+
+def _checked_proof(provider: str, keys: Sequence[str], basic: Sequence[str]) -> None:
+    reader = READERS.get(provider)
+    if reader is None:
+        raise SenderError(
+            f"{provider} reports nothing by webhook: give no --secret and no --basic, but what to send with."
+        )
+    if any(not user or not rest for user, _, rest in (one.partition(":") for one in basic)) or not all(keys):
+        raise SenderError("A secret is empty; user and password are written user:password.")
+    if keys and reader.keys == "none":
+        raise SenderError(f"{provider} signs nothing: give --basic user:password.")
+    if not keys and reader.keys == "needed":
+        raise SenderError(f"{provider} needs --secret: {reader.secret}.")
+    if not keys and not basic:
+        either = f"--secret ({reader.secret}) or --basic user:password" if reader.secret else "--basic user:password"
+        raise SenderError(f"Nothing would prove its webhooks: give {either}.")
+
+
+def _checked_outward(settings: Settings, provider: str, outward: Outward) -> None:
+    writer = WRITERS.get(provider)
+    if writer is None and provider != "smtp":
+        raise SenderError(
+            f"Nothing can be sent by {provider}; it only reports. Senders are {', '.join(WRITERS)}, smtp."
+        )
+    needed = writer.credentials if writer else SMTP
+    known = {**(writer.options if writer else {}), "base": ""}
+    for name, what in needed.items():
+        if not outward.credentials.get(name, "").strip():
+            raise SenderError(f"{provider} needs {name}: {what}.")
+    odd = [*(set(outward.credentials) - set(needed)), *(set(outward.options) - set(known))]
+    if odd:
+        raise SenderError(f"{provider} knows no {', '.join(sorted(odd))}.")
+    if not outward.streams or set(outward.streams) - set(STREAMS):
+        raise SenderError(f"What goes out by it is {' or '.join(STREAMS)}, or both.")
+    if not all(value.isascii() and value.isprintable() for value in outward.credentials.values()):
+        raise SenderError("A credential has a character that none has; was it copied whole?")
+    try:
+        if writer is None:
+            Server.parse(outward.credentials["url"])
+        else:
+            writer.base(Access(outward.credentials, outward.options))
+        if outward.options.get("domain"):
+            wire_address("a@" + outward.options["domain"])
+    except (ServerError, HeaderError, ValueError) as error:
+        raise SenderError(str(error)) from None
+    _checked_base(settings, outward.options.get("base", ""))
+
+
+def _checked_base(settings: Settings, base: str) -> None:
+    """A stand-in for a provider gets our mails and keys: only at an address that the house's owner has named."""
+    if not base:
+        return
+    parts = urlsplit(base)
+    try:
+        at = ip_address(parts.hostname or "")
+        named = any(at in ip_network(one, strict=False) for one in settings.calls_allow)
+    except ValueError:
+        named = False
+    if parts.scheme not in {"http", "https"} or parts.path not in {"", "/"} or not named:
+        raise SenderError("base is http://ADDRESS:PORT of an address that PERCORSO_CALLS_ALLOW names.")
+
+
+def _sealed(settings: Settings, credentials: Mapping[str, str]) -> str:
+    return seal(settings, msgspec.json.encode({name: one.strip() for name, one in credentials.items()}).decode())
+
+
+def _sealed_proof(settings: Settings, keys: Sequence[str], basic: Sequence[str]) -> dict[str, list[str]]:
+    return {kind: [seal(settings, one) for one in some] for kind, some in (("keys", keys), ("basic", basic))}
+
+
 def _opened(settings: Settings, sealed: Sequence[str]) -> list[str]:
     """Without those under a PERCORSO_SECRET that is no longer known: they can prove nothing."""
     return [one for one in (opened(settings, one) for one in sealed) if one is not None]
 
 
+_WAYS = text(
+    """
+    SELECT id, name, provider, credentials, options, streams, failures, open_until FROM senders
+    WHERE workspace_id = :ws AND active AND credentials IS NOT NULL AND streams <> '{}' ORDER BY position, id
+    """
+)
+_KEEP = text(
+    """
+    UPDATE senders s SET failures = r.failures, open_until = r.open_until,
+        last_error = coalesce(r.error, s.last_error),
+        last_error_at = CASE WHEN r.error IS NULL THEN s.last_error_at ELSE :now END,
+        last_sent_at = CASE WHEN r.sent THEN :now ELSE s.last_sent_at END
+    FROM json_to_recordset(CAST(:rows AS json)) AS r(id bigint, failures integer, open_until timestamptz, error text,
+                                                     sent boolean)
+    WHERE s.workspace_id = :ws AND s.id = r.id
+    """
+)
 _FIND = text(
     "SELECT workspace_id, id, provider, secrets FROM senders WHERE public_id = :public_id AND provider = :provider"
 )

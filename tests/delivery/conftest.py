@@ -17,7 +17,7 @@ from app.config import Settings
 from app.contacts.models import Contact, Property
 from app.content.catalogue import Library, push
 from app.db import Ran
-from app.delivery import deliver
+from app.delivery import deliver, ways
 from app.delivery.models import Attempt, DeliveryEvent
 from app.house import House, furnish
 from app.messages.models import Message
@@ -152,7 +152,7 @@ def open_post(settings: Settings, database_url: str, clock: FixedClock) -> Itera
         return Post(house, found(house, clock.now()), clock)
 
     yield opened
-    deliver.hang_up()
+    ways.hang_up()
     for house in houses:
         house.close()
 

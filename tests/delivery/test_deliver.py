@@ -266,8 +266,8 @@ def test_a_late_answer_settles_the_doubt(post: Post) -> None:
     with post.house.database.system() as session:
         deliver.recover(session, post.clock.now())
     with post.house.database.work(post.workspace_id) as session:
-        settled = outcomes.Settled(post.message(id_), first_at, Accepted("q1"))
-        outcomes.settle(session, lease, "smtp", [settled], post.clock.now())
+        settled = outcomes.Settled(post.message(id_), first_at, Accepted("q1"), "smtp")
+        outcomes.settle(session, lease, [settled], post.clock.now())
     assert (post.message(id_).state, post.message(id_).provider_id) == ("accepted", "q1")
 
 

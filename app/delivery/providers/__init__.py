@@ -7,8 +7,8 @@ What may be done next stands in the type of the outcome, not in a number that ea
 - `Permanent`: certainly not accepted, and trying again cannot help. `scope` says whose fault it is.
 - `Unknown`: it may have been accepted. Never tried again by itself.
 
-A new provider is one file here, with a class that has `name`, `send` and `close`, and a
-line in `deliver.open_transport`.
+A new provider with an HTTP API is one file here: a `Writer` (`api.py`), the way out, and a `Reader` (`webhooks.py`),
+what it reports back, each with a line in `writers.py` and `readers.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from app.delivery.mime import Mail
+
+Stream = Literal["service", "marketing"]
+"""What goes out by ways of its own: marketing, and everything that somebody waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,9 @@ class Outgoing:
     """Both with an ASCII domain; a non-ASCII local part asks the server for SMTPUTF8."""
     raw: bytes
     """Header and body with CRLF line ends, signed."""
+    mail: Mail
+    """The same in parts, for providers that put mails together themselves."""
+    stream: Stream = "service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,10 @@ class Transient:
 
     code: str | None
     text: str
+    elsewhere: bool = False
+    """The fault lies with this way out, not with the mail or its reader: another way may take it at once."""
+    wait: float = 0
+    """Seconds that the provider asks us to stay away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,8 @@ class Permanent:
     code: str | None
     text: str
     scope: Literal["recipient", "sender"]
+    meaning: Literal["hard", "soft"] | None = None
+    """Of the recipient, where the provider's own code says it; None: what it says in words decides."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,29 +1,40 @@
 """Amazon SES: events by way of an SNS topic (SES developer guide, "Monitoring using event publishing").
 
+Out: SES API v2, SendEmail with raw content (https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html),
+signed as "Signature Version 4" of the AWS general reference has it.
+
 SNS signs for every customer of Amazon's with the same certificates, so a valid signature alone proves nothing: the
 topic must be one of ours. Its ARN is the key.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
+import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 from cryptography.x509 import load_pem_x509_certificate
+from httpx_auth import AWS4Auth
 
+from app.delivery.providers import Outcome, Outgoing
+from app.delivery.providers.api import Access, Answer, Call, Refusal, Writer, taken
 from app.delivery.providers.webhooks import (
+    METADATA,
     Reader,
     RefusedError,
     Report,
     Request,
     Secrets,
+    as_tag,
     bracketed,
     instant,
     json_of,
@@ -188,3 +199,97 @@ def _first(values: Any) -> Any:
 READER = Reader(
     verify, parse, "the ARN of the SNS topic", keys="needed", basic="possible", before=before, after=after
 )  # fmt: skip
+
+
+# -- the way out -------------------------------------------------------------------------------------------------------
+
+
+_PATH = "/v2/email/outbound-emails"
+_REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
+
+
+def write(access: Access, mails: Sequence[Outgoing]) -> Call:
+    """One mail, raw. SES writes its own Message-ID and Date, so a signature of ours over them would be a broken one."""
+    (mail,) = mails
+    sent: dict[str, Any] = {
+        "Destination": {"ToAddresses": [mail.envelope_to]},
+        "Content": {"Raw": {"Data": base64.b64encode(without_signatures(mail.raw)).decode()}},
+        "EmailTags": [{"Name": METADATA, "Value": as_tag(mail.message_id)}, {"Name": "stream", "Value": mail.stream}],
+    }
+    if access.options.get("configuration_set"):
+        sent["ConfigurationSetName"] = access.options["configuration_set"]
+    url = (access.base or host(access)) + _PATH
+    request = httpx.Request(
+        "POST", url, content=msgspec.json.encode(sent), headers={"content-type": "application/json"}
+    )
+    signer = AWS4Auth(access.credentials["key_id"], access.credentials["secret"], region_of(access), "ses")
+    return Call(url, request.content, dict(next(signer.auth_flow(request)).headers))
+
+
+def without_signatures(raw: bytes) -> bytes:
+    """A mail of ours without the DKIM signatures that stand before all else."""
+    return _SIGNATURES.sub(b"", raw, count=1)
+
+
+_SIGNATURES = re.compile(rb"\A(?:DKIM-Signature:[^\r]*\r\n(?:[ \t][^\r]*\r\n)*)+")
+
+
+def region_of(access: Access) -> str:
+    """Its region; Milan where nothing is said."""
+    region = access.options.get("region") or "eu-south-1"
+    if not _REGION.fullmatch(region):
+        raise ValueError(f"{region!r} is no region of Amazon's, such as eu-south-1.")
+    return region
+
+
+def host(access: Access) -> str:
+    """Its region's address."""
+    return f"https://email.{region_of(access)}.amazonaws.com"
+
+
+def took(answer: Answer, _mails: Sequence[Outgoing]) -> list[Outcome]:
+    """200 with its `MessageId`, under which events tell of the mail."""
+    return [taken(answer.table.get("MessageId"))]
+
+
+def refused(answer: Answer, _mails: Sequence[Outgoing]) -> Refusal:
+    """400 with the name of an exception in a header, and a sentence."""
+    name = answer.headers.get("x-amzn-errortype", "").partition(":")[0] or word(answer.table.get("__type")) or ""
+    said = word(answer.table.get("message")) or word(answer.table.get("Message")) or answer.text
+    code, lower = f"{answer.status} {name}".strip(), said.lower()
+    if name in _OF_ACCOUNT or "not verified" in lower or "throttl" in lower or "rate exceeded" in lower:
+        return Refusal("way", code, said)
+    if name == "BadRequestException" and any(one in lower for one in _OF_READER):
+        return Refusal("recipient", code, said, "hard")
+    return Refusal("sender", code, said)
+
+
+_OF_ACCOUNT = frozenset(
+    {
+        "AccountSuspendedException",
+        "LimitExceededException",
+        "MailFromDomainNotVerifiedException",
+        "SendingPausedException",
+        "NotFoundException",
+        "TooManyRequestsException",
+    }
+)
+_OF_READER = ("local address", "domain contains", "missing final", "illegal address", "missing '@'", "no recipient")
+
+WRITER = Writer(
+    base=host,
+    write=write,
+    took=took,
+    refused=refused,
+    credentials={
+        "key_id": "access key id of an IAM user that may ses:SendEmail",
+        "secret": "its secret access key",
+    },
+    options={
+        "region": "eu-south-1 (where nothing is said), eu-west-1 ...",
+        "configuration_set": "publishing events",
+    },
+    raw=True,
+    lost="SES writes its own Message-ID and Date and its own envelope sender, and signs for the domain (Easy DKIM); "
+    "our signature, which it would break, is left out",
+)

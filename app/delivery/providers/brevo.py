@@ -1,10 +1,22 @@
-"""Brevo: transactional webhooks with a token, or user and password in the URL (docs: "Secure webhook calls")."""
+"""Brevo: transactional webhooks with a token, or user and password in the URL (docs: "Secure webhook calls").
+
+Out: https://developers.brevo.com/reference/send-transac-email, and "Idempotency for batch emails" there on the key.
+"""
 
 from __future__ import annotations
 
+import re
+import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
+
+from app.delivery.mime import clean
+from app.delivery.providers import Outcome, Outgoing
+from app.delivery.providers.api import Access, Answer, Call, Refusal, Writer, json_call, own_headers, person, taken
 from app.delivery.providers.webhooks import (
+    METADATA,
     Reader,
     Report,
     Request,
@@ -87,3 +99,58 @@ def _ours(custom: object) -> str | None:
 
 
 READER = Reader(verify, parse, "a token, sent as `Authorization: Bearer`", keys="possible")
+
+
+# -- the way out -------------------------------------------------------------------------------------------------------
+
+
+_THEIRS = frozenset({"message-id"})
+
+
+def write(access: Access, mails: Sequence[Outgoing]) -> Call:
+    """`POST /v3/smtp/email`, one mail. The key is made of the Message-ID: it must be a UUID, and is known for 30
+    minutes."""
+    (mail,) = mails
+    key = str(uuid.uuid5(uuid.NAMESPACE_URL, mail.message_id))
+    custom = msgspec.json.encode({METADATA: mail.message_id}).decode()
+    sent = {
+        "sender": person(mail.mail.sender),
+        "to": [person(mail.mail.recipient)],
+        "subject": clean(mail.mail.subject),
+        "htmlContent": mail.mail.html,
+        "textContent": mail.mail.text,
+        "headers": {**dict(own_headers(mail, _THEIRS)), "X-Mailin-custom": custom, "idempotencyKey": key},
+        "tags": [mail.stream],
+    }
+    if mail.mail.reply_to is not None:
+        sent["replyTo"] = person(mail.mail.reply_to)
+    return json_call("/v3/smtp/email", sent, {"api-key": access.credentials["key"]}, key=key)
+
+
+def took(answer: Answer, _mails: Sequence[Outgoing]) -> list[Outcome]:
+    """201 with its `messageId`, under which the webhooks tell of it."""
+    return [taken(bracketed(answer.table.get("messageId")))]
+
+
+def refused(answer: Answer, _mails: Sequence[Outgoing]) -> Refusal:
+    """Its `code` and `message`. A key that was used is no refusal where the request before was in doubt."""
+    code, said = word(answer.table.get("code")) or str(answer.status), word(answer.table.get("message")) or answer.text
+    lower = said.lower()
+    if code in {"duplicate_parameter", "duplicate_request"} and "sender" not in lower:
+        return Refusal("taken" if answer.again else "doubt", code, said)
+    if code in {"not_enough_credits", "permission_denied", "account_under_validation"} or "sender" in lower:
+        return Refusal("way", code, said)
+    of_reader = code == "invalid_parameter" and re.search(r"\bin to\b|\bto\b.*email|recipient", lower)
+    return Refusal("recipient", code, said, "hard") if of_reader else Refusal("sender", code, said)
+
+
+WRITER = Writer(
+    base=lambda _access: "https://api.brevo.com",
+    write=write,
+    took=took,
+    refused=refused,
+    credentials={"key": "an API key (SMTP & API, API keys)"},
+    raw=False,
+    lost="Brevo makes the mail: its own Message-ID, envelope sender and signature; opens and clicks are counted unless "
+    "that is switched off in the account",
+)

@@ -1,15 +1,25 @@
 """Mailgun: webhooks as JSON, and the older ones as forms (docs: "Webhooks", "Securing Webhooks").
 
+Out: https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages
+("Send an email in MIME format").
+
 Its signature covers a time and a token, not the body: `once` keeps a token from serving a second body.
 """
 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import httpx
+
+from app.delivery.mime import wire_address
+from app.delivery.providers import Outcome, Outgoing, Transient
+from app.delivery.providers.api import Access, Answer, Call, Refusal, Writer, basic, taken
 from app.delivery.providers.webhooks import (
+    METADATA,
     Reader,
     Report,
     Request,
@@ -129,3 +139,49 @@ def _signature(request: Request) -> tuple[str, str, str]:
 
 
 READER = Reader(verify, parse, "the HTTP webhook signing key", keys="needed", once=once)
+
+
+# -- the way out -------------------------------------------------------------------------------------------------------
+
+
+def write(access: Access, mails: Sequence[Outgoing]) -> Call:
+    """`POST /v3/{domain}/messages.mime`, one mail as we made it. Its own counting of opens and clicks is off."""
+    (mail,) = mails
+    domain = access.options.get("domain") or mail.mail.sender.email.rpartition("@")[2]
+    form = httpx.Request(
+        "POST",
+        "https://x",
+        data={"to": mail.envelope_to, "o:tracking": "no", f"v:{METADATA}": mail.message_id, "o:tag": mail.stream},
+        files={"message": ("message.eml", mail.raw, "message/rfc822")},
+    )
+    headers = {"content-type": form.headers["content-type"], **basic("api", access.credentials["key"])}
+    return Call(f"/v3/{wire_address('a@' + domain)[2:]}/messages.mime", form.read(), headers)
+
+
+def took(answer: Answer, mails: Sequence[Outgoing]) -> list[Outcome]:
+    """200 with its `id`, which is our Message-ID. A wrong address is answered with 200 and a greeting."""
+    if b"Mailgun Magnificent API" in answer.body:
+        return [Transient("200", "there is no such API address: see the region and the domain", elsewhere=True)]
+    return [taken(bracketed(answer.table.get("id")), word(answer.table.get("message")) or "")] * len(mails)
+
+
+def refused(answer: Answer, _mails: Sequence[Outgoing]) -> Refusal:
+    """Its `message`: of the reader's address, of our domain there, or of the mail."""
+    said = word(answer.table.get("message")) or answer.text
+    lower = said.lower()
+    if "'to'" in lower or "to parameter" in lower or "recipient" in lower:
+        return Refusal("recipient", str(answer.status), said, "hard")
+    ours = ("not allowed to send", "domain", "account", "exceeded", "limit")
+    return Refusal("way" if any(one in lower for one in ours) else "sender", str(answer.status), said)
+
+
+WRITER = Writer(
+    base=lambda access: f"https://api{'.eu' if access.options.get('region') == 'eu' else ''}.mailgun.net",
+    write=write,
+    took=took,
+    refused=refused,
+    credentials={"key": "a sending key of the domain, or an API key"},
+    options={"region": "eu or us (us where nothing is said)", "domain": "the sending domain; else that of the From"},
+    raw=True,
+    lost="the envelope sender is Mailgun's own, so bounces come by webhook; it adds a signature of its own",
+)

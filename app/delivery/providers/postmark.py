@@ -1,11 +1,30 @@
-"""Postmark: webhooks with user and password in the URL (docs: "Webhooks overview"); it signs nothing."""
+"""Postmark: webhooks with user and password in the URL (docs: "Webhooks overview"); it signs nothing.
+
+Out: https://postmarkapp.com/developer/api/email-api ("Send batch emails"), its "API error codes" and "Message-ID".
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from app.delivery.mime import clean
+from app.delivery.providers import Outcome, Outgoing, Unknown
+from app.delivery.providers.api import (
+    Access,
+    Answer,
+    Call,
+    Refusal,
+    Writer,
+    json_call,
+    outcome_of,
+    own_headers,
+    shown,
+    taken,
+)
 from app.delivery.providers.webhooks import (
+    METADATA,
     Reader,
     Report,
     Request,
@@ -95,3 +114,82 @@ def _meaning(name: str, event: dict[str, Any]) -> tuple[str, str | None]:
 
 
 READER = Reader(verify, parse, "", basic="needed")
+
+
+# -- the way out -------------------------------------------------------------------------------------------------------
+
+
+LONGEST_METADATA = 80
+STREAMS = {"service": "outbound", "marketing": "broadcast"}
+"""What Postmark calls its streams where nothing else is said."""
+
+
+def write(access: Access, mails: Sequence[Outgoing]) -> Call:
+    """`POST /email/batch`: each mail gets an answer of its own. `X-PM-KeepID` leaves us our Message-ID."""
+    headers = {"x-postmark-server-token": access.credentials["token"]}
+    return json_call("/email/batch", [_one(access, mail) for mail in mails], headers)
+
+
+def _one(access: Access, mail: Outgoing) -> dict[str, Any]:
+    given = [*own_headers(mail), ("X-PM-KeepID", "true")]
+    sent: dict[str, Any] = {
+        "From": shown(mail.mail.sender),
+        "To": shown(mail.mail.recipient),
+        "Subject": clean(mail.mail.subject),
+        "HtmlBody": mail.mail.html,
+        "TextBody": mail.mail.text,
+        "Headers": [{"Name": name, "Value": value} for name, value in given],
+        "MessageStream": access.options.get(mail.stream) or STREAMS[mail.stream],
+        "TrackOpens": False,
+        "TrackLinks": "None",
+    }
+    if len(mail.message_id) <= LONGEST_METADATA:
+        sent["Metadata"] = {METADATA: mail.message_id}
+    if mail.mail.reply_to is not None:
+        sent["ReplyTo"] = shown(mail.mail.reply_to)
+    return sent
+
+
+def took(answer: Answer, mails: Sequence[Outgoing]) -> list[Outcome]:
+    """200 with a list, each with `ErrorCode` 0 and `MessageID`, or with what is wrong."""
+    found = answer.json
+    if not isinstance(found, list) or len(found) != len(mails):
+        return [Unknown(f"an answer that fits no mail: {answer.text}")] * len(mails)
+    return [_outcome(one if isinstance(one, dict) else {}) for one in found]
+
+
+def _outcome(one: dict[str, Any]) -> Outcome:
+    if one.get("ErrorCode", 0) == 0:
+        return taken(one.get("MessageID"), word(one.get("Message")) or "") if one else Unknown("an empty answer")
+    return outcome_of(_refusal(one))
+
+
+def refused(answer: Answer, _mails: Sequence[Outgoing]) -> Refusal:
+    """422 with one error for the whole request."""
+    return _refusal(answer.table or {"Message": answer.text})
+
+
+def _refusal(one: dict[str, Any]) -> Refusal:
+    number, said = one.get("ErrorCode"), word(one.get("Message")) or ""
+    code = f"422 {number}"
+    if number == 300 and ("'To'" in said or "'to'" in said):
+        return Refusal("recipient", code, said, "hard")
+    if number == 406:  # on its own list, after a bounce or a complaint
+        return Refusal("recipient", code, said, "soft")
+    return Refusal("way" if number in _OF_ACCOUNT else "sender", code, said)
+
+
+_OF_ACCOUNT = frozenset({10, 100, 400, 401, 405, 412, 413, 429, 1235, 1236})
+"""Token, maintenance, sender not confirmed, no credits, account not approved, too fast, no such stream."""
+
+WRITER = Writer(
+    base=lambda _access: "https://api.postmarkapp.com",
+    write=write,
+    took=took,
+    refused=refused,
+    credentials={"token": "the server API token"},
+    options={"service": "stream for service mail (outbound)", "marketing": "stream for marketing (broadcast)"},
+    raw=False,
+    lost="Postmark makes the mail: its own envelope sender, parts and signature; our Message-ID and headers stay",
+    at_once=50,
+)

@@ -1,17 +1,26 @@
-"""Resend: webhooks signed by Svix, which is Standard Webhooks under older names (docs: "Verify Webhooks Requests")."""
+"""Resend: webhooks signed by Svix, which is Standard Webhooks under older names (docs: "Verify Webhooks Requests").
+
+Out: https://resend.com/docs/api-reference/emails/send-email, "Idempotency Keys" and "Errors" there.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from email.utils import parseaddr
 from typing import Any
 
+from app.delivery.mime import clean
+from app.delivery.providers import Outcome, Outgoing
+from app.delivery.providers.api import Access, Answer, Call, Refusal, Writer, json_call, own_headers, shown, taken
 from app.delivery.providers.webhooks import (
+    METADATA,
     Reader,
     RefusedError,
     Report,
     Request,
     Secrets,
+    as_tag,
     hashed,
     instant,
     json_of,
@@ -113,3 +122,56 @@ def _tags(tags: Any) -> dict[str, Any]:
 
 
 READER = Reader(verify, parse, "the signing secret, `whsec_...`", keys="possible")
+
+
+# -- the way out -------------------------------------------------------------------------------------------------------
+
+
+_THEIRS = frozenset({"message-id"})
+
+
+def write(access: Access, mails: Sequence[Outgoing]) -> Call:
+    """`POST /emails`, one mail. The key is the Message-ID: for 24 hours the same request is answered and not sent."""
+    (mail,) = mails
+    sent: dict[str, Any] = {
+        "from": shown(mail.mail.sender),
+        "to": [shown(mail.mail.recipient)],
+        "subject": clean(mail.mail.subject),
+        "html": mail.mail.html,
+        "text": mail.mail.text,
+        "headers": dict(own_headers(mail, _THEIRS)),
+        "tags": [{"name": METADATA, "value": as_tag(mail.message_id)}, {"name": "stream", "value": mail.stream}],
+    }
+    if mail.mail.reply_to is not None:
+        sent["reply_to"] = [shown(mail.mail.reply_to)]
+    key = mail.message_id.strip("<>")
+    headers = {"authorization": f"Bearer {access.credentials['key']}", "idempotency-key": key}
+    return json_call("/emails", sent, headers, key=key)
+
+
+def took(answer: Answer, _mails: Sequence[Outgoing]) -> list[Outcome]:
+    """200 with its `id`, the first time and every time the same key comes again."""
+    return [taken(answer.table.get("id"))]
+
+
+def refused(answer: Answer, _mails: Sequence[Outgoing]) -> Refusal:
+    """Its `name` and `message`. 409 says that the key was used, or is being used: whether that one left is unknown."""
+    name, said = word(answer.table.get("name")) or "", word(answer.table.get("message")) or answer.text
+    code = f"{answer.status} {name}".strip()
+    if answer.status == 409:
+        return Refusal("doubt", code, said)
+    if name == "validation_error" and "`to`" in said:
+        return Refusal("recipient", code, said, "hard")
+    return Refusal("way" if "domain" in said or "`from`" in said or "quota" in name else "sender", code, said)
+
+
+WRITER = Writer(
+    base=lambda _access: "https://api.resend.com",
+    write=write,
+    took=took,
+    refused=refused,
+    credentials={"key": "an API key with sending access"},
+    raw=False,
+    lost="Resend makes the mail: its own Message-ID, envelope sender, parts and signature; opens and clicks are "
+    "counted unless that is switched off for the domain",
+)

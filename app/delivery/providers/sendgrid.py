@@ -1,15 +1,24 @@
-"""SendGrid: the event webhook, signed with ECDSA (docs: "Event Webhook Reference", "Security Features")."""
+"""SendGrid: the event webhook, signed with ECDSA (docs: "Event Webhook Reference", "Security Features").
+
+Out: https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send, and "X-Message-ID" in its glossary.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from app.delivery.mime import clean
+from app.delivery.providers import Outcome, Outgoing
+from app.delivery.providers.api import Access, Answer, Call, Refusal, Writer, json_call, own_headers, person, taken
 from app.delivery.providers.webhooks import (
+    METADATA,
     Reader,
     Report,
     Request,
@@ -95,3 +104,61 @@ def _report(event: Row) -> Report:
 
 
 READER = Reader(verify, parse, "the verification key of signed events", keys="possible")
+
+
+# -- the way out -------------------------------------------------------------------------------------------------------
+
+
+_OFF = {
+    "click_tracking": {"enable": False, "enable_text": False},
+    "open_tracking": {"enable": False},
+    "subscription_tracking": {"enable": False},
+}
+
+
+def write(access: Access, mails: Sequence[Outgoing]) -> Call:
+    """`POST /v3/mail/send`, one mail; SendGrid's own counting and its own unsubscribe link are off."""
+    (mail,) = mails
+    sent: dict[str, Any] = {
+        "personalizations": [{"to": [person(mail.mail.recipient)], "custom_args": {METADATA: mail.message_id}}],
+        "from": person(mail.mail.sender),
+        "subject": clean(mail.mail.subject),
+        "content": [
+            {"type": "text/plain", "value": mail.mail.text},
+            {"type": "text/html", "value": mail.mail.html},
+        ],
+        "headers": dict(own_headers(mail)),
+        "categories": [mail.stream],
+        "tracking_settings": _OFF,
+    }
+    if mail.mail.reply_to is not None:
+        sent["reply_to"] = person(mail.mail.reply_to)
+    return json_call("/v3/mail/send", sent, {"authorization": f"Bearer {access.credentials['key']}"})
+
+
+def took(answer: Answer, _mails: Sequence[Outgoing]) -> list[Outcome]:
+    """202 without a body; the header is what its events' ids begin with."""
+    return [taken(answer.headers.get("x-message-id"))]
+
+
+def refused(answer: Answer, _mails: Sequence[Outgoing]) -> Refusal:
+    """400 or 413 with a list of errors, each with the field it is about."""
+    errors = [one for one in answer.table.get("errors") or () if isinstance(one, dict)]
+    first = errors[0] if errors else {}
+    field, said = word(first.get("field")) or "", word(first.get("message")) or answer.text
+    if field.startswith("personalizations") and ".to" in field:
+        return Refusal("recipient", str(answer.status), said, "hard")
+    return Refusal("way" if field.startswith("from") else "sender", str(answer.status), said)
+
+
+WRITER = Writer(
+    base=lambda access: f"https://api{'.eu' if access.options.get('region') == 'eu' else ''}.sendgrid.com",
+    write=write,
+    took=took,
+    refused=refused,
+    credentials={"key": "an API key with the right Mail Send"},
+    options={"region": "eu or global (global where nothing is said)"},
+    raw=False,
+    lost="SendGrid makes the mail: its own envelope sender, parts and signature; our Message-ID stays unless the "
+    "account rewrites it",
+)

@@ -383,11 +383,11 @@ class Smtp:
         server: where to.
         connections: how many at most; a further thread waits for one to come free.
         timeout: seconds to wait for a connection or a reply.
+        name: what attempts are recorded under.
     """
 
-    name = "smtp"
-
-    def __init__(self, server: Server, connections: int = 4, timeout: float = 30) -> None:
+    def __init__(self, server: Server, connections: int = 4, timeout: float = 30, name: str = "smtp") -> None:
+        self.name = name
         self._server = server
         self._timeout = timeout
         self._free = threading.BoundedSemaphore(connections)
@@ -403,7 +403,7 @@ class Smtp:
                 try:
                     connection = self._take()
                 except _NoEntryError as error:
-                    later = Transient(error.reply.short if error.reply else None, str(error))
+                    later = Transient(error.reply.short if error.reply else None, str(error), elsewhere=True)
                     outcomes += [later] * (len(group) - len(outcomes))
                     break
                 try:
@@ -416,7 +416,8 @@ class Smtp:
                         broken += 1
                         left = len(group) - len(outcomes)
                         if not isinstance(error, _LostAfterDataError):
-                            later = Transient(error.answered.short if error.answered else None, str(error))
+                            said = error.answered.short if error.answered else None
+                            later = Transient(said, str(error), elsewhere=True)
                             outcomes += [later] * (1 if broken < 2 else left)
                 else:
                     self._give_back(connection)

@@ -1,10 +1,17 @@
-"""SparkPost: event webhooks with user and password (docs: "Webhooks", "Bounce Classification Codes")."""
+"""SparkPost: event webhooks with user and password (docs: "Webhooks", "Bounce Classification Codes").
+
+Out: https://developers.sparkpost.com/api/transmissions/ ("RFC822 content", "Options"), and "Extended error codes".
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
+from app.delivery.providers import Outcome, Outgoing, Permanent
+from app.delivery.providers.api import Access, Answer, Call, Refusal, Writer, json_call, taken
 from app.delivery.providers.webhooks import (
+    METADATA,
     Reader,
     Report,
     Request,
@@ -96,3 +103,60 @@ def _report(event: Row) -> Report:
 
 
 READER = Reader(verify, parse, "", basic="needed")
+
+
+# -- the way out -------------------------------------------------------------------------------------------------------
+
+
+def write(access: Access, mails: Sequence[Outgoing]) -> Call:
+    """`POST /api/v1/transmissions`, one mail as we made it; nothing in it is filled in, opens and clicks are not
+    counted."""
+    (mail,) = mails
+    sent = {
+        "options": {
+            "open_tracking": False,
+            "initial_open": False,
+            "click_tracking": False,
+            "transactional": mail.stream == "service",
+            "perform_substitutions": False,
+        },
+        "recipients": [{"address": {"email": mail.envelope_to}, "metadata": {METADATA: mail.message_id}}],
+        "content": {"email_rfc822": mail.raw.decode("utf-8", "replace")},
+    }
+    return json_call("/api/v1/transmissions", sent, {"authorization": access.credentials["key"]})
+
+
+def took(answer: Answer, _mails: Sequence[Outgoing]) -> list[Outcome]:
+    """200 with the transmission's `id`, and how many of its one reader were taken."""
+    results = answer.table.get("results")
+    results = results if isinstance(results, dict) else {}
+    if results.get("total_accepted_recipients") == 0 and results.get("total_rejected_recipients"):
+        return [Permanent("200", "the recipient was rejected", "recipient", "soft")]
+    return [taken(results.get("id"))]
+
+
+def refused(answer: Answer, _mails: Sequence[Outgoing]) -> Refusal:
+    """400 or 422 with a list of errors, each with a code of its own."""
+    errors = [one for one in answer.table.get("errors") or () if isinstance(one, dict)]
+    first = errors[0] if errors else {}
+    number = word(first.get("code")) or ""
+    said = " ".join(filter(None, (word(first.get("message")), word(first.get("description"))))) or answer.text
+    code = f"{answer.status} {number}".strip()
+    lower = said.lower()
+    if "suppress" in lower:
+        return Refusal("recipient", code, said, "soft")
+    if number == "5002" or "recipient" in lower:
+        return Refusal("recipient", code, said, "hard")
+    return Refusal("way" if number in {"7001", "7002"} or "domain" in lower else "sender", code, said)
+
+
+WRITER = Writer(
+    base=lambda access: f"https://api{'.eu' if access.options.get('region') == 'eu' else ''}.sparkpost.com",
+    write=write,
+    took=took,
+    refused=refused,
+    credentials={"key": "an API key that may Transmissions: Read/Write"},
+    options={"region": "eu or us (us where nothing is said)"},
+    raw=True,
+    lost="the envelope sender is SparkPost's own, so bounces come by webhook; it adds a signature of its own",
+)

@@ -13,6 +13,7 @@ import binascii
 import hashlib
 import hmac
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -255,8 +256,20 @@ def instant(value: Any) -> datetime | None:
 
 
 def sent_as(metadata: Any) -> str | None:
-    """The Message-ID we gave a mail, from the metadata that came back."""
-    return bracketed(table(metadata).get(METADATA))
+    """The Message-ID we gave a mail, from the metadata that came back: as it is, or as `as_tag` wrote it."""
+    text = word(table(metadata).get(METADATA))
+    if text and "@" not in text and _TAG.fullmatch(text):
+        read = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8", "replace")
+        text = read if "@" in read and read.isprintable() else text
+    return bracketed(text)
+
+
+def as_tag(message_id: str) -> str:
+    """A Message-ID for providers whose metadata takes letters, figures, dash and underscore only."""
+    return base64.urlsafe_b64encode(message_id.strip("<>").encode()).rstrip(b"=").decode()
+
+
+_TAG = re.compile(r"[A-Za-z0-9_-]{4,}")
 
 
 def hashed(raw: Any, *more: str) -> str:
