@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 
@@ -56,6 +56,20 @@ def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     return found
 
 
+def _address(env: Mapping[str, str], name: str) -> str:
+    text = env.get(name, "").strip()
+    host, _, port = text.partition(":") if text.count(":") < 2 else (text, "", "53")
+    if not text:
+        return ""
+    try:
+        ip_address(host)
+    except ValueError:
+        port = "wrong"
+    if not re.fullmatch(r"\d{0,5}", port) or not 0 < int(port or 53) < 65536:
+        raise SettingsError(f"{name} is {text!r}: it must be an address such as 192.0.2.53 or 127.0.0.1:5353.")
+    return text
+
+
 @dataclass(frozen=True)
 class Settings:
     """The whole configuration. Build it with `from_env`; tests build it directly."""
@@ -95,6 +109,9 @@ class Settings:
     """Pooled connections of one worker to the SMTP server; `PERCORSO_SMTP_CONNECTIONS`."""
     smtp_timeout: int = 30
     """Seconds to wait for an SMTP reply; `PERCORSO_SMTP_TIMEOUT`."""
+    resolver: str = ""
+    """The name server that sender domains are looked up with, `address` or `address:port`; empty: the system's;
+    `PERCORSO_RESOLVER`."""
     pool_size: int = 10
     """Database connections of one process; `PERCORSO_POOL`."""
     event_rate: int = 6000
@@ -149,6 +166,7 @@ class Settings:
             lease_seconds=_number(env, "PERCORSO_LEASE_SECONDS", 10, 5, 3600),
             smtp_connections=_number(env, "PERCORSO_SMTP_CONNECTIONS", 4, 1, 200),
             smtp_timeout=_number(env, "PERCORSO_SMTP_TIMEOUT", 30, 1, 600),
+            resolver=_address(env, "PERCORSO_RESOLVER"),
             pool_size=_number(env, "PERCORSO_POOL", 10, 1, 200),
             event_rate=_number(env, "PERCORSO_EVENT_RATE", 6000, 1, 10_000_000),
             calls_allow=_networks(env, "PERCORSO_CALLS_ALLOW"),

@@ -37,8 +37,6 @@ class Request:
     since: datetime | None = None
     """When it was first judged: its window, where it has no `latest`, starts there."""
     booking_id: int | None = None
-    profiled: bool = False
-    """The person was chosen for it by past behaviour, or by something worked out from it (R13)."""
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -102,6 +100,8 @@ class ConsentFacts:
     """Known to be under 14 (R12)."""
     fourteen_on: date | None = None
     """When they turned, or turn, 14: a yes said before counts only if a parent gave it (R12)."""
+    profiled: bool = False
+    """The person was chosen for this message by past behaviour, or by something worked out from it (R13)."""
     about: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Topic → what it speaks of (`stay`, `goods`), for the similar products of R8."""
     suppressed: tuple[Suppressed, ...] = ()

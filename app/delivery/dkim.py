@@ -1,8 +1,8 @@
 """DKIM signatures (RFC 6376, RFC 8463), relaxed/relaxed.
 
-Keys are files `<data_dir>/dkim/<domain>.<selector>.pem`, RSA (rsa-sha256) or Ed25519 (ed25519-sha256). Where a domain
-has several keys of one kind, the selector that sorts last signs: a new key is put beside the old one, published, and
-takes over; the old one is removed when the mails it signed have arrived. A domain with both kinds gets both signatures.
+Keys are made in the studio and kept sealed in the database (`keys.py`), RSA (rsa-sha256) or Ed25519 (ed25519-sha256).
+A domain that has none there signs with files `<data_dir>/dkim/<domain>.<selector>.pem`; where there are several of one
+kind, the selector that sorts last. A domain with both kinds gets both signatures.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -38,6 +39,8 @@ that a second one added on the way breaks the signature."""
 SMALLEST_KEY = 1024
 """Bits of RSA below which receivers ignore the signature (R30); 2048 is advised."""
 
+PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+
 _SPACES = re.compile(rb"[ \t]+")
 
 
@@ -54,12 +57,21 @@ class Signer:
         key: RSA or Ed25519 private key.
     """
 
-    def __init__(self, domain: str, selector: str, key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> None:
+    def __init__(self, domain: str, selector: str, key: PrivateKey) -> None:
         self.domain = domain
         self.selector = selector
         self._key = key
         self.algorithm = "rsa-sha256" if isinstance(key, rsa.RSAPrivateKey) else "ed25519-sha256"
         self._start = f"v=1; a={self.algorithm}; c=relaxed/relaxed; d={domain}; s={selector};"
+
+    @property
+    def public(self) -> str:
+        """What follows p= in its record."""
+        key = self._key.public_key()
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            return binascii.b2a_base64(key.public_bytes_raw(), newline=False).decode()
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        return binascii.b2a_base64(key.public_bytes(serialization.Encoding.DER, form), newline=False).decode()
 
     def header(self, raw: bytes, now: datetime) -> bytes:
         """The `DKIM-Signature` header for `raw`, with its line end, to be put before it."""
@@ -82,18 +94,18 @@ class Signer:
 
 
 class Keyring:
-    """The keys of `<data_dir>/dkim/`, read again when the folder changes.
+    """Who signs for which domain: the files of `<data_dir>/dkim/`, read again when the folder changes.
 
     Args:
-        data_dir: the house's data folder; a missing `dkim` folder means that nothing is signed.
+        data_dir: the house's data folder; there need be no `dkim` folder in it.
     """
 
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "dkim"
         self._read_at = -1
-        self._signers: dict[str, list[Signer]] = {}
+        self._signers: Mapping[str, Sequence[Signer]] = {}
 
-    def signers(self, domain: str) -> list[Signer]:
+    def signers(self, domain: str) -> Sequence[Signer]:
         """Who signs for mail from `domain`: its own keys, else those of the nearest domain above it (still aligned)."""
         domain = domain.lower()
         while "." in domain:
@@ -101,6 +113,14 @@ class Keyring:
                 return self._signers[domain]
             domain = domain.partition(".")[2]
         return []
+
+    def with_kept(self, kept: Mapping[str, Sequence[Signer]]) -> Keyring:
+        """The same with a workspace's own keys, which go before the files of the same domain."""
+        if not kept:
+            return self
+        both = Keyring(self._folder.parent)
+        both._signers = {**self._signers, **kept}
+        return both
 
     def refresh(self) -> Keyring:
         """Look whether the folder has changed; called once a batch. Raises UnusableKeyError naming a bad file."""
@@ -114,7 +134,7 @@ class Keyring:
         """`raw` with the signatures of `domain` before it; unchanged where the domain has no key."""
         return b"".join(signer.header(raw, now) for signer in self.signers(domain)) + raw
 
-    def _load(self) -> dict[str, list[Signer]]:
+    def _load(self) -> Mapping[str, Sequence[Signer]]:
         newest: dict[tuple[str, str], Signer] = {}
         for path in sorted(self._folder.glob("*.pem")):
             domain, _, selector = path.stem.rpartition(".")
@@ -126,7 +146,7 @@ class Keyring:
         return signers
 
 
-def _private_key(path: Path) -> rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey:
+def _private_key(path: Path) -> PrivateKey:
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
