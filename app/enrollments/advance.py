@@ -19,14 +19,15 @@ from sqlalchemy.orm import Session
 
 from app.audience import facts as audience
 from app.audience.facts import Facts
+from app.consent import ledger
 from app.db import Ran, as_rows, workspace_of
-from app.enrollments import effects, experiments, history, passages, programs
+from app.enrollments import asking, effects, experiments, history, passages, programs
 from app.enrollments.effects import Done, Listeners
 from app.enrollments.history import Past
 from app.enrollments.passages import Inside
 from app.enrollments.pauses import Pause, pause_of
 from app.journey import advance, entry
-from app.journey.advance import Decision, Send, SetFields
+from app.journey.advance import AskConsent, Decision, Send, SetFields
 from app.journey.carry import after_pause
 from app.journey.durations import say
 from app.journey.program import Program
@@ -36,11 +37,12 @@ from app.queues import signal
 
 log = structlog.get_logger()
 
-QUERIES = 19 + effects.QUERIES
+QUERIES = 20 + effects.QUERIES + asking.QUERIES
 """At most this many statements a batch: claim, programs, facts (4), segments and clicks (where a program asks), past
 events, winners of splits (where a program has one), contacts to be written locked, live workflows (2, where
 somebody came to the end), messages sent lately, update, visits, cancelled messages, planned messages, contact
-fields, and what steps bring about besides; and one more where a stored passage cannot be read."""
+fields, the ledger's lock and requests for consent (where a step asks), and what steps bring about besides; and one
+more where a stored passage cannot be read."""
 
 STEP_ASIDE = timedelta(hours=1)
 
@@ -98,6 +100,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     visits: list[tuple[Inside, Decision]] = []
     left: list[tuple[Inside, str]] = []
     fields: list[tuple[int, SetFields]] = []
+    asks: list[tuple[Inside, AskConsent]] = []
     taken: list[tuple[Inside, advance.Advanced, bool]] = []
     for row in rows:
         try:
@@ -122,6 +125,8 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
         for effect in moved.effects:
             if isinstance(effect, Send):
                 sends.append((row, effect))
+            elif isinstance(effect, AskConsent):
+                asks.append((row, effect))
             elif isinstance(effect, SetFields) and effect.target == "contact":
                 fields.append((row.contact_id, effect))
             else:
@@ -133,6 +138,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     listeners = Listeners.among([each.program for each in programs.live(session)] if over else ())
     for row in over:
         done.over(row, known[row.version_id], facts[row.who], listeners)
+    visits += asking.ask(session, asks, known, facts, now)
     planned, repeated = _not_sent_lately(session, workspace_id, sends, now)
     passages.write(session, rows, now)
     passages.write_visits(session, visits + repeated + done.visits)
@@ -146,22 +152,28 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
 
 
 def _busy(session: Session, workspace_id: int, taken: Sequence[tuple[Inside, advance.Advanced, bool]]) -> set[int]:
-    """The passages that write a contact whom somebody else is writing just now; the other contacts are locked.
+    """The passages that write what somebody else is writing just now, a contact or the ledger; the rest is locked.
 
-    Recording locks contacts and then moves passages; here it is the other way round. So a contact is never waited for:
-    its passages stay as they are and due, and are taken up again when the other is done. One query, where any step
-    writes a contact.
+    Recording locks contacts and the ledger and then moves passages; here it is the other way round. So neither is
+    waited for: such passages stay as they are and due, and are taken up again when the other is done. One query where
+    any step writes a contact, one where any asks for consent.
     """
-    writing = {
-        row.id: row.contact_id
-        for row, moved, _ in taken
-        if any(isinstance(effect, SetFields) and effect.target == "contact" for effect in moved.effects)
-    }
-    if not writing:
-        return set()
-    asked = {"workspace_id": workspace_id, "contact_ids": sorted(set(writing.values()))}
-    locked = set(session.scalars(_LOCK_CONTACTS, asked))
-    return {id_ for id_, contact_id in writing.items() if contact_id not in locked}
+    writing: dict[int, int] = {}
+    asking_: set[int] = set()
+    for row, moved, _ in taken:
+        for effect in moved.effects:
+            if isinstance(effect, SetFields) and effect.target == "contact":
+                writing[row.id] = row.contact_id
+            elif isinstance(effect, AskConsent):
+                asking_.add(row.id)
+    busy: set[int] = set()
+    if writing:
+        asked = {"workspace_id": workspace_id, "contact_ids": sorted(set(writing.values()))}
+        locked = set(session.scalars(_LOCK_CONTACTS, asked))
+        busy |= {id_ for id_, contact_id in writing.items() if contact_id not in locked}
+    if asking_ and not ledger.try_lock(session):
+        busy |= asking_
+    return busy
 
 
 def _steps(
@@ -233,7 +245,6 @@ def _not_sent_lately(
 
 def as_planned(row: Inside, send: Send, program: Program, now: datetime) -> Planned:
     """The message of one send effect, with its workflow's own terms; of several channels the gate chooses."""
-    event = dict(row.event)
     return Planned(
         contact_id=row.contact_id,
         enrollment_id=row.id,
@@ -245,22 +256,19 @@ def as_planned(row: Inside, send: Send, program: Program, now: datetime) -> Plan
         booking_id=row.booking_id,
         channel=send.channels[0],
         channels=send.channels,
-        terms={"caps": program.caps, "quiet_hours": program.quiet_hours, "tracking": program.tracking},
+        terms={
+            "caps": program.caps,
+            "quiet_hours": program.quiet_hours,
+            "tracking": program.tracking,
+            "reads": (send.class_ == "marketing" and program.reads_of_people) or None,
+        },
         template=send.template,
         class_=send.class_,
         topic=send.topic,
         priority=send.priority,
         due_at=now,
         latest=send.latest,
-        passage={
-            "event": event,
-            "enrollment": {
-                "id": row.id,
-                "key": row.key,
-                "entered_at": row.entered_at,
-                "fields": dict(row.state.fields),
-            },
-        },
+        passage=row.spoken,
     )
 
 

@@ -67,6 +67,17 @@ class Inside:
         """As the entry rules see it."""
         return Earlier(self.key, self.state.status, self.entered_at, self.ended_at)
 
+    @property
+    def spoken(self) -> dict[str, Any]:
+        """What a message may say of it: {event, enrollment}."""
+        enrollment = {
+            "id": self.id,
+            "key": self.key,
+            "entered_at": self.entered_at,
+            "fields": dict(self.state.fields),
+        }
+        return {"event": dict(self.event), "enrollment": enrollment}
+
     def facts(self, loaded: Mapping[Who, Facts]) -> Facts:
         """What this passage sees: the person's facts with its own event and fields."""
         enrollment = {"id": self.id, "key": self.key, "entered_at": self.entered_at, "fields": self.state.fields}

@@ -17,6 +17,7 @@ from app.journey.entry import Event, concerns, exit_by_state, hearing
 from app.journey.facts import Facts
 from app.journey.program import (
     BranchOp,
+    ConsentOp,
     Dated,
     EmitOp,
     EndOp,
@@ -37,6 +38,7 @@ from app.journey.program import (
 from app.journey.sentences import both
 from app.journey.state import (
     Advanced,
+    AskConsent,
     CallOut,
     Decision,
     Effect,
@@ -56,7 +58,7 @@ from app.journey.state import (
     to_json,
     written,
 )
-from app.journey.steps import acting, choosing, waiting
+from app.journey.steps import acting, asking, choosing, waiting
 from app.journey.steps.acting import DEFAULT_LATEST
 from app.journey.steps.waiting import ANYTHING
 from app.journey.waits import resolve
@@ -66,6 +68,7 @@ __all__ = [
     "ANYTHING",
     "DEFAULT_LATEST",
     "Advanced",
+    "AskConsent",
     "CallOut",
     "Decision",
     "Effect",
@@ -88,6 +91,7 @@ __all__ = [
     "start",
     "taken",
     "to_json",
+    "turned_down",
     "written",
 ]
 
@@ -118,10 +122,10 @@ def hear(program: Program, state: State, event: Event, facts: Facts, now: dateti
     The returned state has `wake_at = now`; call `advance` (now or in the next batch) to go on. It has no effects.
     """
     op = _waiting_at(program, state)
-    if not isinstance(op, WaitForOp | StartOp):
+    if not isinstance(op, WaitForOp | StartOp | ConsentOp):
         return None
     walk = Walk(program, state, facts, now)
-    since = state.moment if isinstance(op, StartOp) else walk.since(op.since)
+    since = walk.since(op.since) if isinstance(op, WaitForOp) else state.moment
     if event.occurred_at < since or (state.until is not None and event.occurred_at > state.until):
         return None
     if isinstance(op, StartOp):
@@ -129,11 +133,29 @@ def hear(program: Program, state: State, event: Event, facts: Facts, now: dateti
             return None
         waiting.other_ended(walk, op, event)
         return walk.done()
+    if isinstance(op, ConsentOp):
+        return walk.done() if asking.heard(walk, op, event) else None
     if op.on and (event.type not in op.on or not concerns(program, event, walk.facts(), op.scope)):
         return None
     if evaluate(op.condition, hearing(walk.facts(), event), now) is not True:
         return None
     waiting.heard(walk, op, event)
+    return walk.done()
+
+
+def turned_down(program: Program, state: State, why: str, facts: Facts, now: datetime) -> Advanced | None:
+    """What the house says to `AskConsent` where nobody was asked; None where the passage asks for nothing.
+
+    Args:
+        why: `granted` (a yes stands already), `refused`, `suppressed`, `no_address` ...
+
+    The returned state is behind the step, due at once; the passage's moment is the one at which it asked.
+    """
+    op = _waiting_at(program, state)
+    if not isinstance(op, ConsentOp):
+        return None
+    walk = Walk(program, state, facts, now)
+    asking.turned_down(walk, op, why)
     return walk.done()
 
 
@@ -174,8 +196,11 @@ def _waiting_at(program: Program, state: State) -> Op | None:
 
 def _date_of(op: Op | None) -> Dated | None:
     """The date that a wait hangs on, or the date up to which something is awaited."""
-    until = op.until if isinstance(op, WaitOp) else op.up_to if isinstance(op, WaitForOp | StartOp) else None
-    return until if isinstance(until, Dated) else None
+    if isinstance(op, WaitOp):
+        return op.until if isinstance(op.until, Dated) else None
+    if isinstance(op, WaitForOp | StartOp | ConsentOp):
+        return op.up_to if isinstance(op.up_to, Dated) else None
+    return None
 
 
 def _run(walk: Walk) -> None:
@@ -237,6 +262,8 @@ def _step(walk: Walk) -> bool:
             return waiting.wait_for(walk, op)
         case StartOp():
             return waiting.start(walk, op)
+        case ConsentOp():
+            return asking.ask(walk, op)
         case RepeatOp():
             return choosing.repeat(walk, op)
         case BranchOp():

@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 from app.journey.advance import Advanced, Decision, State, leave, rebind, taken
 from app.journey.facts import Facts
-from app.journey.program import Dated, Op, Program, RepeatOp, Sentence, SplitOp, WaitForOp, WaitOp
+from app.journey.program import ConsentOp, Dated, Op, Program, RepeatOp, Sentence, SplitOp, WaitForOp, WaitOp
 from app.journey.sentences import both
 from app.journey.state import Round
 from app.journey.waits import resolve
@@ -121,6 +121,15 @@ def _pending(new: Program, state: State, before: Op, after: Op, facts: Facts, no
             return rebind(new, state, facts, now) or Advanced(state, (), ())
         until = max(resolve(after.until, state.moment, facts) or now, now)
         return Advanced(replace(state, until=until, wake_at=until), (), (_moved(state, until, now),))
+    if isinstance(before, ConsentOp) and isinstance(after, ConsentOp) and before.topic == after.topic:
+        # The question is on its way: only the time for the answer may change.
+        due = resolve(after.up_to, state.moment, facts) if after.up_to else None
+        if due is None or due == state.until:
+            return Advanced(state, (), ())
+        until = max(due, now)
+        return Advanced(replace(state, until=until, wake_at=until), (), (_moved(state, until, now),))
+    if isinstance(before, ConsentOp):
+        return Advanced(_anew(state, now), (), ())
     if isinstance(before, WaitForOp) and isinstance(after, WaitForOp):
         if _awaits(before) == _awaits(after):
             return Advanced(state, (), ())
@@ -128,10 +137,15 @@ def _pending(new: Program, state: State, before: Op, after: Op, facts: Facts, no
         if deadline is not None and deadline <= now:
             return Advanced(replace(state, until=now, wake_at=now, waits_for=after.on), (), (_moved(state, now, now),))
         # Begun anew, it also meets what has happened since it was reached.
-        visits = {**state.visits, state.step_id or "": state.visits.get(state.step_id or "", 1) - 1}
-        again = replace(state, inside=False, until=None, waits_for=(), wake_at=now, visits=visits)
-        return Advanced(again, (), ())
+        return Advanced(_anew(state, now), (), ())
     return Advanced(state, (), ())
+
+
+def _anew(state: State, now: datetime) -> State:
+    """The same before its present step was begun."""
+    step = state.step_id or ""
+    visits = {**state.visits, step: state.visits.get(step, 1) - 1}
+    return replace(state, inside=False, until=None, waits_for=(), wake_at=now, visits=visits)
 
 
 def _awaits(op: WaitForOp) -> tuple[object, ...]:
@@ -155,7 +169,7 @@ def after_pause(program: Program, state: State, rule: AfterPause, now: datetime)
         return None
     place = program.places.get(state.step_id)
     op = program.ops[place] if place is not None else None
-    if now - state.until <= GRACE or not isinstance(op, WaitOp | WaitForOp):
+    if now - state.until <= GRACE or not isinstance(op, WaitOp | WaitForOp | ConsentOp):
         return None
     text = both("came due while the workflow was paused", "scaduto mentre il percorso era in pausa")
     if rule == "exit":

@@ -7,11 +7,13 @@ from datetime import time
 from typing import Any
 
 from app.journey.condition_source import read as read_condition
+from app.journey.consents import ANSWERED_WITHIN
 from app.journey.durations import NO_TIME
 from app.journey.model import Caps, Entry, Limits, QuietHours, Workflow
 from app.journey.model_steps import (
     Branch,
     BranchCase,
+    Consent,
     Emit,
     Exit,
     Moment,
@@ -37,6 +39,7 @@ from app.journey.ops import (
     BranchOp,
     Case,
     Clock,
+    ConsentOp,
     Dated,
     EmitOp,
     EndOp,
@@ -215,6 +218,8 @@ class _Writer:
                 return self._repeat(step, place, following)
             case Start():
                 return self._start(step, place, following)
+            case Consent():
+                return self._consent(step, place, following)
             case WaitFor():
                 return self._wait_for(step, place, following)
         return Node(place)
@@ -269,19 +274,34 @@ class _Writer:
         return Node(place, (Lane("round", self.sequence(rounds.steps, place + 1, place)),))
 
     def _start(self, step: Start, place: int, following: int) -> Node:
-        body, at = step.start, place + 1
-        goto: dict[LaneKind, int] = {}
-        lanes: list[Lane] = []
-        ways: tuple[tuple[LaneKind, Sequence[Step]], ...] = (("then", step.then), ("timeout", step.timeout))
-        for number, (kind, steps) in enumerate(ways):
-            goto[kind] = at if steps else following
-            if body.await_:
-                lanes.append(Lane(kind, self.sequence(steps, at, following), number))
-            at += sum(_size(one) for one in steps)
+        body = step.start
+        goto, lanes = self._ways((("then", step.then), ("timeout", step.timeout)), place, following)
         up_to = self._moment(body.up_to) if body.up_to else None
         data = _parted(body.data)
         self.ops[place] = StartOp(step.id, goto["then"], body.workflow, body.await_, up_to, goto["timeout"], *data)
-        return Node(place, tuple(lanes))
+        return Node(place, lanes if body.await_ else ())
+
+    def _consent(self, step: Consent, place: int, following: int) -> Node:
+        body = step.consent
+        goto, lanes = self._ways((("then", step.then), ("timeout", step.timeout)), place, following)
+        up_to = self._moment(body.up_to) if body.up_to else For(ANSWERED_WITHIN, self.zone)
+        self.ops[place] = ConsentOp(step.id, goto["then"], goto["timeout"], body.topic, body.template, up_to)
+        return Node(place, lanes)
+
+    def _ways(
+        self, ways: Sequence[tuple[LaneKind, Sequence[Step] | None]], place: int, following: int
+    ) -> tuple[dict[LaneKind, int], tuple[Lane, ...]]:
+        """Where each way of a step begins, one laid down behind the other, and the lanes of those that are written."""
+        at = place + 1
+        goto: dict[LaneKind, int] = {}
+        lanes: list[Lane] = []
+        for number, (kind, steps) in enumerate(ways):
+            inner = steps or []
+            goto[kind] = at if inner else following
+            if steps is not None:
+                lanes.append(Lane(kind, self.sequence(inner, at, following), number))
+            at += sum(_size(one) for one in inner)
+        return goto, tuple(lanes)
 
     def _branch(self, step: Branch, place: int, following: int) -> Node:
         at = place + 1
@@ -304,20 +324,12 @@ class _Writer:
         return Node(place, tuple(lanes))
 
     def _wait_for(self, step: WaitFor, place: int, following: int) -> Node:
-        at = place + 1
-        goto: dict[str, int] = {}
-        lanes: list[Lane] = []
         ways: tuple[tuple[LaneKind, Sequence[Step] | None], ...] = (
             ("then", step.then),
             ("timeout", step.timeout),
             ("unknown", step.unknown),
         )
-        for number, (kind, steps) in enumerate(ways):
-            inner = steps or []
-            goto[kind] = at if inner else following
-            if steps is not None:
-                lanes.append(Lane(kind, self.sequence(inner, at, following), number))
-            at += sum(_size(one) for one in inner)
+        goto, lanes = self._ways(ways, place, following)
         awaited = step.wait_for
         self.ops[place] = WaitForOp(
             id=step.id,
@@ -330,7 +342,7 @@ class _Writer:
             since=awaited.since,
             scope=awaited.of,
         )
-        return Node(place, tuple(lanes))
+        return Node(place, lanes)
 
     def _until(self, wait: Waiting) -> Until:
         zone = wait.zone or self.zone

@@ -59,6 +59,12 @@ class Duration:
 NO_TIME = Duration()
 
 
+def longer(one: Duration, other: Duration) -> bool:
+    """Whether a length of time is surely longer than another, months counted with 28 days."""
+    first, second = ((each.months * 28 + each.days + each.business) * 86_400 + each.seconds for each in (one, other))
+    return first > second
+
+
 def parse(text: str, *, business: bool = False) -> Duration:
     """Read `3 days`, `+2 hours`, `-1 week`, `1 hour 30 minutes`; raises DurationError with a usable message.
 

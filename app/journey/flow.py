@@ -8,7 +8,19 @@ from typing import Any
 
 from app.journey.durations import say
 from app.journey.entry_words import way_in
-from app.journey.ops import BranchOp, Op, RepeatOp, SendOp, Sentence, SplitOp, StartOp, StopOp, WaitForOp, WaitOp
+from app.journey.ops import (
+    BranchOp,
+    ConsentOp,
+    Op,
+    RepeatOp,
+    SendOp,
+    Sentence,
+    SplitOp,
+    StartOp,
+    StopOp,
+    WaitForOp,
+    WaitOp,
+)
 from app.journey.program import Lane, Node, Program
 from app.journey.sentences import both, condition_text, event_text, late, sentence, updated, winner
 
@@ -26,8 +38,8 @@ class Way:
 class Card:
     """One step: `kind` is its word in the language; `notes` are further plain sentences.
 
-    `details` for sends: template, class, topic, channels; for splits: each variant's weight; for start and stop: the
-    other workflow.
+    `details` for sends and consent: template, class, topic, channels; for splits: each variant's weight; for start and
+    stop: the other workflow.
     """
 
     id: str
@@ -136,6 +148,10 @@ def _label(op: Op, lane: Lane) -> Sentence:
         return both("Each time", "Ogni volta")
     if isinstance(op, StartOp) and lane.kind == "then":
         return both("When it has ended", "Quando è concluso")
+    if isinstance(op, ConsentOp):
+        if lane.kind == "then":
+            return both("When consent is given", "Quando il consenso è dato")
+        return both("If it is not given in time", "Se non è dato in tempo")
     if lane.kind == "timeout":
         return both("If it does not happen in time", "Se non accade in tempo")
     heard = op.on if isinstance(op, WaitForOp) else ()
@@ -152,6 +168,8 @@ def _notes(op: Op) -> tuple[Sentence, ...]:
         note = winner(op.winner) if op.winner else None
     elif isinstance(op, SendOp):
         note = updated(op)
+    elif isinstance(op, ConsentOp):
+        note = both(f"By the message {op.template}", f"Con il messaggio {op.template}")
     else:
         note = None
     return (note,) if note else ()
@@ -160,6 +178,8 @@ def _notes(op: Op) -> tuple[Sentence, ...]:
 def _details(op: Op) -> Mapping[str, Any]:
     if isinstance(op, SendOp):
         return {"template": op.template, "class": op.class_, "topic": op.topic, "channels": list(op.channels)}
+    if isinstance(op, ConsentOp):
+        return {"template": op.template, "class": "consent_request", "topic": op.topic, "channels": ["email"]}
     if isinstance(op, SplitOp):
         return {"variants": {variant.name: variant.weight for variant in op.variants}}
     if isinstance(op, StartOp | StopOp):

@@ -335,6 +335,29 @@ class Task(StepBase):
     """The work."""
 
 
+class ConsentBody(Block):
+    """Whom we ask what, and how long we wait for the answer."""
+
+    topic: Text
+    """What they would get: a topic of the workspace."""
+    template: Text = "confirm-subscription"
+    """The message with the button, of class `consent_request`."""
+    up_to: Annotated[Moment, short_for("for"), A_LENGTH] | None = None
+    """How long the answer is awaited. Default, and the most: 7 days, as long as the button works (R6)."""
+
+
+class Consent(StepBase):
+    """Ask for consent to a topic, confirmed from the person's own mailbox (double opt-in), and wait for the answer."""
+
+    kind: ClassVar[str] = "consent"
+    consent: Annotated[ConsentBody, short_for("topic"), A_TEXT]
+    """What to ask for."""
+    then: list[Step] = Field(default=[])
+    """The steps taken when consent is given; at once where it was given before."""
+    timeout: list[Step] = Field(default=[])
+    """The steps taken where it is not: no answer in time, a no, or somebody who may not be asked."""
+
+
 class Exit(StepBase):
     """Leave the workflow, for a reason."""
 
@@ -347,11 +370,11 @@ class Exit(StepBase):
 
 STEPS: Mapping[str, type[StepBase]] = {
     step.kind: step
-    for step in (Send, Wait, WaitFor, Branch, Split, Repeat, Set, Emit, Webhook, Start, Stop, Task, Exit)
+    for step in (Send, Wait, WaitFor, Branch, Split, Repeat, Set, Emit, Webhook, Start, Stop, Task, Consent, Exit)
 }
 """The kinds of step there are, by the key that names them."""
 
-LATER = ("offer", "survey", "review", "consent", "approve")
+LATER = ("offer", "survey", "review", "approve")
 """Kinds of step that the language will have."""
 
 
@@ -378,11 +401,12 @@ Step = Annotated[
     | Annotated[Start, Tag("step:start")]
     | Annotated[Stop, Tag("step:stop")]
     | Annotated[Task, Tag("step:task")]
+    | Annotated[Consent, Tag("step:consent")]
     | Annotated[Exit, Tag("step:exit")],
     Discriminator(_kind),
 ]
 
-for _model in (WaitFor, BranchCase, Branch, VariantCase, Split, Rounds, Repeat, Start):
+for _model in (WaitFor, BranchCase, Branch, VariantCase, Split, Rounds, Repeat, Start, Consent):
     _model.model_rebuild()
 
 STEP_BLOCKS: Mapping[str, type[Block]] = {
@@ -400,6 +424,7 @@ STEP_BLOCKS: Mapping[str, type[Block]] = {
     "start": StartBody,
     "stop": StopBody,
     "task": TaskBody,
+    "consent": ConsentBody,
     "data": From,
 }
 """The block that stands under a key of a step, for naming its keys in messages."""
@@ -416,7 +441,7 @@ def lanes_of(step: StepBase) -> list[tuple[tuple[str | int, ...], list[Step]]]:
             return [(("repeat", "steps"), step.repeat.steps)]
         case WaitFor():
             return [(("then",), step.then), (("timeout",), step.timeout), (("unknown",), step.unknown or [])]
-        case Start():
+        case Start() | Consent():
             return [(("then",), step.then), (("timeout",), step.timeout)]
         case _:
             return []

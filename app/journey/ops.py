@@ -307,6 +307,22 @@ class TaskOp:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsentOp:
+    """Ask for consent to a topic by a message with a button, and stay until the answer, at most `up_to`.
+
+    `then` where it is given (or was before); `timeout` where it is not, or the person may not be asked.
+    """
+
+    id: str
+    then: int
+    timeout: int
+    topic: str
+    template: str
+    up_to: Latest | None = None
+    op: Literal["consent"] = "consent"
+
+
+@dataclass(frozen=True, slots=True)
 class ExitOp:
     """Leave the workflow here."""
 
@@ -337,6 +353,7 @@ Op = Annotated[
     | StartOp
     | StopOp
     | TaskOp
+    | ConsentOp
     | ExitOp
     | EndOp,
     Field(discriminator="op"),
@@ -355,6 +372,8 @@ def ways_out(op: Op) -> tuple[int, ...]:
             return (op.next, late)
         case WaitForOp():
             return (op.then, op.timeout, op.unknown)
+        case ConsentOp():
+            return (op.then, op.timeout)
         case BranchOp():
             return (*(case.goto for case in op.cases), op.otherwise, op.unknown)
         case SplitOp():

@@ -24,6 +24,7 @@ from app.journey.ops import (
     Case,
     Channel,
     Clock,
+    ConsentOp,
     Dated,
     EmitOp,
     EndOp,
@@ -60,6 +61,7 @@ __all__ = [
     "Case",
     "Channel",
     "Clock",
+    "ConsentOp",
     "Dated",
     "EmitOp",
     "EndOp",
@@ -260,6 +262,8 @@ class Program:
         heard |= {name for op in self.ops if isinstance(op, WaitForOp) for name in op.on}
         if any(isinstance(op, StartOp) and op.awaited for op in self.ops):
             heard.add(ENDED)
+        if any(isinstance(op, ConsentOp) for op in self.ops):
+            heard |= {*ANSWERS}
         # Waits for a condition are woken by what can make it true.
         awaited = {path for op in self.ops if isinstance(op, WaitForOp) for path in paths_of(op.condition)}
         if any(path.startswith("engagement.") for path in awaited):
@@ -272,6 +276,16 @@ class Program:
     def reads(self) -> frozenset[str]:
         """Every path that a condition, date, key or copy reads; `engagement.clicked.<step>` for clicks."""
         return frozenset(_paths(self)) - {"now"}
+
+    @cached_property
+    def reads_of_people(self) -> list[str]:
+        """The attributes of contacts among what it reads, sorted."""
+        return sorted(path for path in self.reads if path.startswith("contact.attributes."))
+
+    @cached_property
+    def promotes(self) -> bool:
+        """Whether any of its messages is marketing."""
+        return any(isinstance(op, SendOp) and op.class_ == "marketing" for op in self.ops)
 
     @cached_property
     def marked(self) -> frozenset[str]:
@@ -291,6 +305,9 @@ class Program:
 
 ENDED = "workflow.ended"
 """What is heard when a passage that somebody awaits is over."""
+
+ANSWERS = ("consent.granted", "consent.withdrawn")
+"""What may be the answer where consent is asked for; a no is told as a withdrawal."""
 
 
 def _paths(program: Program) -> Iterator[str]:
@@ -317,6 +334,9 @@ def _paths(program: Program) -> Iterator[str]:
             case StartOp():
                 moments.append(op.up_to)
                 yield from op.copies.values()
+            case ConsentOp():
+                moments.append(op.up_to)
+                yield f"consent.{op.topic}"
             case SetOp() | EmitOp() | WebhookOp():
                 yield from op.copies.values()
             case _:

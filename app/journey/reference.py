@@ -75,6 +75,7 @@ _BLOCK_TITLES = {
     "StartBody": "`start`",
     "StopBody": "`stop`",
     "TaskBody": "`task`",
+    "ConsentBody": "`consent`",
 }
 _BLOCK_OF_STEP = {
     "wait": ("Waiting",),
@@ -88,6 +89,7 @@ _BLOCK_OF_STEP = {
     "start": ("StartBody",),
     "stop": ("StopBody",),
     "task": ("TaskBody",),
+    "consent": ("ConsentBody",),
 }
 
 

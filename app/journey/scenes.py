@@ -14,9 +14,9 @@ from app.journey import entry
 from app.journey.entry import NotEntered
 from app.journey.facts import Facts
 from app.journey.program import Sentence
-from app.journey.state import CallOut, Emit, Send, StartOther, State, StopOther, Task
+from app.journey.state import AskConsent, CallOut, Emit, Send, StartOther, State, StopOther, Task
 
-Outside = Emit | CallOut | StartOther | StopOther
+Outside = Emit | CallOut | StartOther | StopOther | AskConsent
 """What steps do beyond this workflow."""
 
 
@@ -149,7 +149,7 @@ class Outcome:
     tasks: tuple[Task, ...]
     trace: tuple[Line, ...]
     outside: tuple[Outside, ...] = ()
-    """Events reported, calls made, workflows started and stopped, in order."""
+    """Events reported, calls made, workflows started and stopped, consents asked for, in order."""
 
     @property
     def sent(self) -> tuple[Message, ...]:

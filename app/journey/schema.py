@@ -68,8 +68,8 @@ def _name(schema: dict[str, Any], known: Known) -> None:
     on = {"anyOf": [{"enum": events}, own]}
     _choose(blocks["Awaited"], "on", on, {"type": "array", "items": on, "minItems": 1})
     for names, places in (
-        (known.templates, (("Send", "send"), ("Renewed", "send"))),
-        (known.topics, (("Send", "topic"), ("Entry", "topic"), ("ExitRule", "topic"))),
+        (known.templates, (("Send", "send"), ("Renewed", "send"), ("ConsentBody", "template"))),
+        (known.topics, (("Send", "topic"), ("Entry", "topic"), ("ExitRule", "topic"), ("ConsentBody", "topic"))),
         (known.segments, (("Entry", "segment"),)),
         (known.workflows, (("StartBody", "workflow"), ("StopBody", "workflow"))),
         (known.endpoints, (("WebhookBody", "endpoint"),)),

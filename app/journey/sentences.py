@@ -15,6 +15,7 @@ from app.journey.durations import Duration, say
 from app.journey.ops import (
     BranchOp,
     Clock,
+    ConsentOp,
     Dated,
     EmitOp,
     EndOp,
@@ -147,6 +148,13 @@ def sentence(op: Op) -> Sentence:
         case TaskOp():
             texts = {tongue: op.text.get(tongue) or next(iter(op.text.values()), "") for tongue in ("en", "it")}
             return both(f"Task for {op.to}: {texts['en']}", f"Compito per {op.to}: {texts['it']}")
+        case ConsentOp():
+            english = f"Ask for consent to {op.topic}, to be confirmed in the mailbox"
+            italian = f"Chiedi il consenso a {op.topic}, da confermare dalla casella di posta"
+            if op.up_to:
+                english += f", {_up_to(op.up_to, 'en')}"
+                italian += f", {_up_to(op.up_to, 'it')}"
+            return both(english, italian)
         case ExitOp():
             return both(f"Leave the workflow: {op.reason}", f"Esci dal percorso: {op.reason}")
         case EndOp():

@@ -10,14 +10,15 @@ that open the workflow come by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
-from app.journey import advance, entry
+from app.journey import advance, consents, entry
 from app.journey.advance import (
     Advanced,
+    AskConsent,
     CallOut,
     Decision,
     Emit,
@@ -31,7 +32,7 @@ from app.journey.advance import (
 )
 from app.journey.entry import Enter, Event, NotEntered, Passage, Refresh, Restart
 from app.journey.facts import Facts, zone
-from app.journey.program import EntryRule, Program, Sentence
+from app.journey.program import Program, Sentence
 from app.journey.scenes import (
     TO_CONFIRM,
     Happening,
@@ -49,8 +50,8 @@ from app.journey.scenes import (
     allow_all,
     overwrite,
 )
-from app.journey.schedules import next_fire, occasions
 from app.journey.sentences import both
+from app.journey.upcoming import upcoming
 from app.journey.updates import updates
 from app.journey.waits import add
 
@@ -79,9 +80,6 @@ MOST_TURNS = 20_000
 Past = tuple[str, datetime, Mapping[str, Any]]
 """What happened, when, and what was said of it: as `past_events` of the facts has it."""
 
-FAR = timedelta(days=800)
-"""How far ahead a date is looked for that opens the workflow."""
-
 
 class EndlessStoryError(RuntimeError):
     """A story that does not come to rest within MOST_TURNS turns of the clock."""
@@ -108,6 +106,9 @@ class Stage:
         self.now = scene.now.astimezone(UTC)
         self.contact: Mapping[str, Any] = dict(scene.contact)
         self.consents = dict(scene.consents)
+        self.said_no: dict[str, datetime] = {}
+        self.asked: dict[str, datetime] = {}
+        """Topic → when consent to it was last asked for."""
         self.bookings: dict[str, Mapping[str, Any]] = {}
         self.clicked: dict[str, datetime] = {}
         self.log: list[tuple[Event, str | None]] = []
@@ -130,7 +131,7 @@ class Stage:
     def play(self) -> Outcome:
         """Turn by turn: the next event, wake-up or put-off message, whichever comes first."""
         for _ in range(MOST_TURNS):
-            occasion = self._next_occasion()
+            occasion = upcoming(self.program, self.scene, self.known, self.bookings, self.opened, self.now)
             moment = self._next(occasion)
             if moment is None or (self.scene.until is not None and moment > self.scene.until):
                 return self._outcome()
@@ -151,43 +152,6 @@ class Stage:
         moments += [one.state.wake_at for one in self.inside if one.state.wake_at is not None]
         moments += [one.at for one in self.waiting]
         return min(moments, default=None)
-
-    # --- the calendar ---
-
-    def _next_occasion(self) -> Happening | None:
-        """The next date or schedule that opens this workflow for this person.
-
-        A yearly date and a schedule come again only where the story has an end (`until`): else the first time alone.
-        """
-        if not self.program.calendar:
-            return None
-        found = [one for number, rule in self.program.calendar for one in self._occasions(number, rule)]
-        return min(found, key=lambda one: one.at, default=None)
-
-    def _occasions(self, number: int, rule: EntryRule) -> Iterator[Happening]:
-        again = self.scene.until is not None
-        if rule.rrule is not None:
-            if (rule.segment is None or rule.segment in self.segments) and (again or (number, None) not in self.opened):
-                at = next_fire(rule, zone(self.known(None), rule.zone), self.now)
-                yield from self._opened(number, rule, None, at)
-        elif rule.date is not None:
-            of_booking = rule.date.ref.startswith("booking.")
-            for reference in self.bookings if of_booking else (None,):
-                if rule.recur is None or again or (number, reference) not in self.opened:
-                    until = self.scene.until or self.now + FAR
-                    found = occasions(rule, self.known(reference), self.now, until)
-                    yield from self._opened(number, rule, reference, found[0] if found else None)
-
-    def _opened(self, number: int, rule: EntryRule, reference: str | None, at: datetime | None) -> Iterator[Happening]:
-        if at is None:
-            return
-        data: dict[str, Any] = {"workflow": self.program.workflow, "entry": number}
-        if rule.date is not None:
-            data |= {"ref": rule.date.ref, "date": at.date().isoformat()}
-        else:
-            data |= {"segment": rule.segment, "occurrence": at.isoformat()}
-        booking = {"reference": reference} if reference is not None else None
-        yield Happening(at=at, type=rule.on, occurred_at=at, data=data, booking=booking)
 
     # --- what happens ---
 
@@ -230,6 +194,7 @@ class Stage:
             self.consents[topic] = "pending" if waits else "granted"
         elif happening.type == "consent.withdrawn":
             self.consents[topic] = "withdrawn"
+            self.said_no[topic] = happening.occurred_at
         elif happening.type == "segment.entered":
             self.segments.add(str(happening.data.get("segment")))
         elif happening.type == "segment.left":
@@ -328,6 +293,8 @@ class Stage:
         for effect in moved.effects:
             if isinstance(effect, Send):
                 self.waiting.append(Waiting(passage, effect, self.now, self.now))
+            elif isinstance(effect, AskConsent):
+                self._ask(passage, effect)
             elif isinstance(effect, SetFields) and effect.target == "contact":
                 self.contact = written(self.contact, effect.values, effect.add_tags, effect.remove_tags)
                 self._known.clear()
@@ -338,6 +305,27 @@ class Stage:
             if isinstance(effect, Emit):
                 booking = {"reference": effect.booking} if effect.booking is not None else None
                 self.ahead.insert(0, Happening(self.now, effect.type, self.now, effect.data, booking))
+
+    def _ask(self, passage: Inside, effect: AskConsent) -> None:
+        """Put a request for consent on record with its message; or tell the passage why nobody is asked."""
+        why = self.turned_down(effect.topic)
+        if why is not None:
+            told = advance.turned_down(self.program, passage.state, why, self.facts_of(passage), self.now)
+            if told is not None:
+                self._take(passage, told)
+            return
+        open_ = self.asked.get(effect.topic)
+        self.consents[effect.topic] = "pending"
+        self._known.clear()
+        if open_ is None or self.now > open_ + consents.PENDING_FOR:
+            self.asked[effect.topic] = self.now
+            self.outside.append(effect)
+            self.waiting.append(Waiting(passage, effect.message, self.now, self.now))
+
+    def turned_down(self, topic: str) -> str | None:
+        """Why consent to a topic is not asked for now; None where it may be. Replays go by the ledger."""
+        said = consents.word(self.known(None), topic)
+        return consents.turned_down(said, self.said_no.get(topic), self.now)
 
     # --- the gate ---
 

@@ -14,6 +14,9 @@ from app.journey.facts import Facts, lookup, temporal
 from app.journey.known import MessageClass
 from app.journey.program import Channel, Program, Sentence
 
+ASKING_PRIORITY = 90
+"""Of a request for consent: somebody is waiting for it before their mailbox."""
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -75,6 +78,37 @@ class Send:
     sender: str | None = None
     attachments: tuple[str, ...] = ()
     effect: Literal["send"] = "send"
+
+
+@dataclass(frozen=True, slots=True)
+class AskConsent:
+    """Ask for consent to a topic, if this person may be asked; who may not is told by `advance.turned_down`.
+
+    A request that is open already is not made twice. The message is worth nothing after `latest`.
+    """
+
+    step_id: str
+    visit: int
+    topic: str
+    template: str
+    due: datetime
+    latest: datetime | None
+    effect: Literal["ask"] = "ask"
+
+    @property
+    def message(self) -> Send:
+        """What goes out, once the request is on record."""
+        return Send(
+            step_id=self.step_id,
+            visit=self.visit,
+            template=self.template,
+            class_="consent_request",
+            topic=self.topic,
+            channels=("email",),
+            priority=ASKING_PRIORITY,
+            due=self.due,
+            latest=self.latest,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +194,7 @@ class StopOther:
     effect: Literal["stop"] = "stop"
 
 
-Effect = Send | SetFields | Task | Left | Emit | CallOut | StartOther | StopOther
+Effect = Send | AskConsent | SetFields | Task | Left | Emit | CallOut | StartOther | StopOther
 
 
 @dataclass(frozen=True, slots=True)

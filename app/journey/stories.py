@@ -34,7 +34,7 @@ from app.journey.model import Block
 from app.journey.nearest import cure
 from app.journey.places import LanguageError, Path, Places, Problem, plain
 from app.journey.scenes import Happening, Outcome, Scene
-from app.journey.state import CallOut, Emit, StartOther, StopOther
+from app.journey.state import AskConsent, CallOut, Emit, StartOther, StopOther
 from app.journey.telling import told
 
 
@@ -80,8 +80,10 @@ class Told(Block):
 
     at: Time
     """When it is received."""
-    type: str
+    type: str | None = None
     """What happened. Dates and schedules that open the workflow come by themselves."""
+    confirms: str | None = None
+    """In the place of `type`: the topic to which they say yes, by the button of the message that asks for it."""
     occurred_at: Time | None = None
     """When it happened. Default: when it is received."""
     data: dict[str, Any] = Field(default={})
@@ -139,6 +141,8 @@ class Expect(Block):
     """All workflows that are started, in order."""
     stopped: list[str] | None = None
     """All workflows that are stopped, in order."""
+    asked: list[str] | None = None
+    """All topics to which consent is asked for, in order."""
 
 
 class Story(Block):
@@ -202,7 +206,7 @@ def read_stories(text: str, *, file: str, known: Known | None = None) -> Stories
             message = "a story without events says when it begins"
             cure_ = "add given: { now: 2026-06-01 10:00 }, or events:"
             problems.append(places.problem((number,), "missing", message, cure_))
-        problems += _unknown_events(stories[-1], number, known, places)
+        problems += _events(stories[-1], number, known, places)
     if problems:
         raise LanguageError(problems)
     return Stories(tuple(stories), places)
@@ -213,19 +217,22 @@ def _block_of(loc: Path) -> type[Block]:
     return STORY_BLOCKS.get(names[-1], Story) if names else Story
 
 
-def _unknown_events(story: Story, number: int, known: Known | None, places: Places) -> list[Problem]:
-    if known is None:
-        return []
-    return [
-        places.problem(
-            (number, "events", at, "type"),
-            "unknown-event",
-            f"there is no event {event.type}",
-            cure(event.type, known.events),
-        )
-        for at, event in enumerate(story.events)
-        if event.type not in OWN_EVENTS and event_shape(event.type, known.events) is None
-    ]
+def _events(story: Story, number: int, known: Known | None, places: Places) -> list[Problem]:
+    """Events that nobody knows, and those that say nothing, or two things at once."""
+    problems = []
+    for at, event in enumerate(story.events):
+        path: Path = (number, "events", at)
+        if (event.type is None) == (event.confirms is None):
+            message = "an event says what happened: type, or confirms"
+            problems.append(places.problem(path, "missing", message, "add type: <event>, or keep one of the two"))
+        elif known is not None and not _known(event, known):
+            message, cure_ = f"there is no event {event.type}", cure(str(event.type), known.events)
+            problems.append(places.problem((*path, "type"), "unknown-event", message, cure_))
+    return problems
+
+
+def _known(event: Told, known: Known) -> bool:
+    return event.type is None or event.type in OWN_EVENTS or event_shape(event.type, known.events) is not None
 
 
 def scene(story: Story) -> Scene:
@@ -236,9 +243,9 @@ def scene(story: Story) -> Scene:
     happenings = tuple(
         Happening(
             at=_aware(event.at, local),
-            type=event.type,
+            type=event.type or "consent.granted",
             occurred_at=_aware(event.occurred_at or event.at, local),
-            data=event.data,
+            data=event.data if event.confirms is None else {**event.data, "topic": event.confirms},
             booking=event.booking,
             contact=event.contact,
         )
@@ -319,6 +326,7 @@ class _Comparison:
             "called": (expect.called, [one.endpoint for one in outside if isinstance(one, CallOut)]),
             "started": (expect.started, [one.workflow for one in outside if isinstance(one, StartOther)]),
             "stopped": (expect.stopped, [one.workflow for one in outside if isinstance(one, StopOther)]),
+            "asked": (expect.asked, [one.topic for one in outside if isinstance(one, AskConsent)]),
         }
         for name, (wanted, got) in done.items():
             if wanted is not None and wanted != got:

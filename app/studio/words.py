@@ -314,6 +314,7 @@ STEP_KINDS: Mapping[str, Any] = {
     "start": _("Start another workflow"),
     "stop": _("Stop another workflow"),
     "task": _("Task"),
+    "consent": _("Ask for consent"),
     "exit": _("Exit"),
 }
 SCOPES: Mapping[str, Any] = {

@@ -52,8 +52,8 @@ def told() -> list[tuple[str, int, str]]:
     ]
 
 
-def test_there_are_ten_journeys_each_with_stories() -> None:
-    assert len(JOURNEYS) == 10
+def test_there_are_eleven_journeys_each_with_stories() -> None:
+    assert len(JOURNEYS) == 11
     assert [name for name, journey in JOURNEYS.items() if not journey.stories] == []
 
 

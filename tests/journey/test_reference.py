@@ -65,7 +65,8 @@ EVERY_STEP = """\
   - { id: k, start: { workflow: other, await: true, up_to: 3 days }, timeout: [ { id: k1, send: x } ] }
   - { id: l, stop: newsletter }
   - { id: m, task: { to: front_desk, text: { en: Call }, due_within: 1 business day } }
-  - { id: n, exit: done, outcome: well }
+  - { id: n, consent: { topic: offers, up_to: 3 days }, then: [ { id: n1, send: x } ] }
+  - { id: o, exit: done, outcome: well }
 """
 
 

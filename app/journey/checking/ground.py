@@ -11,9 +11,9 @@ from app.journey.condition_source import walk
 from app.journey.condition_tree import Condition, rests_on_engagement
 from app.journey.durations import Duration
 from app.journey.facts import known_zone
-from app.journey.known import EventShape, FieldType, Known, TemplateInfo, event_shape
+from app.journey.known import EventShape, FieldType, Known, MessageClass, TemplateInfo, event_shape
 from app.journey.model import Workflow
-from app.journey.model_steps import Branch, Exit, Send, Set, Split, Start, Step, WaitFor, lanes_of
+from app.journey.model_steps import Branch, Consent, Exit, Send, Set, Split, Start, Step, WaitFor, lanes_of
 from app.journey.model_types import From, Value
 from app.journey.nearest import cure
 from app.journey.places import Path, Places, Problem
@@ -135,7 +135,7 @@ class Ground:
 
     # --- templates ---
 
-    def template(self, path: Path, name: str, step: Send) -> TemplateInfo | None:
+    def template(self, path: Path, name: str, class_: MessageClass, topic: str | None) -> TemplateInfo | None:
         """A template that exists, in the step's class and topic, in every language, with all it needs."""
         templates = self.known.templates
         if templates is None:
@@ -144,11 +144,13 @@ class Ground:
         if template is None:
             self.add(path, "unknown-template", f"there is no template {name}", cure(name, templates))
             return None
-        class_ = step.class_ or self.workflow.class_
         if template.class_ != class_:
             message = f"the template {template.name} is {template.class_}, the step sends it as {class_}"
-            self.add(path, "wrong-class", message, f"add class: {template.class_} to the step")
-        if template.topic is not None and step.topic not in (None, template.topic):
+            asking = class_ == "consent_request"
+            fitting = [one.name for one in templates.values() if one.class_ == class_]
+            cure_ = cure(name, fitting) if asking else f"add class: {template.class_} to the step"
+            self.add(path, "wrong-class", message, cure_)
+        if template.topic is not None and topic not in (None, template.topic):
             message = f"the template {template.name} belongs to the topic {template.topic}"
             self.add((*path[:-1], "topic"), "wrong-topic", message, f"write topic: {template.topic}")
         lacking = [one for one in self.workflow.languages if template.languages and one not in template.languages]
@@ -208,6 +210,8 @@ def leaves(step: Step) -> bool:
         case WaitFor():
             ways = [step.then, step.timeout, *([step.unknown] if step.unknown is not None else [])]
             return all(ends(way) for way in ways)
+        case Consent():
+            return ends(step.then) and ends(step.timeout)
         case Start():
             return step.start.await_ and ends(step.then) and ends(step.timeout)
         case _:

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from app.journey.checking import timing
 from app.journey.checking.ground import Ground, ends, every, leaves
 from app.journey.condition_tree import Condition, rests_on_engagement
+from app.journey.consents import ANSWERED_WITHIN
+from app.journey.durations import longer
 from app.journey.known import CUSTOM
 from app.journey.model_steps import (
     Branch,
     BranchCase,
+    Consent,
     Emit,
     Exit,
     Repeat,
@@ -96,6 +99,8 @@ class StepChecks:
                 return self._repeat(path, step, above, times)
             case Start():
                 self._start(path, step, above, times)
+            case Consent():
+                self._consent(path, step, above, times)
             case Set():
                 self._set(path, step)
             case Emit():
@@ -126,11 +131,11 @@ class StepChecks:
         if ground.workflow.holdout and class_ == "transactional":
             message = f"{step.id} is service mail, which is never held out (R62)"
             ground.add(path, "holdout", message, "move it to a workflow without holdout:, or take holdout: away")
-        ground.template((*path, "send"), step.send, step)
+        ground.template((*path, "send"), step.send, class_, step.topic)
         if step.updated is None:
             return
         here: Path = (*path, "updated")
-        ground.template((*here, "send"), step.updated.send, step)
+        ground.template((*here, "send"), step.updated.send, class_, step.topic)
         for number, field in enumerate(step.updated.when or ()):
             ground.path((*here, "when", number), field, ground.entered_by, None)
         if step.updated.latest is not None:
@@ -260,6 +265,18 @@ class StepChecks:
                     ground.add((*path, key), "start", message, "add await: true to start", on_key=True)
         if body.up_to is not None:
             timing.moment(ground, (*here, "up_to"), body.up_to)
+        for lane, steps in lanes_of(step):
+            self._sequence((*path, *lane), steps, above, times)
+
+    def _consent(self, path: Path, step: Consent, above: tuple[Condition, ...], times: int) -> None:
+        ground, body, here = self.ground, step.consent, (*path, "consent")
+        ground.named((*here, "topic"), "topic", body.topic, ground.known.topics)
+        ground.template((*here, "template"), body.template, "consent_request", None)
+        if body.up_to is not None:
+            timing.moment(ground, (*here, "up_to"), body.up_to)
+            if body.up_to.for_ is not None and longer(body.up_to.for_, ANSWERED_WITHIN):
+                message = "the button of a confirmation works for 7 days (R6)"
+                ground.add((*here, "up_to"), "too-long", message, "write up_to: 7 days, or less")
         for lane, steps in lanes_of(step):
             self._sequence((*path, *lane), steps, above, times)
 

@@ -8,7 +8,7 @@ from typing import Any
 from app.journey.conditions import evaluate
 from app.journey.entry import Event, happened_since, hearing
 from app.journey.facts import lookup
-from app.journey.ops import Dated, StartOp, Until, WaitForOp, WaitOp
+from app.journey.ops import ConsentOp, Dated, StartOp, Until, WaitForOp, WaitOp
 from app.journey.program import ENDED
 from app.journey.sentences import both, event_text, late
 from app.journey.state import StartOther
@@ -140,7 +140,7 @@ def wait_for(walk: Walk, op: WaitForOp) -> bool:
         # Read before the visit: a step that counts since itself means since this time.
         since = walk.since(op.since)
         walk.visit(op.id)
-        deadline = _deadline(walk, op)
+        deadline = limit_of(walk, op)
         facts = walk.facts()
         for event in happened_since(facts, op.scope, op.on, since):
             # A worker that is behind meets events from after the deadline: those came too late all the same.
@@ -161,7 +161,7 @@ def wait_for(walk: Walk, op: WaitForOp) -> bool:
         if not op.on:
             walk.wake_at = min(walk.until or walk.now + RECHECK, walk.now + RECHECK)
         return False
-    _timed_out(walk, op.timeout)
+    timed_out(walk, op.timeout)
     return True
 
 
@@ -173,14 +173,16 @@ def heard(walk: Walk, op: WaitForOp, event: Event) -> None:
     walk.go(op.then)
 
 
-def _deadline(walk: Walk, op: WaitForOp | StartOp) -> datetime | None:
+def limit_of(walk: Walk, op: WaitForOp | StartOp | ConsentOp) -> datetime | None:
+    """Up to when a step waits that is reached at the walk's moment; None: without end."""
     if op.up_to is None:
         return None
     # A date that is past when the person comes here ends the wait at once, never before they came.
     return max(resolve(op.up_to, walk.moment, walk.facts()) or walk.moment, walk.moment)
 
 
-def _timed_out(walk: Walk, goto: int) -> None:
+def timed_out(walk: Walk, goto: int) -> None:
+    """What was awaited has not happened in time."""
     walk.moment = max(walk.moment, walk.until or walk.moment)
     walk.note("timeout", both("did not happen in time", "non è accaduto in tempo"), due=walk.moment.isoformat())
     walk.waited = True
@@ -210,7 +212,7 @@ def start(walk: Walk, op: StartOp) -> bool:
         visit = walk.visit(op.id)
         data = walk.filled(op.data, op.copies)
         walk.effects.append(StartOther(op.id, visit, op.workflow, walk.key, op.awaited, data))
-        deadline = _deadline(walk, op) if op.awaited else None
+        deadline = limit_of(walk, op) if op.awaited else None
         until = deadline.isoformat() if deadline else None
         walk.note("start", walk.said(op), workflow=op.workflow, due=until)
         if not op.awaited:
@@ -219,7 +221,7 @@ def start(walk: Walk, op: StartOp) -> bool:
         walk.stay(deadline, (ENDED,))
     if walk.until is None or walk.until > walk.now:
         return False
-    _timed_out(walk, op.timeout)
+    timed_out(walk, op.timeout)
     return True
 
 

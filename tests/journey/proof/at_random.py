@@ -44,6 +44,7 @@ CLOCKS = st.sampled_from(["00:30", "02:30", "10:00", "23:45"])
 ZONES = st.sampled_from(["property", "contact", "America/New_York"])
 LATE = st.sampled_from(["go_on", "skip_next", "skip_to_end", "exit"])
 EVENTS = ("booking.checked_in", "page.viewed", "custom.called")
+YES, NO = "consent.granted", "consent.withdrawn"
 
 
 def dated(refs: st.SearchStrategy[str]) -> st.SearchStrategy[Step]:
@@ -118,6 +119,9 @@ def a_step(draw: st.DrawFn, depth: int) -> Step:
             rest: Steps = [] if every else [{"wait": draw(_SHORT)}]
             rounds: Step = {"steps": [*inner(1), *rest], "max": draw(st.integers(1, 3)), **apart}
             return {"repeat": rounds | ({"until": until} if until else {})}
+        case "consent":
+            asked = {"topic": "offers"} | ({"up_to": draw(_UP_TO)} if draw(st.booleans()) else {})
+            return {"consent": asked, "then": inner(), "timeout": inner()}
         case "start":
             start = {"workflow": "another", "await": True, "up_to": draw(_UP_TO)}
             return {"start": start, "then": inner(), "timeout": inner()}
@@ -127,7 +131,7 @@ def a_step(draw: st.DrawFn, depth: int) -> Step:
 
 _SINCE = ("entry", "step")
 _FLAT = ("send", "send", "send", "wait", "dated", "act")
-_KINDS = (*_FLAT, "wait_for", "condition", "branch", "clicks", "split", "repeat", "start", "leaving")
+_KINDS = (*_FLAT, "wait_for", "condition", "branch", "clicks", "split", "repeat", "start", "consent", "leaving")
 
 
 @st.composite
@@ -226,8 +230,15 @@ class Life:
 
 
 @st.composite
-def lives(draw: st.DrawFn, *, moving: bool = False, types: tuple[str, ...] = EVENTS) -> Life:
-    """A life."""
+def lives(
+    draw: st.DrawFn,
+    *,
+    moving: bool = False,
+    types: tuple[str, ...] = (*EVENTS, YES),
+    consents: tuple[str | None, ...] = (None, "pending"),
+) -> Life:
+    """A life; `consents` is where consent to offers may stand at its beginning."""
+    consent = draw(st.sampled_from(consents))
     known = facts(
         arrival=draw(arrivals | st.none()),
         nights=draw(st.integers(1, 9)),
@@ -240,6 +251,7 @@ def lives(draw: st.DrawFn, *, moving: bool = False, types: tuple[str, ...] = EVE
         },
         event={"type": "booking.confirmed", "occurred_at": NOW, "colour": draw(st.sampled_from(["blue", "red", None]))},
         segments=draw(st.sampled_from([set(), {"vip"}])),
+        consent={"offers": consent} if consent else {},
         engagement=draw(
             st.sampled_from([None, {"tracked": True, "clicked": {}}, {"tracked": True, "clicked": {"a1": NOW}}])
         ),
@@ -248,13 +260,21 @@ def lives(draw: st.DrawFn, *, moving: bool = False, types: tuple[str, ...] = EVE
     keys = st.sampled_from(["B-1", "B-1", "B-2", None])
     return Life(
         known,
-        tuple(Event(draw(st.sampled_from(types)), at, {}, draw(keys)) for at in sorted(times)),
+        tuple(_event(draw(st.sampled_from(types)), at, draw(keys)) for at in sorted(times)),
         tuple(sorted(draw(st.lists(st.tuples(instants, arrivals), max_size=5)))) if moving else (),
         draw(st.sampled_from([None, timedelta(hours=5), timedelta(days=2)])),
     )
 
 
-eventful = lives(moving=True, types=(*EVENTS, "booking.cancelled", "custom.left"))
+def _event(type_: str, at: datetime, booking: str | None) -> Event:
+    return Event(type_, at, {"topic": "offers"}) if type_ in (YES, NO) else Event(type_, at, {}, booking)
+
+
+eventful = lives(
+    moving=True,
+    types=(*EVENTS, YES, NO, "booking.cancelled", "custom.left"),
+    consents=(None, "pending", "granted", "withdrawn"),
+)
 """Lives in which anything may happen."""
 
 

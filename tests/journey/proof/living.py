@@ -12,11 +12,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from app.journey import advance, entry
-from app.journey.advance import StartOther, State
+from app.journey.advance import AskConsent, StartOther, State
+from app.journey.consents import turned_down
 from app.journey.entry import Event
 from app.journey.program import ENDED, Program
 from tests.journey.kit import NOW, Run, facts
-from tests.journey.proof.at_random import Life
+from tests.journey.proof.at_random import NO, YES, Life
 
 HORIZON = NOW + timedelta(days=1200)
 Between = Callable[[State], State]
@@ -31,15 +32,23 @@ class Lived(Run):
     ahead: list[tuple[datetime, int, Any]] = field(default_factory=list)
     past: list[Event] = field(default_factory=list)
     booking: Any = None
+    asked: bool = False
 
     def known(self) -> dict[str, Any]:
         """The facts at this moment, as the line would load them."""
         mine = [(e.type, e.occurred_at, e.data) for e in self.past if e.booking == "B-1"]
         told = [(e.type, e.occurred_at, e.data) for e in self.past]
-        whole = {**self.life.known, "past_events": mine, "contact_events": told}
+        whole = {**self.life.known, "past_events": mine, "contact_events": told, "consent": self.consent()}
         if self.booking is not None:
             whole["booking"] = self.booking
         return dict(self.seen(whole))
+
+    def consent(self) -> dict[str, str]:
+        """Where consent stands: what was said last, else whether it was asked for, else what held at the start."""
+        said = [event.type for event in self.past if event.type in (YES, NO)]
+        if said:
+            return {"offers": "granted" if said[-1] == YES else "withdrawn"}
+        return {"offers": "pending"} if self.asked else dict(self.life.known["consent"])
 
     def calls(self) -> None:
         """What is done before any call of the core."""
@@ -53,10 +62,21 @@ class Lived(Run):
             self.take(advance.advance(self.program, self.state, self.known(), now))
             assert self.state != before, "due, but nothing moves"
             for effect in self.effects[done:]:
+                if isinstance(effect, AskConsent):
+                    self.is_asked(now)
                 if isinstance(effect, StartOther) and effect.awaited and self.life.other_takes is not None:
                     ends = self.state.moment + self.life.other_takes
                     data = {"workflow": effect.workflow, "key": effect.key, "status": "finished"}
                     self.later(ends, Event(ENDED, ends, data, "B-1"))
+
+    def is_asked(self, now: datetime) -> None:
+        """The house puts the request on record, or says why it does not."""
+        why = turned_down(self.consent().get("offers"), None, now)
+        if why is None:
+            self.asked = True
+        else:
+            self.calls()
+            assert self.take(advance.turned_down(self.program, self.state, why, self.known(), now))
 
     def later(self, at: datetime, what: Any) -> None:
         """Something will happen."""

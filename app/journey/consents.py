@@ -1,0 +1,64 @@
+"""Asking for consent: when somebody may be asked, and what counts as the answer. Pure.
+
+What holds is what the facts say (`consent.<topic>`), since the ledger weighs proof and order; an event only tells when.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from app.journey.durations import Duration
+from app.journey.entry import Event
+from app.journey.facts import Facts, lookup
+from app.journey.program import ANSWERS
+
+ANSWERED_WITHIN = Duration(days=7)
+"""How long the button of a confirmation works (R6), so also how long an answer is awaited at most."""
+
+PENDING_FOR = timedelta(days=ANSWERED_WITHIN.days)
+
+REFUSED_FOR = timedelta(days=180)
+"""Who said no is not asked again for so long."""
+
+REFUSALS = ("denied", "withdrawn", "objected")
+
+GIVEN = "granted"
+"""The ledger's word for a yes with its proof."""
+
+YES, NO = ANSWERS
+
+
+def word(facts: Facts, topic: str) -> str | None:
+    """Where consent to a topic stands, in the ledger's word; None where nothing was ever said."""
+    found = lookup(facts, f"consent.{topic}") or lookup(facts, "consent.marketing")
+    return None if found is None else str(found)
+
+
+def turned_down(said: str | None, at: datetime | None, now: datetime) -> str | None:
+    """Why somebody is not asked: `granted` or `refused`; None where they may be.
+
+    Args:
+        said: where their consent stands.
+        at: when they last said no, where they did; None: it is not known, which counts as lately.
+    """
+    if said == GIVEN:
+        return GIVEN
+    return "refused" if said in REFUSALS and (at is None or now < at + REFUSED_FOR) else None
+
+
+def concerns(event: Event, topic: str) -> bool:
+    """Whether an event is about consent to this topic, or to all marketing."""
+    about = event.data.get("purpose") in (None, "marketing") and event.data.get("topic") in (None, topic)
+    return event.type in ANSWERS and about
+
+
+def answer(event: Event, topic: str, facts: Facts) -> bool | None:
+    """Yes, no, or None where the event leaves it open; `facts` as they are now.
+
+    A yes that was withdrawn before it was dealt with is a no; one that waits for its confirmation is none yet.
+    """
+    if not concerns(event, topic):
+        return None
+    if word(facts, topic) == GIVEN:
+        return True
+    return False if event.type == NO or word(facts, topic) in REFUSALS else None
