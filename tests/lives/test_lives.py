@@ -22,7 +22,7 @@ from tests.hotel import opened
 from tests.lives.lives import Act, World, worlds
 from tests.lives.play import Mortal, Play
 
-PEOPLE, INSTANTS, WORLDS, PARTS = 40, 16, 13, 4
+PEOPLE, INSTANTS, WORLDS, PARTS = 40, 20, 13, 4
 """Each part plays `WORLDS` worlds of `PEOPLE` lives: 2,080 lives in all."""
 
 
