@@ -116,7 +116,7 @@ class Figures:
         yield from self._signals()
         try:
             with self._parts.database.system() as session:
-                found = [*_lags(session, now), *_ever(session), *_newest(session)]
+                found = [*_lags(session, now), *_ever(session), *_newest(session), *_streams(session)]
         except SQLAlchemyError as error:
             log.warning("metrics_incomplete", error=str(error).partition("\n")[0])
             found = []
@@ -190,3 +190,21 @@ def _newest(session: Session) -> Iterator[Metric]:
     for state, count in session.execute(_STUCK):
         waiting.add_metric([state], count)
     yield waiting
+
+
+_STREAMS = text(
+    "SELECT name, CASE WHEN jsonb_exists(settings -> 'paused', 'marketing') THEN 2"
+    " WHEN jsonb_exists(settings -> 'stream_warned', 'marketing') THEN 1 ELSE 0 END AS standing FROM workspaces"
+)
+
+
+def _streams(session: Session) -> Iterator[Metric]:
+    """How the marketing stream of each workspace stood when it was last looked at, which is after each bad news."""
+    standing = GaugeMetricFamily(
+        "percorso_marketing_stream",
+        "0: going out; 1: near the limit of complaints or bounces; 2: it has paused itself (R38).",
+        labels=["workspace"],
+    )
+    for name, now_at in session.execute(_STREAMS):
+        standing.add_metric([name], now_at)
+    yield standing

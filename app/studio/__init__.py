@@ -30,6 +30,7 @@ from app.studio import (
     settings,
     sign_in,
     simulate,
+    streams,
     tasks,
     why,
     workflows,
@@ -38,7 +39,7 @@ from app.studio.blueprint import blueprint, csrf
 
 __all__ = [
     "audience", "broadcasts", "calls", "consent", "content", "files", "home", "messages", "publishing", "register",
-    "results", "segments", "settings", "simulate", "tasks", "why", "workflows",
+    "results", "segments", "settings", "simulate", "streams", "tasks", "why", "workflows",
 ]  # fmt: skip
 
 

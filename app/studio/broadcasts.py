@@ -19,12 +19,11 @@ from app.delivery.providers import Accepted
 from app.doors import house, opened_by
 from app.journey.waits import at_clock
 from app.messages import broadcast_desk as desk
-from app.messages import streams
 from app.messages.broadcast_audience import UnknownSegmentError
 from app.messages.broadcast_desk import BroadcastError, Wish
 from app.messages.broadcast_preview import Count, count_on
 from app.messages.models import BROADCAST_STATES, Broadcast
-from app.studio import access, pages, previews
+from app.studio import access, pages, previews, streams
 from app.studio.blueprint import HERE, blueprint
 from app.studio.languages import gettext, language, zone
 from app.studio.reading import broadcasts as reading
@@ -72,22 +71,11 @@ def broadcasts() -> Response:
         found = reading.listed(unit, pages.wanted(), state if state in BROADCAST_STATES else "", pages.property_id())
         counts = reading.by_state(unit)
         template_titles, segment_titles = reading.titles(unit)
-        paused = streams.paused(unit)
+        standing = streams.standing(unit)
     return pages.answer(
         "broadcasts.html", found=found, state=state, counts=counts, template_titles=template_titles,
-        segment_titles=segment_titles, paused=paused, at="broadcasts",
+        segment_titles=segment_titles, standing=standing, at="broadcasts",
     )  # fmt: skip
-
-
-@blueprint.post(f"{HERE}/broadcasts/stream/resume")
-@opened_by(OPERATORS)
-def stream_resume() -> Response:
-    """Start the marketing stream again after it has paused itself (R38)."""
-    with pages.unit() as unit:
-        resumed = streams.resume(unit, pages.now())
-    if resumed:
-        pages.tell(gettext("Marketing goes out again. What was reported before now is not held against it any more."))
-    return pages.gone_to("studio.broadcasts")
 
 
 @blueprint.get(f"{HERE}/broadcasts/new")

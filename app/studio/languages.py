@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -220,3 +221,17 @@ class _Babel(Babel):  # type: ignore[misc]
 def speak(app: Flask) -> None:
     """Give `app` its languages."""
     _Babel(app, locale_selector=chosen)
+
+
+_STREAM = re.compile(r"(complaints|bounces): (\d+) of (\d+)")
+
+
+def stream_figures(why: str) -> str:
+    """Why a stream is paused or warned of, such as `complaints: 3 of 1000`; anything else as it was written."""
+    match = _STREAM.fullmatch(why)
+    if match is None:
+        return why
+    count, of = number(int(match[2])), number(int(match[3]))
+    if match[1] == "complaints":
+        return gettext("%(count)s spam complaints among the last %(of)s mails delivered", count=count, of=of)
+    return gettext("%(count)s addresses that do not exist among the last %(of)s mails", count=count, of=of)

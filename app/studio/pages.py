@@ -178,6 +178,7 @@ def furnish(app: Flask) -> None:
         assets=built,
         number=languages.number,
         money=languages.money,
+        stream_figures=languages.stream_figures,
         day=languages.day,
         length=languages.length,
         in_words=languages.in_words,

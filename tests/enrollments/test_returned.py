@@ -22,21 +22,23 @@ def event(kind: str, **data: Any) -> Any:
 
 def test_a_person_followed_a_link() -> None:
     told = returned(event("clicked", url="https://x.example", **{"class": "human", "why": "reader"}), MESSAGE)
-    assert (told.code, told.sentence.en) == ("clicked", "The reader followed a link: https://x.example")
+    assert (told.code, told.sentence["en"]) == ("clicked", "The reader followed a link: https://x.example")
 
 
 def test_a_machine_is_told_as_one_with_why() -> None:
     told = returned(event("opened", **{"class": "proxy", "why": "image_proxy"}), MESSAGE)
     assert told.code == "opened_machine"
-    assert told.sentence.en == "A machine opened it: the mail program fetched the pictures, whoever looked or did not"
-    assert told.sentence.it.startswith("Una macchina l'ha aperto: il programma di posta")
+    assert (
+        told.sentence["en"] == "A machine opened it: the mail program fetched the pictures, whoever looked or did not"
+    )
+    assert told.sentence["it"].startswith("Una macchina l'ha aperto: il programma di posta")
     assert told.inputs["class"] == "proxy"
 
 
 def test_what_is_not_settled_says_so() -> None:
     told = returned(event("clicked", **{"class": "unsettled"}), MESSAGE)
     assert told.code == "clicked_unsettled"
-    assert "in some seconds" in told.sentence.en
+    assert "in some seconds" in told.sentence["en"]
 
 
 def test_what_was_recorded_before_hits_were_sorted_is_a_readers() -> None:

@@ -73,7 +73,7 @@ def test_r38_while_it_is_paused_offers_wait_service_goes_and_the_reason_is_kept_
     waiting = mailroom.message(offer)
     assert (waiting.state, waiting.reason, waiting.rule) == ("deferred", "paused", "R38")
     assert len(waiting.verdict) == 2
-    assert streams.resume(mailroom.session, mailroom.now)
+    assert streams.resume(mailroom.session, mailroom.now, "Marta", "the list is cleaned")
     mailroom.gate()
     assert mailroom.message(offer).state == "ready"
 
@@ -82,8 +82,58 @@ def test_r38_started_again_by_a_person_the_past_is_not_held_against_it(mailroom:
     numbers = sent(mailroom, 1000)
     comes_back(mailroom, numbers[:3], "complained", "abuse")
     mailroom.clock.advance(timedelta(hours=1))
-    assert streams.resume(mailroom.session, mailroom.now)
-    assert not streams.resume(mailroom.session, mailroom.now)
+    assert streams.resume(mailroom.session, mailroom.now, "Marta", "the list is cleaned")
+    assert not streams.resume(mailroom.session, mailroom.now, "Marta", "the list is cleaned")
     comes_back(mailroom, numbers[3:5], "complained", "abuse")
     assert streams.paused(mailroom.session) == {}
     assert streams.health(mailroom.session, mailroom.now).delivered == 0
+
+
+@pytest.mark.parametrize(("complaints", "told"), [(0, {}), (1, {"marketing": "complaints: 1 of 1000"})])
+def test_r38_one_complaint_in_a_thousand_warns_and_stops_nothing(
+    mailroom: Mailroom, complaints: int, told: dict[str, str]
+) -> None:
+    comes_back(mailroom, sent(mailroom, 1000)[:complaints], "complained", "abuse")
+    assert streams.warnings(mailroom.session, mailroom.now) == told
+    assert streams.paused(mailroom.session) == {}
+
+
+@pytest.mark.parametrize(("bounces", "told"), [(3, {}), (4, {"marketing": "bounces: 4 of 200"})])
+def test_r38_two_addresses_in_a_hundred_that_do_not_exist_warn(
+    mailroom: Mailroom, bounces: int, told: dict[str, str]
+) -> None:
+    comes_back(mailroom, sent(mailroom, 200)[:bounces], "bounced", "hard")
+    assert streams.warnings(mailroom.session, mailroom.now) == told
+
+
+def test_r38_a_warning_ends_when_what_follows_goes_well(mailroom: Mailroom) -> None:
+    comes_back(mailroom, sent(mailroom, 200)[:4], "bounced", "hard")
+    sent(mailroom, 100)
+    assert streams.warnings(mailroom.session, mailroom.now) == {}
+
+
+def test_r38_a_warning_gives_way_to_the_pause(mailroom: Mailroom) -> None:
+    numbers = sent(mailroom, 1000)
+    comes_back(mailroom, numbers[:1], "complained", "abuse")
+    comes_back(mailroom, numbers[1:3], "complained", "abuse")
+    assert streams.warnings(mailroom.session, mailroom.now) == {}
+    assert streams.paused(mailroom.session) == {"marketing": "complaints: 3 of 1000"}
+
+
+def test_r38_complaints_are_counted_among_what_was_delivered(mailroom: Mailroom) -> None:
+    numbers = sent(mailroom, 1001)
+    comes_back(mailroom, numbers[:2], "bounced", "soft")
+    comes_back(mailroom, numbers[2:5], "complained", "abuse")
+    assert streams.health(mailroom.session, mailroom.now).delivered == 999
+    assert streams.paused(mailroom.session) == {}
+
+
+def test_r38_starting_again_asks_for_a_reason_which_is_kept(mailroom: Mailroom) -> None:
+    comes_back(mailroom, sent(mailroom, 1000)[:3], "complained", "abuse")
+    with pytest.raises(ValueError, match="with a reason"):
+        streams.resume(mailroom.session, mailroom.now, "Marta", "  ")
+    assert streams.resume(mailroom.session, mailroom.now, "Marta", "The old list is gone.")
+    assert [(act.what, act.why, act.by) for act in streams.acts(mailroom.session)] == [
+        ("resumed", "The old list is gone.", "Marta"),
+        ("paused", "complaints: 3 of 1000", None),
+    ]

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.accounts.models import Workspace
 from app.consent import ledger
@@ -180,9 +180,36 @@ def test_r38_a_stream_that_paused_itself_says_so_and_a_person_starts_it_again(st
         workspace = session.get_one(Workspace, stage.workspace_id)
         workspace.settings = {**workspace.settings, "paused": {"marketing": "complaints: 3 of 1000"}}
     assert "Marketing has paused itself" in owner.get(f"{HERE}/").text
-    text = owner.get(PAGE).text
-    assert "complaints: 3 of 1000" in text
+    figures = "3 spam complaints among the last 1,000 mails delivered"
+    assert figures in owner.get(PAGE).text
     assert "/stream/resume" not in stage.signed_in(ANALYST).get(PAGE).text
-    answer = owner.post(f"{PAGE}/stream/resume", data={"csrf_token": token(owner, PAGE)})
+    given = {"csrf_token": token(owner, PAGE), "reason": " "}
+    without = owner.post(f"{PAGE}/stream/resume", data=given)
+    assert without.status_code == 422
+    assert "Say what has been done about it" in without.text
+    answer = owner.post(f"{PAGE}/stream/resume", data=given | {"reason": "The old list is gone."})
     assert "Marketing goes out again" in owner.get(answer.location).text
-    assert "complaints: 3 of 1000" not in owner.get(PAGE).text
+    assert "The old list is gone." in owner.get(PAGE).text
+    assert figures not in owner.get(f"{HERE}/").text
+
+
+def test_r38_a_stream_near_its_limit_is_warned_of(stage: Stage, owner: FlaskClient) -> None:
+    with stage.house.database.system() as session:
+        workspace = session.get_one(Workspace, stage.workspace_id)
+        workspace.settings = {**workspace.settings, "stream_warned": {"marketing": "bounces: 9 of 200"}}
+    # The figures have moved on: what was warned of once is looked at anew before anybody is told.
+    assert "comes near the limit" not in owner.get(PAGE).text
+    with stage.house.database.work(stage.workspace_id) as session:
+        message = session.scalars(select(Message).limit(1)).one()
+        columns = (
+            "workspace_id, contact_id, channel, template, class, state, planned_at, due_at, accepted_at, complained_at"
+        )
+        session.execute(
+            text(
+                f"INSERT INTO messages ({columns}) SELECT :ws, :who, 'email', 'offer', 'marketing', 'accepted', :now,"
+                " :now, :now, CASE WHEN n = 7 THEN CAST(:now AS timestamptz) END FROM generate_series(1, 1000) AS n"
+            ),
+            {"ws": stage.workspace_id, "who": message.contact_id, "now": stage.clock.now()},
+        )
+    for page in (PAGE, f"{HERE}/"):
+        assert "Marketing comes near the limit at which it pauses itself." in owner.get(page).text
