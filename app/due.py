@@ -20,7 +20,12 @@ _SEGMENTS = (
     "(SELECT workspace_id, due_at FROM segments WHERE archived_at IS NULL"
     " UNION ALL SELECT workspace_id, at FROM contact_changes)"
 )
+_SIGNUPS = (
+    "(SELECT workspace_id, due_at FROM signup_submissions WHERE due_at IS NOT NULL"
+    " UNION ALL SELECT workspace_id, next_at FROM consent_requests WHERE next_at IS NOT NULL AND state = 'pending')"
+)
 _ROWS: Mapping[str, tuple[str, str]] = {
+    "signups": (f"{_SIGNUPS} e WHERE true", "e.due_at"),
     "imports": ("imports e WHERE e.next_at IS NOT NULL", "e.next_at"),
     "experiments": ("experiments e WHERE e.due_at IS NOT NULL", "e.due_at"),
     "carry": ("workflow_moves e WHERE e.finished_at IS NULL", "e.due_at"),

@@ -254,6 +254,21 @@ KINDS: tuple[EventKind, ...] = (
         _other(name, en, it, "May start a workflow.", fields, example, own=True)
         for name, en, it, fields, example in (
             (
+                "form.submitted",
+                "Form sent",
+                "Modulo inviato",
+                (
+                    Field("form", "text", "what the form's public address ends in"),
+                    Field("name", "text", "what the team calls the form"),
+                    Field("newsletter", "bool", "whether the newsletter was wanted; not confirmed yet"),
+                    Field("topics", "list"),
+                    Field("language", "text"),
+                    Field("version", "number", "which of the form's wordings was shown"),
+                    Field("method", "text", "web, desk_tablet or paper"),
+                ),
+                {"form": "k7m2p9x4w3ta", "name": "Newsletter", "newsletter": True, "topics": ["newsletter"]},
+            ),
+            (
                 "segment.entered",
                 "Came into a segment",
                 "Entrata in un segmento",
@@ -338,10 +353,17 @@ KINDS: tuple[EventKind, ...] = (
                 {"task": 12, "workflow": "pre-arrival", "step": "desk", "to": "front_desk"},
             ),
             (
+                "contact.erased",
+                "Person erased",
+                "Persona cancellata",
+                (Field("by", "text", "person or staff"),),
+                {"by": "person"},
+            ),
+            (
                 "contact.imported",
                 "Came with an import",
                 "Arrivato con un'importazione",
-                (Field("import", "number"), Field("file", "text"), Field("source", "text", "where the list says it is from")),
+                (Field("import", "number"), Field("file", "text"), Field("source", "text", "where it says it is from")),
                 {"import": 7, "file": "newsletter-2024.csv", "source": "website form"},
             ),
         )

@@ -99,6 +99,8 @@ class Leaving:
     """When the person said so; a provider may pass it on later."""
     bar: str | None = None
     """The reason under which the addresses are suppressed too: `complaint`. An objection always is: `unsubscribe`."""
+    proof: Mapping[str, Any] = field(default_factory=dict)
+    """What the ledger keeps beside how the person spoke, such as the words of a form."""
 
 
 QUERIES = 11
@@ -285,7 +287,7 @@ def _off(one: Leaving, address: str, wish: Wish) -> Act:
         wish.state,
         one.voice.method,
         one.said_at,
-        proof=one.voice.proof(),
+        proof=one.voice.proof(**one.proof),
     )
 
 

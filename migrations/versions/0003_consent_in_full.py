@@ -127,6 +127,48 @@ def upgrade() -> None:
         "ix_imports_next_at", "imports", ["next_at"], unique=False, postgresql_where=sa.text("next_at IS NOT NULL")
     )
     op.create_table(
+        "retention_marks",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("task", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("after_id", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("removed", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("counting", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "task", name=op.f("pk_retention_marks")),
+    )
+    op.create_index("ix_retention_marks_due", "retention_marks", ["workspace_id", "due_at"], unique=False)
+    op.create_table(
+        "rights_requests",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("contact_id", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.Column("language", sa.Text(), nullable=False),
+        sa.Column("identity", sa.Text(), nullable=True),
+        sa.Column("why", sa.Text(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answer_by", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("message_pk", sa.BigInteger(), nullable=True),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("receipt", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.CheckConstraint("kind IN ('export', 'erasure')", name=op.f("ck_rights_requests_kind")),
+        sa.CheckConstraint("state IN ('asked', 'confirmed', 'done', 'expired')", name=op.f("ck_rights_requests_state")),
+        sa.PrimaryKeyConstraint("workspace_id", "contact_id", "id", name=op.f("pk_rights_requests")),
+    )
+    op.create_index(
+        "ix_rights_requests_due",
+        "rights_requests",
+        ["workspace_id", "next_at"],
+        unique=False,
+        postgresql_where=sa.text("next_at IS NOT NULL"),
+    )
+    op.create_index("ix_rights_requests_list", "rights_requests", ["workspace_id", "id"], unique=False)
+    op.create_table(
         "sender_domains",
         sa.Column("workspace_id", sa.BigInteger(), nullable=False),
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -175,6 +217,66 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_sender_identities")),
     )
     op.create_index("ix_sender_identities_list", "sender_identities", ["workspace_id", "position", "id"], unique=False)
+    op.create_table(
+        "signup_form_versions",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("form_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("document", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("published_by", sa.Text(), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "form_id", "number", name=op.f("pk_signup_form_versions")),
+    )
+    op.create_table(
+        "signup_forms",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("public_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("property_id", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("draft", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=True),
+        sa.Column("origins", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("said_yes", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("said_no", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("confirmed", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("state IN ('draft', 'live', 'closed')", name=op.f("ck_signup_forms_state")),
+        sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_signup_forms")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_signup_forms_public_id")),
+    )
+    op.create_table(
+        "signup_submissions",
+        sa.Column("workspace_id", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("form_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("contact_id", sa.BigInteger(), nullable=True),
+        sa.Column("lines", postgresql.ARRAY(sa.BigInteger()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("language", sa.Text(), nullable=False),
+        sa.Column("wants", sa.Boolean(), nullable=False),
+        sa.Column("topics", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("method", sa.Text(), nullable=False),
+        sa.Column("given", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_signup_submissions")),
+    )
+    op.create_index("ix_signup_submissions_contact", "signup_submissions", ["workspace_id", "contact_id"], unique=False)
+    op.create_index(
+        "ix_signup_submissions_due",
+        "signup_submissions",
+        ["workspace_id", "due_at"],
+        unique=False,
+        postgresql_where=sa.text("due_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_signup_submissions_form", "signup_submissions", ["workspace_id", "form_id", "received_at"], unique=False
+    )
     op.create_table(
         "special_values",
         sa.Column("workspace_id", sa.BigInteger(), nullable=False),
@@ -259,6 +361,8 @@ def upgrade() -> None:
     op.add_column(
         "attribute_definitions", sa.Column("inferred", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
+    op.add_column("contacts", sa.Column("pace", sa.Text(), nullable=True))
+    op.add_column("contacts", sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True))
     op.add_column("senders", sa.Column("credentials", sa.Text(), nullable=True))
     op.add_column(
         "senders",
@@ -298,6 +402,8 @@ def downgrade() -> None:
     op.drop_column("senders", "streams")
     op.drop_column("senders", "options")
     op.drop_column("senders", "credentials")
+    op.drop_column("contacts", "paused_until")
+    op.drop_column("contacts", "pace")
     op.drop_column("attribute_definitions", "inferred")
     op.drop_index(
         "ix_consent_requests_due", table_name="consent_requests", postgresql_where=sa.text("next_at IS NOT NULL")
@@ -308,12 +414,27 @@ def downgrade() -> None:
     op.drop_table("test_addresses")
     op.drop_index("ix_special_values_contact", table_name="special_values")
     op.drop_table("special_values")
+    op.drop_index("ix_signup_submissions_form", table_name="signup_submissions")
+    op.drop_index(
+        "ix_signup_submissions_due", table_name="signup_submissions", postgresql_where=sa.text("due_at IS NOT NULL")
+    )
+    op.drop_index("ix_signup_submissions_contact", table_name="signup_submissions")
+    op.drop_table("signup_submissions")
+    op.drop_table("signup_forms")
+    op.drop_table("signup_form_versions")
     op.drop_index("ix_sender_identities_list", table_name="sender_identities")
     op.drop_table("sender_identities")
     op.drop_index(
         "ix_sender_domains_due", table_name="sender_domains", postgresql_where=sa.text("next_check_at IS NOT NULL")
     )
     op.drop_table("sender_domains")
+    op.drop_index("ix_rights_requests_list", table_name="rights_requests")
+    op.drop_index(
+        "ix_rights_requests_due", table_name="rights_requests", postgresql_where=sa.text("next_at IS NOT NULL")
+    )
+    op.drop_table("rights_requests")
+    op.drop_index("ix_retention_marks_due", table_name="retention_marks")
+    op.drop_table("retention_marks")
     op.drop_index("ix_imports_next_at", table_name="imports", postgresql_where=sa.text("next_at IS NOT NULL"))
     op.drop_table("imports")
     op.drop_index("ix_import_rows_verdict", table_name="import_rows")

@@ -16,14 +16,22 @@ OWNED: tuple[str, ...] = (
     "import_mappings",
     "import_rows",
     "imports",
+    "retention_marks",
+    "rights_requests",
     "sender_domains",
     "sender_identities",
     "special_values",
     "test_addresses",
     "warm_ups",
     "consent_requests",
+    "signup_forms",
+    "signup_form_versions",
+    "signup_submissions",
 )
 """Tables that belong to a workspace."""
+
+KEPT_AS_SHOWN = ("signup_form_versions",)
+"""Tables whose rows are never changed: the ledger names what they say."""
 
 IN_SCOPE = (
     "workspace_id = (SELECT nullif(nullif(current_setting('percorso.workspace', true), ''), '*')::bigint)"
@@ -59,9 +67,20 @@ def upgrade() -> None:
         op.execute(f"CREATE POLICY workspace ON {table} USING ({IN_SCOPE}) WITH CHECK ({IN_SCOPE})")
         # Without statistics on it the planner never takes a workspace that is new since the last ANALYZE for empty.
         op.execute(f"ALTER TABLE {table} ALTER COLUMN workspace_id SET STATISTICS 0")
+    for table in KEPT_AS_SHOWN:
+        op.execute(
+            f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        )
+        op.execute(
+            f"CREATE TRIGGER no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
 
 
 def downgrade() -> None:
+    for table in KEPT_AS_SHOWN:
+        op.execute(f"DROP TRIGGER append_only ON {table}")
+        op.execute(f"DROP TRIGGER no_truncate ON {table}")
     for table in OWNED:
         op.execute(f"ALTER TABLE {table} ALTER COLUMN workspace_id SET STATISTICS -1")
         op.execute(f"DROP POLICY workspace ON {table}")

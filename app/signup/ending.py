@@ -1,0 +1,186 @@
+"""What becomes of requests that nobody confirms: one reminder, an end of its own in the ledger, and deletion (R6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from app.consent import ledger
+from app.consent.fold import Key, State
+from app.consent.ledger import Act
+from app.consent.policy import Policy
+from app.db import as_rows, workspace_of
+from app.messages.confirming import DELETE_AFTER
+from app.messages.plan import Planned, plan
+
+QUERIES = 10
+"""However many are due: whether any is, the ledger's lock, the requests, what holds, the ledger's four, the reminders,
+the requests again."""
+
+Erase = Callable[[Session, int, str, datetime], object]
+"""Erases one contact (`rights/erasure.py`), by whom and when."""
+
+BY = "unconfirmed sign-up"
+
+
+def remind_and_end(session: Session, now: datetime, limit: int) -> int:
+    """Look at requests that are due; how many were."""
+    asked = {"ws": workspace_of(session), "now": now, "limit": limit}
+    if not session.scalar(_ANY, asked):
+        return 0
+    ledger.lock(session)
+    rows = session.execute(_DUE, asked).all()
+    states = ledger.current(session, {row.contact_id for row in rows})
+    acts: list[Act] = []
+    reminders: list[Planned] = []
+    written: list[dict[str, Any]] = []
+    for row in rows:
+        held = states.get(row.contact_id, {})
+        open_topics = [topic for topic in row.topics if _is_open(held, row, topic)]
+        ends = row.asked_at + Policy().pending_for
+        if not open_topics or not row.address:
+            word = "confirmed" if any(_is_granted(held, row, topic) for topic in row.topics) else "refused"
+            written.append(_row(row, word, None))
+        elif now >= ends:
+            acts += [_expired(row, topic, ends) for topic in open_topics]
+            written.append(_row(row, "expired", row.asked_at + DELETE_AFTER))
+        elif row.reminder and row.reminded_at is None:
+            reminders.append(_reminder(row, open_topics[0], now, ends))
+            written.append(_row(row, "pending", ends, reminded_at=now))
+        else:
+            written.append(_row(row, "pending", ends))
+    ledger.append(session, acts, now)
+    plan(session, reminders, now)
+    session.execute(_WRITE, {"ws": workspace_of(session), "now": now, "rows": as_rows(written)})
+    return len(rows)
+
+
+def delete(session: Session, now: datetime, limit: int, erase: Erase) -> int:
+    """Erase people known by nothing but a request that came to nothing; how many were looked at.
+
+    In a unit of work of its own, before anything takes the ledger's lock: erasing locks people first.
+    """
+    asked = {"ws": workspace_of(session), "now": now, "limit": limit}
+    rows = session.execute(_OLD, asked).all()
+    if not rows:
+        return 0
+    alone = set(session.scalars(_ALONE, {**asked, "contacts": sorted({row.contact_id for row in rows})}).all())
+    for contact_id in sorted(alone):
+        erase(session, contact_id, BY, now)
+    written = [_row(row, "deleted" if row.contact_id in alone else row.state, None) for row in rows]
+    session.execute(_WRITE, {"ws": workspace_of(session), "now": now, "rows": as_rows(written)})
+    session.execute(_FORGOTTEN, {"ws": workspace_of(session), "contacts": sorted({row.contact_id for row in rows})})
+    return len(rows)
+
+
+def _key(row: Row[Any], topic: str) -> Key:
+    return (row.address, row.channel, "marketing", topic)
+
+
+def _is_open(held: Mapping[Key, State], row: Row[Any], topic: str) -> bool:
+    state = held.get(_key(row, topic))
+    return state is not None and state.state == "pending" and state.at >= row.asked_at
+
+
+def _is_granted(held: Mapping[Key, State], row: Row[Any], topic: str) -> bool:
+    state = held.get(_key(row, topic))
+    return state is not None and state.granted
+
+
+def _expired(row: Row[Any], topic: str, at: datetime) -> Act:
+    return Act(
+        contact_id=row.contact_id,
+        address=row.address,
+        channel=row.channel,
+        purpose="marketing",
+        topic=topic,
+        state="expired",
+        method="expiry",
+        requested_at=at,
+        proof={"lines": list(row.lines), "reminded": row.reminded_at is not None},
+    )
+
+
+def _reminder(row: Row[Any], topic: str, now: datetime, ends: datetime) -> Planned:
+    return Planned(
+        contact_id=row.contact_id,
+        enrollment_id=None,
+        workflow_id=None,
+        version_id=None,
+        step_id=None,
+        visit=2,
+        property_id=row.property_id,
+        booking_id=None,
+        channel=row.channel,
+        template=row.template,
+        class_="consent_request",
+        topic=topic,
+        priority=80,
+        due_at=now,
+        latest=ends,
+    )
+
+
+def _row(row: Row[Any], state: str, next_at: datetime | None, reminded_at: datetime | None = None) -> dict[str, Any]:
+    return {
+        "contact_id": row.contact_id,
+        "id": row.id,
+        "state": state,
+        "next_at": next_at,
+        "reminded_at": reminded_at or row.reminded_at,
+    }
+
+
+_ANY = text(
+    "SELECT EXISTS (SELECT 1 FROM consent_requests WHERE workspace_id = :ws AND next_at <= :now AND state = 'pending')"
+)
+_DUE = text(
+    """
+    SELECT contact_id, id, lines, topics, address, channel, property_id, template, state, reminder, reminded_at,
+           asked_at
+    FROM consent_requests
+    WHERE workspace_id = :ws AND next_at <= :now AND state = 'pending' ORDER BY next_at, id LIMIT :limit FOR UPDATE
+    """
+)
+_OLD = text(
+    """
+    SELECT contact_id, id, state, reminded_at FROM consent_requests
+    WHERE workspace_id = :ws AND next_at <= :now AND state <> 'pending' ORDER BY next_at, id LIMIT :limit FOR UPDATE
+    """
+)
+_WRITE = text(
+    """
+    WITH r AS (SELECT * FROM json_to_recordset(CAST(:rows AS json))
+                   AS r(contact_id bigint, id bigint, state text, next_at timestamptz, reminded_at timestamptz))
+    UPDATE consent_requests c
+    SET state = r.state, next_at = r.next_at, reminded_at = r.reminded_at,
+        ended_at = CASE WHEN r.state = 'pending' THEN NULL ELSE coalesce(c.ended_at, :now) END
+    FROM r
+    WHERE c.workspace_id = :ws AND c.contact_id = ANY(ARRAY(SELECT contact_id FROM r)) AND c.contact_id = r.contact_id
+      AND c.id = r.id
+    """
+)
+_FORGOTTEN = text("DELETE FROM signup_submissions WHERE workspace_id = :ws AND contact_id = ANY(:contacts)")
+# Everything by which the house may know somebody besides a form. Locked in the order in which everybody locks people.
+_ALONE = text(
+    """
+    SELECT c.id FROM contacts c
+    WHERE c.workspace_id = :ws AND c.id = ANY(:contacts) AND c.external_id IS NULL AND c.merged_into IS NULL
+      AND c.erased_at IS NULL
+      AND NOT EXISTS (SELECT 1 FROM contacts m WHERE m.workspace_id = :ws AND m.merged_into = c.id)
+      AND NOT EXISTS (SELECT 1 FROM bookings b WHERE b.workspace_id = :ws AND b.contact_id = c.id)
+      AND NOT EXISTS (SELECT 1 FROM consent_records r WHERE r.workspace_id = :ws AND r.contact_id = c.id
+                      AND r.state = 'granted' AND r.purpose <> 'notice')
+      AND NOT EXISTS (SELECT 1 FROM consent_requests q WHERE q.workspace_id = :ws AND q.contact_id = c.id
+                      AND q.state = 'pending')
+      AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.workspace_id = :ws AND m.contact_id = c.id
+                      AND m.class <> 'consent_request')
+      AND NOT EXISTS (SELECT 1 FROM events e WHERE e.workspace_id = :ws AND e.contact_id = c.id
+                      AND e.type <> 'form.submitted' AND e.type NOT LIKE 'message.%' AND e.type NOT LIKE 'consent.%')
+    ORDER BY c.id FOR UPDATE OF c
+    """
+)
