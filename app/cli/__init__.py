@@ -14,6 +14,7 @@ from app.cli import (
     demo,
     publishing,
     results,
+    secrets,
     segments,
     starting,
     templates,
@@ -36,6 +37,7 @@ def register(app: Flask) -> None:
         consent,
         clock,
         delivery,
+        secrets,
         demo,
         why,
     )

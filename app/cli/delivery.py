@@ -9,14 +9,10 @@ from pathlib import Path
 
 import click
 from flask.cli import AppGroup
-from sqlalchemy import select
 
-from app.cli.places import in_workspace, the_workspace, workspaces
-from app.delivery import senders
+from app.cli import senders
 from app.delivery.bounces import Report, Returned, read
 from app.delivery.inbox import InboxError, fetch
-from app.delivery.models import Sender
-from app.delivery.providers.readers import READERS
 from app.doors import house
 
 group = AppGroup("delivery", help="What becomes of mails after they have left.")
@@ -57,41 +53,7 @@ def fetch_inbox() -> None:
     )
 
 
-@group.group("sender")
-def sender() -> None:
-    """Senders: where providers report by webhook what became of mails."""
-
-
-@sender.command("add")
-@click.argument("provider", type=click.Choice(list(READERS)))
-@click.argument("name")
-@click.option("--secret", "keys", multiple=True, help="What the provider signs with; see docs/operate.md. Repeatable.")
-@click.option("--basic", multiple=True, help="user:password, as put into the URL at the provider. Repeatable.")
-@in_workspace
-def add_sender(provider: str, name: str, keys: tuple[str, ...], basic: tuple[str, ...], slug: str | None) -> None:
-    """Make a sender NAME of PROVIDER and print the URL to enter there."""
-    parts = house()
-    _, workspace_id = the_workspace(slug)
-    try:
-        with parts.database.work(workspace_id) as session:
-            made = senders.add(session, provider, name, keys, basic, parts.clock.now())
-            click.echo(senders.address(parts.settings, made))
-    except senders.SenderError as error:
-        raise click.ClickException(str(error)) from None
-    if basic:
-        click.echo("Put user and password into it as https://user:password@..., as given with --basic.", err=True)
-
-
-@sender.command("list")
-@in_workspace
-def list_senders(slug: str | None) -> None:
-    """Show every sender, its URL, and what became of its last webhook."""
-    parts = house()
-    for workspace, workspace_id in workspaces(slug):
-        with parts.database.work(workspace_id) as session:
-            for one in session.scalars(select(Sender).order_by(Sender.name)):
-                last = f"{one.last_at:%Y-%m-%d %H:%M} {one.last_outcome}" if one.last_at else "nothing came yet"
-                click.echo(f"{workspace}  {one.name:<20} {senders.address(parts.settings, one)}  {last}")
+group.add_command(senders.group)
 
 
 def _row(path: Path, report: Report, folder: Path) -> dict[str, object]:

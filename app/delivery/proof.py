@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.delivery import senders
 from app.delivery.dkim import Keyring
 from app.delivery.mime import Mail, Mailbox, assemble, wire_address
 from app.delivery.providers import Outcome, Outgoing
-from app.delivery.ways import open_ways
+from app.delivery.ways import STREAMS, open_ways
 from app.house import House
 from app.messages.compose import TEST_MARK
 
@@ -28,8 +28,10 @@ class Proof:
     reply_to: str | None = None
 
 
-def send(house: House, workspace_id: int, proof: Proof) -> Outcome:
-    """Hand it to the transport at once, outside the line; raises `mime.HeaderError` for an address that is none.
+def send(house: House, workspace_id: int, proof: Proof, by: str | None = None) -> Outcome:
+    """Hand it over at once, outside the line, by the ways of service mail or by the one sender named.
+
+    Raises `mime.HeaderError` for an address that is none, LookupError where there is no such sender that sends.
 
     Its number is negative: it belongs to no message and no contact, so no cap, ledger or count ever sees it.
     """
@@ -52,4 +54,8 @@ def send(house: House, workspace_id: int, proof: Proof) -> Outcome:
     out = Outgoing(-secrets.randbits(48), 0, name, sender, wire_address(proof.to), signed, mail)
     with house.database.work(workspace_id) as session:
         known = senders.ways(session)
+    if by is not None:
+        known = [replace(way, streams=frozenset(STREAMS)) for way in known if way.name == by]
+        if not known:
+            raise LookupError(f"There is no sender {by!r} that mails go out by.")
     return open_ways(house, workspace_id, known).send([out])[0].outcome

@@ -169,6 +169,14 @@ def close_circuit(sender: Sender) -> None:
     sender.failures, sender.open_until = 0, None
 
 
+def named(session: Session, name: str) -> Sender:
+    """The sender of that name, locked for a change; raises SenderError where there is none."""
+    found = session.scalar(select(Sender).where(Sender.name == name).with_for_update())
+    if found is None:
+        raise SenderError(f"There is no sender {name!r}.")
+    return found
+
+
 def listed(session: Session) -> Sequence[Sender]:
     """The workspace's senders in the order in which they are tried."""
     return session.scalars(select(Sender).order_by(Sender.position, Sender.id)).all()

@@ -334,7 +334,7 @@ def test_a_sender_is_made_and_listed_on_the_command_line(post: Post) -> None:
     cli.register(post.app)
 
     def run(*given: str) -> tuple[int, str]:
-        done = post.app.test_cli_runner().invoke(args=["delivery", "sender", *given])
+        done = post.app.test_cli_runner().invoke(args=["delivery", "senders", *given])
         return done.exit_code, done.output
 
     code, told = run("add", "generic", "main", "--secret", SECRET)

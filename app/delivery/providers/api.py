@@ -63,7 +63,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `again`: how often the request had been made before, in doubt."""
+    """What came back. `again`: how often the same request had left before without an answer."""
 
     status: int
     headers: Words
@@ -188,18 +188,19 @@ class Api:
 
     def _request(self, mails: Sequence[Outgoing]) -> list[Outcome]:
         call = self._writer.write(self._access, mails)
-        outcomes = self._once(call, mails, 0)
-        for again, pause in enumerate(self._pauses if call.key else (), 1):
+        outcomes, silences = self._once(call, mails, 0)
+        for pause in self._pauses if call.key else ():
             if not any(isinstance(one, Unknown) for one in outcomes):
                 break
             time.sleep(pause)
-            later = self._once(call, mails, again)
-            if all(isinstance(one, Transient) for one in later):
-                continue  # this try did not take it, and the doubt of the one before stays
-            outcomes = later
+            later, silent = self._once(call, mails, silences)
+            silences += silent
+            if not all(isinstance(one, Transient) for one in later):
+                outcomes = later  # else this try did not take it, and the doubt of the one before stays
         return outcomes
 
-    def _once(self, call: Call, mails: Sequence[Outgoing], again: int) -> list[Outcome]:
+    def _once(self, call: Call, mails: Sequence[Outgoing], again: int) -> tuple[list[Outcome], int]:
+        """The outcomes, and 1 where the provider itself said nothing after the mail was out."""
         body = _Body(call.body)
         request = self._client.build_request(
             "POST",
@@ -216,16 +217,17 @@ class Api:
         except httpx.HTTPError as error:
             said = f"{self._client.base_url.host}: {str(error) or type(error).__name__}"
             if body.left and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
-                return [Unknown(f"no whole answer after the mail was out: {said}")] * len(mails)
-            return [Transient(None, said, elsewhere=True)] * len(mails)
+                return [Unknown(f"no whole answer after the mail was out: {said}")] * len(mails), 1
+            return [Transient(None, said, elsewhere=True)] * len(mails), 0
+        if response.status_code in _OF_GATEWAYS:
+            said = f"{response.status_code}: a gateway answered, not the provider"
+            return [Unknown(said)] * len(mails), 1
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return self._meaning(Answer(response.status_code, headers, read, again), mails)
+        return self._meaning(Answer(response.status_code, headers, read, again), mails), 0
 
     def _meaning(self, answer: Answer, mails: Sequence[Outgoing]) -> list[Outcome]:
         if 200 <= answer.status < 300:
             return self._writer.took(answer, mails)
-        if answer.status in {502, 504}:
-            return [Unknown(f"{answer.status}: a gateway answered, not the provider: {answer.text}")] * len(mails)
         if answer.status in _OF_THE_WAY or answer.status >= 500 or answer.status < 400:
             later = Transient(str(answer.status), answer.text, elsewhere=True, wait=_wait(answer.headers))
             return [later] * len(mails)
@@ -233,6 +235,7 @@ class Api:
         return [outcome_of(refused, _wait(answer.headers))] * len(mails) if isinstance(refused, Refusal) else refused
 
 
+_OF_GATEWAYS = frozenset({502, 504})
 _OF_THE_WAY = frozenset({401, 402, 403, 404, 405, 408, 420, 425, 429})
 """No such key, not paid, no such account or domain there, too fast: none of it is the mail's fault."""
 
@@ -318,7 +321,7 @@ def _beginning(response: httpx.Response) -> bytes:
     """The answer's body, bounded. Where it breaks off after a 2xx, what came will do: the status has said it."""
     read = bytearray()
     try:
-        for part in response.iter_bytes(65536):
+        for part in response.iter_bytes():
             read += part
             if len(read) >= MOST_BYTES:
                 break
