@@ -132,6 +132,10 @@ class Contact(Owned, Base):
     attributes: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY, info=PERSONAL)
     field_versions: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY, info=PERSONAL)
     """field -> order key of the event that last set it; the newest fact wins whatever order facts arrive in."""
+    pace: Mapped[str | None] = mapped_column(info=PERSONAL)
+    """How often marketing and requests for an opinion may come, where the person has said so: monthly (R46)."""
+    paused_until: Mapped[Instant | None] = mapped_column(info=PERSONAL)
+    """None of them before this instant: the person asked for a pause."""
     merged_into: Mapped[int | None] = mapped_column(BigInteger)
     frozen_at: Mapped[Instant | None]
     """Restriction of processing (R52)."""
