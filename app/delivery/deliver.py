@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,12 +31,13 @@ from sqlalchemy.orm import Session
 
 from app.config import Settings
 from app.consent.ledger import suppression_hashes
-from app.db import Ran
-from app.delivery import leases, outcomes, senders
-from app.delivery.dkim import Keyring
+from app.db import Ran, workspace_of
+from app.delivery import keys, leases, outcomes, senders
+from app.delivery.dkim import Keyring, Signer
 from app.delivery.leases import Lease, Recovered
 from app.delivery.mime import HeaderError, Mail, Mailbox, assemble, wire_address
 from app.delivery.outcomes import Settled
+from app.delivery.paces import Paces, put_off
 from app.delivery.providers import Outgoing
 from app.delivery.ways import Way, Ways, open_ways, stream_of
 from app.house import House
@@ -59,9 +60,9 @@ DOUBT_SECONDS = 0.25
 """A sender begins with `FIRST` messages and then takes as many as the provider swallows in this time, but never fewer
 than `SMALLEST`: a slow provider is no reason to leave more in doubt."""
 
-QUERIES_TO_LEASE = 4 + composing.QUERIES
-"""Claim, the new lease, verdicts, the ways out, and what composing needs, the grounds of judging among it; and what
-`left` asks (one at most). At the gate its lock besides."""
+QUERIES_TO_LEASE = 4 + keys.QUERIES + composing.QUERIES
+"""Claim, the new lease, verdicts, the ways out, who signs, and what composing needs, the grounds of judging among it;
+and what `left` asks (one at most). At the gate its lock besides, and one more where a domain warms up."""
 
 QUERIES_PER_GROUP = 1 + outcomes.QUERIES
 """Hand-over, outcomes, attempts. One more where something could not be composed, one where something may no longer go,
@@ -76,6 +77,7 @@ class _Leased:
     rows: Sequence[MessageRow]
     materials: Materials
     ways: Sequence[Way]
+    signers: Mapping[str, Sequence[Signer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def _take(house: House, workspace_id: int, limit: int, left: Left, moment: Momen
         rows = gate.claim(session, now, limit) if moment == "gate" else leases.due(session, now, limit)
         if not rows:
             return Ran(0, False)
-        leased = _lease(session, rows, now, left, moment, house.settings)
+        leased = _lease(house, session, rows, now, left, moment)
     if leased.rows:
         with _kept(house, workspace_id, leased.lease):
             _send(house, workspace_id, leased, open_ways(house, workspace_id, leased.ways))
@@ -141,18 +143,25 @@ def _keyring(data_dir: Path) -> Keyring:
 
 
 def _lease(
-    session: Session, rows: Sequence[MessageRow], now: datetime, left: Left, moment: Moment, settings: Settings
+    house: House, session: Session, rows: Sequence[MessageRow], now: datetime, left: Left, moment: Moment
 ) -> _Leased:
-    """Transaction 1: judge what was claimed, end or put off what may not go, lease the rest."""
+    """Transaction 1: judge what was claimed, end or put off what may not go or has no turn yet, lease the rest."""
     # First of all, since it says how far the ledger had got: a withdrawal committed while the grounds are being read
     # would else count as seen, and the look at hand-over would miss it.
     lease = leases.begin(session)
     grounds = grounds_of.load(session, rows, now)
     decisions = gate.judge(session, rows, now, moment, left, grounds)
-    until = now + timedelta(seconds=settings.lease_seconds)
-    gate.record(session, rows, decisions, now, moment, (lease.token, until))
+    ways = senders.ways(session)
+    waits: Collection[int] = ()
+    if ways or not house.settings.smtp_url.startswith("capture:"):
+        paces = Paces(house.redis, workspace_of(session), grounds.workspace.get("paces"))
+        addresses = {number: facts.address for number, facts in grounds.facts.items()}
+        waits = put_off(paces, rows, decisions, addresses, now)
+    until = now + timedelta(seconds=house.settings.lease_seconds)
+    gate.record(session, rows, decisions, now, moment, (lease.token, until), waits)
+    grounds.write_turns(session)
     allowed = [row for row in rows if decisions[row.id].allowed]
-    return _Leased(lease, allowed, composing.load(session, allowed, now, grounds), senders.ways(session))
+    return _Leased(lease, allowed, composing.load(session, allowed, now, grounds), ways, keys.signers(session))
 
 
 @contextmanager
@@ -186,7 +195,7 @@ def _send(house: House, workspace_id: int, leased: _Leased, ways: Ways) -> None:
     of connections. A fast server is served by one thread (threads that do not wait only fight for the interpreter), a
     slow one by all.
     """
-    keys = _keyring(house.settings.data_dir).refresh()
+    ring = _keyring(house.settings.data_dir).refresh().with_kept(leased.signers)
     now = house.clock.now()
     groups: SimpleQueue[list[_Ready | Failed] | None] = SimpleQueue()
     most = house.settings.smtp_connections
@@ -195,7 +204,7 @@ def _send(house: House, workspace_id: int, leased: _Leased, ways: Ways) -> None:
         try:
             for start in range(0, len(leased.rows), GROUP):
                 group = leased.rows[start : start + GROUP]
-                made = [_make(leased.materials, row, keys, now) for row in group]
+                made = [_make(leased.materials, row, ring, now) for row in group]
                 if len(running) < most and (not running or not groups.empty()):
                     running.append(threads.submit(_hand_over, house, workspace_id, leased.lease, ways, groups))
                 groups.put(made)
@@ -206,7 +215,7 @@ def _send(house: House, workspace_id: int, leased: _Leased, ways: Ways) -> None:
         sender.result()
 
 
-def _make(materials: Materials, row: MessageRow, keys: Keyring, now: datetime) -> _Ready | Failed:
+def _make(materials: Materials, row: MessageRow, ring: Keyring, now: datetime) -> _Ready | Failed:
     """One mail as bytes, signed."""
     composed = composing.compose(materials, row)
     if isinstance(composed, Failed):
@@ -228,7 +237,7 @@ def _make(materials: Materials, row: MessageRow, keys: Keyring, now: datetime) -
         envelope = (wire_address(composed.envelope_from), wire_address(composed.envelope_to))
     except HeaderError as error:
         return Failed(row.id, row.contact_id, "bad_header", str(error))
-    signed = keys.sign(raw, sender.rpartition("@")[2], now)
+    signed = ring.sign(raw, sender.rpartition("@")[2], now)
     stream = stream_of(row.class_)
     return _Ready(row, composed, Outgoing(row.id, row.contact_id, composed.message_id, *envelope, signed, mail, stream))
 
@@ -269,6 +278,9 @@ def _hand_over(
                 Settled(one.row, going[one.row.id], answer.outcome, answer.by, answer.before)
                 for one, answer in zip(sent, answers, strict=True)
             ]
+            Paces(house.redis, workspace_id).heard(
+                ((one.mail.envelope_to, answer.outcome) for one, answer in zip(sent, answers, strict=True)), now
+            )
         else:
             settled = []
 

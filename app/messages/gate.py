@@ -13,7 +13,7 @@ those waiting together only as many pass as the cap has room for, whoever is fir
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -161,6 +161,7 @@ def record(
     now: datetime,
     moment: Moment,
     lease: tuple[int, datetime] | None = None,
+    waits: Collection[int] = (),
 ) -> None:
     """Keep the verdicts, one query: the reason, rule, basis and line of each, and the state it leads to.
 
@@ -169,11 +170,12 @@ def record(
     Args:
         lease: its token and its end, where whoever judges also sends: what may go is leased in the same statement,
             since each write of a message row is paid for in all of its indexes.
+        waits: those put off that need no further judgement at the gate: they stay ready, for their instant.
     """
     values: list[dict[str, Any]] = []
     for row in rows:
         decision = decisions[row.id]
-        event = "lease" if lease and decision.allowed else _event(decision)
+        event = "wait" if row.id in waits else "lease" if lease and decision.allowed else _event(decision)
         state = move(row.state, event).to
         values.append(
             {
@@ -211,8 +213,9 @@ _VERDICTS = text(
     )
     UPDATE messages m
     SET state = v.state, reason = v.reason, rule = v.rule, basis = v.basis,
-        -- A message of something paused is judged again and again: only the first and the newest of these are kept.
-        verdict = CASE WHEN v.reason = 'paused' AND m.reason = 'paused' AND jsonb_array_length(m.verdict) > 1
+        -- What is paused or throttled is judged again and again: only the first and the newest of these are kept.
+        verdict = CASE WHEN v.reason IN ('paused', 'throttled') AND m.reason = v.reason
+                            AND jsonb_array_length(m.verdict) > 1
             THEN (m.verdict - (-1)) || v.verdict ELSE m.verdict || v.verdict END,
         ledger_line = v.ledger_line, due_at = coalesce(v.due_at, m.due_at), ended_at = v.ended_at,
         channel = coalesce(v.channel, m.channel),

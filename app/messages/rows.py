@@ -64,13 +64,14 @@ class MessageRow(Protocol):
 _PLAIN = (
     *("id", "contact_id", "enrollment_id", "workflow_id", "version_id", "step_id", "visit", "property_id"),
     *("booking_id", "channel", "template", "class_", "topic", "priority", "state", "planned_at", "due_at"),
-    *("latest", "attempts", "facts", "broadcast_id", "terms"),
+    *("latest", "attempts", "facts", "broadcast_id", "terms", "reason"),
 )
 MESSAGE_COLUMNS: tuple[ColumnElement[Any], ...] = (
     *(getattr(Message, name).label(name) for name in _PLAIN),
     cast(Message.verdict[0]["at"].astext, DateTime(timezone=True)).label("first_judged"),
 )
-"""Select these to get MessageRow-like rows; with them comes `first_judged`, the instant of the first verdict."""
+"""Select these to get MessageRow-like rows; with them come `first_judged`, the instant of the first verdict, and
+`reason`, that of the last."""
 
 
 def load_rows(session: Session, message_ids: Sequence[int]) -> list[Any]:

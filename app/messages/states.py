@@ -26,6 +26,7 @@ class StateError(ValueError):
 EVENTS: dict[str, str] = {
     "allow": "the gate lets it pass",
     "defer": "the gate or the lease puts it off: a cap, quiet hours, a pause",
+    "wait": "its mailbox provider takes no more just now: it has an instant of its own",
     "refuse": "the gate or the lease refuses it, with a code and a rule",
     "leave": "its passage met an exit condition meanwhile (R60)",
     "withdraw": "the person withdrew or objected while it waited (R7, X13)",
@@ -67,12 +68,15 @@ _OWN = "our part was over"
 
 ARROWS: dict[tuple[str, str], Arrow] = {
     **{("planned", event): arrow for event, arrow in _JUDGED.items()},
+    ("planned", "wait"): Arrow("ready", "judged; it is sent when its turn has come"),
     ("planned", "allow"): Arrow("ready", "judged and free to go"),
     ("planned", "lease"): Arrow("leased", "judged in this very transaction, by the worker that sends it"),
     **{("deferred", event): arrow for event, arrow in _JUDGED.items()},
+    ("deferred", "wait"): Arrow("ready", "judged; it is sent when its turn has come"),
     ("deferred", "allow"): Arrow("ready", "the obstacle is gone"),
     ("deferred", "lease"): Arrow("leased", "the obstacle is gone, and the worker that judged it sends it"),
     **{("ready", event): arrow for event, arrow in _JUDGED.items()},
+    ("ready", "wait"): Arrow("ready", "its provider has been slowed down meanwhile: another instant"),
     ("ready", "lease"): Arrow("leased", "judged once more in this very transaction"),
     ("ready", "fail_compose"): Arrow("failed", "a hole in a mail is worse than no mail"),
     ("ready", "exhaust"): Arrow("failed", "its latest moment passed while it waited to be tried again"),

@@ -160,7 +160,7 @@ def test_judging_costs_the_same_queries_for_two_messages_and_for_forty(mailroom:
     event.listen(connection, "before_cursor_execute", lambda *given: asked.append(given[2]))
     assert mailroom.gate().done == count
     assert len(asked) == gate.QUERIES
-    assert grounds.QUERIES == 12
+    assert grounds.QUERIES == 13
 
 
 def test_r2_judged_again_at_the_lease_a_withdrawal_meanwhile_stops_it(mailroom: Mailroom) -> None:
