@@ -94,6 +94,7 @@ class ConsentFacts:
     property_zone: str
     zone: str | None = None
     country: str | None = None
+    property_country: str | None = None
     frozen: bool = False
     erased: bool = False
     minor: bool = False

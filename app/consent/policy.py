@@ -97,7 +97,8 @@ class Policy:
     email_quiet: Quiet = _EMAIL_QUIET
     """Quiet hours of e-mail: 21:00 to 08:00 (R47)."""
     other_quiet: Quiet = _OTHER_QUIET
-    """Quiet hours of SMS, WhatsApp and push: 20:30 to 09:00, and Sundays (R47)."""
+    """Quiet hours of SMS, WhatsApp and push: 20:30 to 09:00, Sundays and public holidays (R47). Which country's holidays
+    these are hangs on the recipient (`pressure.holidays_of`); here a country only says that they count."""
     soft_opt_in_topics: frozenset[str] = frozenset({"offers"})
     """Topics that only speak of own products like those bought (R8's similarity tag)."""
     block_topic: str = "offers"

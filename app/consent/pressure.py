@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from app.consent.case import CAPPED, Case, Check, ConsentFacts
 from app.consent.policy import Bound
 from app.consent.zones import ZONE_OF_COUNTRY
+from app.journey.holidays import COUNTRY, known
 from app.journey.waits import NeverOpensError, at_clock, next_opening
 
 _HORIZON = 31
@@ -86,6 +88,8 @@ def quiet(case: Case, at: datetime) -> tuple[Check, datetime]:
     if request.class_ not in CAPPED and (request.channel == "email" or _urgent(case)):
         return _QUIET_EXEMPT, at
     hours = policy.quiet(request.channel)
+    if hours.holidays is not None:
+        hours = replace(hours, holidays=holidays_of(facts))
     try:
         opens = next_opening(at, hours, zones)
     except NeverOpensError:
@@ -97,9 +101,19 @@ def quiet(case: Case, at: datetime) -> tuple[Check, datetime]:
         "to": hours.end.isoformat("minutes"),
         "opens": opens.isoformat(),
     }
+    if hours.holidays is not None:
+        inputs["holidays"] = hours.holidays
     if held and any(hours.closes(now.astimezone(zone).date()) for zone in zones):
         return Check("quiet_hours", False, "closed_day", "R47", inputs), opens
     return Check("quiet_hours", not held, "quiet_hours" if held else "open_hours", "R47", inputs), opens
+
+
+def holidays_of(facts: ConsentFacts) -> str:
+    """The country whose public holidays bind: the recipient's own, else the property's, else Italy (R47)."""
+    for country in (facts.country, facts.property_country):
+        if known(country and country.upper()):
+            return str(country).upper()
+    return COUNTRY
 
 
 def _urgent(case: Case) -> bool:

@@ -63,6 +63,7 @@ def _consent_facts(facts: Facts, booking: Purchase | None, contacted: list[Conta
         address=address,
         states=_states(facts.get("consent") or {}, address, now),
         property_zone=str(lookup(facts, "property.zone") or "UTC"),
+        property_country=lookup(facts, "property.country"),
         zone=lookup(facts, "contact.zone"),
         country=lookup(facts, "contact.country"),
         purchases=(booking,) if booking else (),

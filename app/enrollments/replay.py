@@ -180,6 +180,7 @@ class Replay(Stage):
             address=person.address if channel == "email" else person.phone,
             states=self._states(),
             property_zone=str(lookup(facts, "property.zone") or "UTC"),
+            property_country=lookup(facts, "property.country"),
             zone=lookup(facts, "contact.zone"),
             country=lookup(facts, "contact.country"),
             frozen=person.frozen_at is not None and person.frozen_at <= now,

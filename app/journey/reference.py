@@ -36,7 +36,7 @@ _WRITTEN = (
     (
         "with business days",
         "`2 business days`",
-        "Monday to Friday without the public holidays of the property's country; Italy's are known",
+        "Monday to Friday without the public holidays of the property's country",
     ),
     (
         "clock time",

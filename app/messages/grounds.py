@@ -168,7 +168,7 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
                 tuple(purchases.get(row.contact_id, ())),
                 bookings.get(row.booking_id or 0),
                 barred,
-                _zone(told.get(row.id)),
+                told.get(row.id),
                 now,
             ),
             paused=paused.get((False, row.workflow_id)) or paused.get((True, row.broadcast_id)),
@@ -238,10 +238,6 @@ def _told(session: Session, rows: Sequence[MessageRow], now: datetime) -> dict[i
     return found
 
 
-def _zone(told: Facts | None) -> str:
-    return str(((told or {}).get("property") or {}).get("zone") or "UTC")
-
-
 def _address(contact: Any, channel: str) -> str | None:
     if contact is None:
         return None
@@ -256,9 +252,11 @@ def _facts(
     purchases: tuple[Purchase, ...],
     booking: Purchase | None,
     barred: Mapping[tuple[str, str], tuple[Suppressed, ...]],
-    property_zone: str,
+    told: Facts | None,
     now: datetime,
 ) -> ConsentFacts:
+    home = (told or {}).get("property") or {}
+    property_zone = str(home.get("zone") or "UTC")
     if contact is None:
         return ConsentFacts(None, {}, property_zone, erased=True)
     address = _address(contact, row.channel)
@@ -268,6 +266,7 @@ def _facts(
         property_zone=property_zone,
         zone=contact.zone,
         country=contact.country,
+        property_country=home.get("country"),
         frozen=contact.frozen_at is not None,
         erased=contact.erased_at is not None,
         minor=is_child(contact.birth_date, contact.age_band, now.date()),

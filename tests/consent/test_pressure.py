@@ -131,6 +131,26 @@ def test_r47_e_mail_goes_on_a_holiday_unless_the_team_closes_it() -> None:
     assert (held.code, held.until) == ("closed_day", rome(2026, 4, 26, 8))
 
 
+@pytest.mark.parametrize(
+    ("country", "home", "day", "opens"),
+    [
+        ("FR", "IT", (2026, 7, 14), (2026, 7, 15)),  # a Frenchman keeps the Fourteenth, wherever he is a guest
+        ("FR", "IT", (2026, 8, 15), (2026, 8, 17)),
+        ("IT", "FR", (2026, 7, 14), None),
+        (None, "FR", (2026, 7, 14), (2026, 7, 15)),  # of who is from nowhere we know, the property's
+        ("XX", "FR", (2026, 7, 14), (2026, 7, 15)),
+        (None, None, (2026, 6, 2), (2026, 6, 3)),  # else Italy's
+        ("at", None, (2026, 10, 26), (2026, 10, 27)),
+    ],
+)
+def test_r47_the_holidays_are_those_of_the_persons_country(
+    country: str | None, home: str | None, day: tuple[int, int, int], opens: tuple[int, int, int] | None
+) -> None:
+    noon = rome(*day, 12)
+    decision = decide(sms(latest=noon + timedelta(days=9)), by_phone(country=country, property_country=home), noon, SMS)
+    assert (decision.until if decision.outcome == "deferred" else None) == (rome(*opens, 9) if opens else None)
+
+
 def test_r47_service_mail_knows_no_quiet_hours_and_service_sms_only_on_the_day_of_the_stay() -> None:
     night = rome(2026, 5, 13, 2)
     assert decide(request("transactional"), willing(), night).allowed
