@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from app.consent.case import COMPLETED, CONCLUDED, Case, Check
+from app.consent.case import COMPLETED, CONCLUDED, SOLD, Case, Check, ConsentFacts
 from app.consent.fold import State, grant, objected_at, standing
 from app.consent.policy import Policy
 
@@ -31,6 +31,20 @@ def basis_of(case: Case) -> Basis:
             return _feedback(case)
         case _:
             return _sign_up(case)
+
+
+def may_profile(facts: ConsentFacts, channel: str) -> bool:
+    """Whether marketing to this person may rest on what they did or on what was worked out from it (R13). An objection
+    to marketing ends it too (R10), until a newer yes to profiling itself."""
+    state = facts.states.get((facts.address or "", channel, "profiling", None))
+    objection = objected_at(facts.states)
+    return state is not None and state.granted and (objection is None or state.at > objection)
+
+
+def said_as_a_child(case: Case, given: State) -> bool:
+    """Whether a yes was said before the person turned 14, and not by a parent (R12)."""
+    turned = case.facts.fourteen_on
+    return turned is not None and given.at.date() < turned and not given.guardian
 
 
 def is_relay(address: str, policy: Policy) -> bool:
@@ -64,9 +78,13 @@ def _marketing(case: Case) -> Basis:
     if topic is None:
         return _refused("no_topic", "R3")
     given = grant(facts.states, address, request.channel, topic)
+    if given is not None and said_as_a_child(case, given):
+        return _refused("child_consent", "R12", given.line, topic=topic)
+    soft = _soft_opt_in(case) if given is None else None
+    if facts.profiled and (given is not None or isinstance(soft, State)) and not may_profile(facts, request.channel):
+        return _refused("no_profiling", "R13", topic=topic)
     if given is not None:
         return _consent(given, topic, "R1")
-    soft = _soft_opt_in(case)
     if isinstance(soft, State):
         inputs = {"topic": topic, "line": soft.line, "at": soft.at.isoformat()}
         return Basis(Check("basis", True, "soft_opt_in", "R8", inputs), "soft_opt_in", soft.line)
@@ -88,7 +106,8 @@ def _soft_opt_in(case: Case) -> State | str:
     address = facts.address or ""
     if request.channel != "email":
         return "not_email"
-    if request.topic not in policy.soft_opt_in_topics:
+    speaks_of = facts.about.get(request.topic or "", frozenset())
+    if not speaks_of:
         return "other_products"
     if is_relay(address, policy):
         return "relay_address"
@@ -98,11 +117,14 @@ def _soft_opt_in(case: Case) -> State | str:
     notice = facts.states.get((address, request.channel, "notice", None))
     if notice is None or not notice.granted or not notice.refusal_offered:
         return "no_notice"
-    bought = any(
-        one.status in CONCLUDED and (one.amount or 0) > 0 and not one.refunded and one.channel != "ota"
+    bought = {
+        SOLD[one.kind]
         for one in facts.purchases
-    )
-    return notice if bought else "no_purchase"
+        if one.status in CONCLUDED and (one.amount or 0) > 0 and not one.refunded and one.channel != "ota"
+    }
+    if not bought:
+        return "no_purchase"
+    return notice if bought & speaks_of else "other_products"
 
 
 def _feedback(case: Case) -> Basis:
@@ -114,13 +136,15 @@ def _feedback(case: Case) -> Basis:
         return _refused(code, rule, own.refused_line, purpose="feedback")
     objection = objected_at(facts.states)
     if own is not None and own.granted and (objection is None or own.at > objection):
+        if said_as_a_child(case, own):
+            return _refused("child_consent", "R12", own.line, purpose="feedback")
         return _consent(own, None, "R11")
     if objection is not None:
         return _refused("objected", "R10", purpose="feedback", at=objection.isoformat())
     topics = {key[3] for key in facts.states if key[:3] == (address, channel, "marketing")}
     for topic in sorted(topics, key=lambda one: one or ""):
         given = grant(facts.states, address, channel, topic)
-        if given is not None:
+        if given is not None and not said_as_a_child(case, given):
             return _consent(given, topic, "R11")
     if policy.feedback_basis != "legitimate_interest":
         return _refused("no_consent", "R11", purpose="feedback")

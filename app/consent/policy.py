@@ -99,8 +99,6 @@ class Policy:
     other_quiet: Quiet = _OTHER_QUIET
     """Quiet hours of SMS, WhatsApp and push: 20:30 to 09:00, Sundays and public holidays (R47). Which country's holidays
     these are hangs on the recipient (`pressure.holidays_of`); here a country only says that they count."""
-    soft_opt_in_topics: frozenset[str] = frozenset({"offers"})
-    """Topics that only speak of own products like those bought (R8's similarity tag)."""
     block_topic: str = "offers"
     """The topic whose permission a marketing block inside another mail needs (R21)."""
     feedback_basis: str = "consent"
@@ -170,7 +168,7 @@ class Policy:
 
         Known keys: `caps: {day, week, month, on_hit, marketing: {...}, feedback: {...}, topics: {name: {...}}}`,
         `quiet_hours: {email: [from, to], other: {from, to, days, holidays}}` (either form),
-        `soft_opt_in_topics`, `block_topic`, `feedback_basis: {kind, assessment}`, `relay_suffixes` (more of them),
+        `block_topic`, `feedback_basis: {kind, assessment}`, `relay_suffixes` (more of them),
         `paused: {class: why}`, `defer_days`, `holdout: {percent, salt}`. Other keys belong to others and are passed
         over.
         Raises PolicyError for a value that is not usable.
@@ -189,8 +187,6 @@ class Policy:
             if kind == "legitimate_interest" and not assessment:
                 raise PolicyError("feedback_basis.assessment must name the recorded assessment (R11).")
             changes.update(feedback_basis=kind, feedback_assessment=str(assessment) if assessment else None)
-        if "soft_opt_in_topics" in settings:
-            changes["soft_opt_in_topics"] = frozenset(_words(settings, "soft_opt_in_topics"))
         if "block_topic" in settings:
             changes["block_topic"] = str(settings["block_topic"])
         if "relay_suffixes" in settings:

@@ -187,7 +187,8 @@ def _relay(case: Case) -> Check:
         return _OWN_ADDRESS
     if request.class_ != "transactional":
         return Check("address", False, "relay_address", "R34", {"class": request.class_})
-    departure = facts.booking.departure if facts.booking else None
+    stays = (facts.booking,) if facts.booking else facts.purchases
+    departure = max((one.departure for one in stays if one.departure), default=None)
     if departure is not None:
         last = departure + timedelta(days=policy.relay_days)
         if now.astimezone(zone_or_utc(facts.property_zone)).date() > last:

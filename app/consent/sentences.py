@@ -74,6 +74,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "A marketing message must name its topic.",
         "Un messaggio promozionale deve indicare il suo argomento.",
     ),
+    "child_consent": (
+        "The yes of line {line} was said by a child under 14, without a parent.",
+        "Il consenso della riga {line} è di un minore di 14 anni, senza un genitore.",
+    ),
+    "no_profiling": (
+        "It was chosen by what this person did or may like, and there is no consent to profiling.",
+        "È stato scelto in base a ciò che la persona ha fatto o può gradire, e manca il consenso alla profilazione.",
+    ),
     "topic_off": (
         "This person has chosen other topics, not {topic}.",
         "Questa persona ha scelto altri argomenti, non {topic}.",

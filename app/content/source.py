@@ -28,7 +28,10 @@ _STRINGS: Final = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
 _DEPTH: Final = 12
 MAX_SOURCE: Final = 400_000
 
-BLOCK_CLASSES: Final = (*CLASSES, "frame")
+VARIANTS: Final = ("profiling", "generic")
+"""Two blocks in place of one (R13): the first, made for the person by what they did, is shown only with a consent to
+profiling; the second, the same for everybody, only without."""
+BLOCK_CLASSES: Final = (*CLASSES, "frame", *VARIANTS)
 """What a block's header may say. `frame` is furniture (greeting, header, footer): no content of its own (R21)."""
 
 
@@ -200,9 +203,12 @@ def gate_of(classes: tuple[str, ...], class_: str) -> str:
 
     A message of a class has been judged as a whole before it is composed, so its own class needs no second question.
     """
-    if not classes or class_ in classes or not set(classes) <= {"marketing", "feedback"}:
-        return ""
-    return " or ".join(f"allows('{one}')" for one in classes)
+    variants = [f"allows('{one}')" for one in classes if one in VARIANTS]
+    of_class = [one for one in classes if one not in VARIANTS]
+    if not of_class or class_ in of_class or not set(of_class) <= {"marketing", "feedback"}:
+        return " and ".join(variants)
+    either = " or ".join(f"allows('{one}')" for one in of_class)
+    return " and ".join([f"({either})", *variants]) if variants else either
 
 
 def _classes(text: str) -> tuple[str, tuple[str, ...]]:

@@ -90,6 +90,7 @@ TOPICS: tuple[dict[str, Any], ...] = (
     },
     {
         "name": "offers",
+        "about": ["stay"],
         "title": {"en": "Offers and extras", "it": "Offerte e servizi"},
         "description": {
             "en": "A better room, a boat trip, quiet weeks at a kinder price.",

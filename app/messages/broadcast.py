@@ -10,6 +10,7 @@ and (broadcast, recipient) is unique among messages.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,8 +19,10 @@ import structlog
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from app.audience import catalogue as segments
 from app.consent.pressure import own_zone, zone_or_utc
 from app.db import Ran, as_rows, workspace_of
+from app.journey.condition_tree import fields
 from app.journey.waits import at_clock
 from app.messages.broadcast_audience import pages
 from app.messages.models import Broadcast
@@ -129,7 +132,10 @@ def _plan_page(session: Session, broadcast: Broadcast, now: datetime, limit: int
     ).all()
     # Two contacts that became one since it was frozen stand in it twice, and get one copy.
     fresh = {row.contact_id: row for row in reversed(rows) if not row.had}
-    ids = plan(session, [planned(broadcast, one.contact_id, one.place, one.due_at) for one in fresh.values()], now)
+    reads = _reads(session, broadcast) if fresh else []
+    ids = plan(
+        session, [planned(broadcast, one.contact_id, one.place, one.due_at, reads) for one in fresh.values()], now
+    )
     if rows:
         broadcast.cursor_at, broadcast.cursor_place = rows[-1].due_at, rows[-1].place
         broadcast.planned += len(ids)
@@ -156,7 +162,16 @@ def _end(session: Session, broadcast: Broadcast, now: datetime) -> None:
         broadcast.next_at = max(waiting, now + LOOK_AGAIN)
 
 
-def planned(broadcast: Broadcast, contact_id: int, place: int, due_at: datetime) -> Planned:
+def _reads(session: Session, broadcast: Broadcast) -> list[str]:
+    """What its segment looks at that may tell of behaviour: marketing chosen by it needs a consent to profiling, which
+    the gate asks for (R13). One query, none for a service message or for everybody."""
+    if broadcast.class_ != "marketing" or broadcast.segment is None:
+        return []
+    condition = segments.condition_of(segments.named(session, broadcast.segment))
+    return sorted(path for path in fields(condition) if path.startswith(("contact.attributes.", "engagement.")))
+
+
+def planned(broadcast: Broadcast, contact_id: int, place: int, due_at: datetime, reads: Sequence[str] = ()) -> Planned:
     """The message of one recipient. Its step is the recipient's place: with the broadcast that is its identity."""
     return Planned(
         contact_id=contact_id,
@@ -175,7 +190,7 @@ def planned(broadcast: Broadcast, contact_id: int, place: int, due_at: datetime)
         due_at=due_at,
         latest=due_at + timedelta(hours=broadcast.window_hours),
         broadcast_id=broadcast.id,
-        terms=broadcast.terms,
+        terms={**(broadcast.terms or {}), "reads": list(reads) or None},
     )
 
 

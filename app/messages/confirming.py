@@ -22,6 +22,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from app.consent import ledger
+from app.consent.ages import is_child
 from app.consent.bases import is_relay
 from app.consent.fold import Key, State, fold, grant, objected_at
 from app.consent.ledger import Act
@@ -29,7 +30,6 @@ from app.consent.models import ConsentRecord
 from app.consent.policy import Policy
 from app.consent.wordings import VERSION, wording
 from app.db import as_rows, workspace_of
-from app.messages.grounds import is_minor
 from app.messages.plan import Planned, plan
 from app.messages.voices import Voice, tell
 
@@ -266,7 +266,7 @@ def _answer(known: _Known, one: Ask) -> Asked | None:
         return Asked(None, None, "gone")
     if person.frozen_at is not None:
         return Asked(None, None, "frozen")
-    if is_minor(person.birth_date, known.now):
+    if is_child(person.birth_date, None, known.now.date()):
         return Asked(None, None, "minor")
     if one.channel not in known.policy.senders:
         return Asked(None, None, "no_sender")

@@ -6,7 +6,7 @@ eyes each time: whoever needs two of the three loads the grounds once and passes
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -33,7 +33,7 @@ from app.messages.warming import Turns
 log = structlog.get_logger()
 
 QUERIES = 8 + identities.QUERIES + audience.QUERIES
-"""workspace, contacts, purchases, consent lines, suppressions, other messages, what is paused, what topics speak of; who
+"""workspace, contacts, purchases, consent lines, suppressions, other messages, what is paused, what topics speak of, who
 mails come from; and audience.facts."""
 
 Moment = Literal["gate", "lease"]
@@ -125,7 +125,6 @@ def request_of(row: MessageRow) -> Request:
         row.latest,
         getattr(row, "first_judged", None),
         row.booking_id,
-        profiled=bool((row.terms or {}).get("profiling")),
     )
 
 
@@ -174,6 +173,7 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
             paused=paused.get((False, row.workflow_id)) or paused.get((True, row.broadcast_id)),
             holdout=policy.keeps_out(row.contact_id),
             about=about,
+            profiled=_rests_on_behaviour(row, inferred),
         )
         if row.terms and "channels" in row.terms:
             channels[row.id] = {
@@ -285,6 +285,13 @@ def _others(session: Session, batch: set[int], asked: Mapping[str, Any], now: da
             other = Other(request_of(row), row.state, at)
             found.setdefault(row.contact_id, []).append(other)
     return found
+
+
+def _rests_on_behaviour(row: MessageRow, inferred: Collection[str]) -> bool:
+    """Whether what chose this person for it reads clicks, or an attribute that tells of behaviour (R13). Judged anew
+    each time: an attribute may be marked while the message waits."""
+    reads = (row.terms or {}).get("reads") or ()
+    return any(path.startswith("engagement.") or path.removeprefix("contact.attributes.") in inferred for path in reads)
 
 
 def _words(session: Session) -> tuple[dict[str, frozenset[str]], frozenset[str]]:

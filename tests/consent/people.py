@@ -38,7 +38,8 @@ def key(purpose: str = "marketing", topic: str | None = "offers", address: str =
 
 def facts(states: Mapping[Key, State] | None = None, **given: Any) -> ConsentFacts:
     """Anna, at noon, near a hotel in Rome's zone; nothing ever said unless given."""
-    return replace(ConsentFacts(ADDRESS, states or {}, "Europe/Rome"), **given)
+    about = {"offers": frozenset({"stay"}), "shop": frozenset({"goods"})}
+    return replace(ConsentFacts(ADDRESS, states or {}, "Europe/Rome", about=about), **given)
 
 
 def consenting(**given: Any) -> ConsentFacts:

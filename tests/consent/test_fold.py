@@ -94,9 +94,12 @@ def test_r6_these_ways_need_the_mailbox_or_a_scan(method: str) -> None:
 
 
 def test_r5_a_yes_without_wording_version_is_unproven() -> None:
-    given = {"confirmed": True, "scan_id": None, "import_file": None}
-    assert missing_proof("granted", "api", wording_version=None, **given) == ("wording_version",)
-    assert missing_proof("granted", "", wording_version="1", **given) == ("method",)
+    def lacking(method: str, version: str | None) -> tuple[str, ...]:
+        return missing_proof("granted", method, wording_version=version, confirmed=True, scan_id=None, import_file=None)
+
+    assert lacking("api", None) == ("wording_version",)
+    assert lacking("", "1") == ("method",)
+    assert lacking("api", "1") == ()
 
 
 said = st.tuples(

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from app.consent.ages import fourteenth, is_child
 from app.consent.case import Contacted, Suppressed
 from app.consent.policy import Policy, PolicyError
-from app.consent.rules import block_classes, decide, may_track
+from app.consent.rules import block_classes, decide, may_profile, may_track
 from app.consent.sentences import SENTENCES, sentence
 from tests.consent.people import ADDRESS, NOON, consenting, facts, key, purchase, request, state
 
@@ -112,6 +113,14 @@ def test_r8_soft_opt_in_is_for_email_and_own_similar_products_only() -> None:
     assert decide(request(topic="newsletter"), customer(), NOON).outcome == "refused"
 
 
+def test_r8_a_topic_about_something_else_than_was_bought_is_not_reached() -> None:
+    goods = decide(request(topic="shop"), customer(), NOON)
+    assert next(one for one in goods.checks if one.check == "basis").inputs["soft_opt_in"] == "other_products"
+    shopper = replace(customer(), purchases=(purchase(kind="order", status="delivered"),))
+    assert decide(request(topic="shop"), shopper, NOON).basis == "soft_opt_in"
+    assert decide(request(), shopper, NOON).outcome == "refused"
+
+
 def test_r10_an_objection_on_one_address_ends_marketing_on_all() -> None:
     objection = {key(topic=None, address="old@example.com"): state("objected", at=NOON - timedelta(days=2))}
     decision = decide(request(), facts({key(): state(), **objection}), NOON)
@@ -153,6 +162,69 @@ def test_r12_a_child_gets_service_messages_only(class_: str) -> None:
     assert decide(request("transactional"), child, NOON).allowed
 
 
+def test_r12_a_yes_said_before_fourteen_counts_only_from_a_parent() -> None:
+    turned = NOON.date() - timedelta(days=10)
+    then = NOON - timedelta(days=90)
+    for class_, where in (("marketing", key()), ("feedback", key("feedback"))):
+        child = decide(request(class_), facts({where: state(at=then, line=7)}, fourteen_on=turned), NOON)
+        assert (child.code, child.rule, child.ledger_line) == ("child_consent", "R12", 7)
+        parents = facts({where: state(at=then, guardian=True)}, fourteen_on=turned)
+        assert decide(request(class_), parents, NOON).allowed
+        own = facts({where: state(at=NOON - timedelta(days=5))}, fourteen_on=turned)
+        assert decide(request(class_), own, NOON).allowed
+
+
+@pytest.mark.parametrize(
+    ("birth_date", "age_band", "child"),
+    [
+        ("2012-05-13", None, True),
+        ("2012-05-12", None, False),
+        ("2012-02-29", None, False),
+        (None, "0-13", True),
+        (None, "Child", True),
+        (None, "adult", False),
+        (None, "12-17", False),
+        ("1990-01-01", "child", False),
+        ("soon", None, False),
+        (None, None, False),
+    ],
+)
+def test_r12_a_child_is_known_by_birth_date_or_age_band(
+    birth_date: str | None, age_band: str | None, child: bool
+) -> None:
+    assert is_child(birth_date, age_band, NOON.date()) is child
+
+
+def test_r12_born_on_the_29th_of_february_they_turn_fourteen_on_the_first_of_march() -> None:
+    assert fourteenth("2012-02-29") == date(2026, 3, 1)
+
+
+PROFILING = {key("profiling"): state(line=9)}
+
+
+def test_r13_marketing_chosen_by_behaviour_needs_a_consent_to_profiling() -> None:
+    decision = decide(request(), consenting(profiled=True), NOON)
+    assert (decision.outcome, decision.code, decision.rule) == ("refused", "no_profiling", "R13")
+    assert decide(request(), facts({key(): state(), **PROFILING}, profiled=True), NOON).allowed
+    assert decide(request(), replace(customer(), profiled=True), NOON).code == "no_profiling"
+    assert decide(request("transactional"), facts(profiled=True), NOON).allowed
+    # Who may get no marketing at all is told so, not asked for profiling.
+    assert decide(request(), facts(profiled=True), NOON).code == "no_consent"
+
+
+def test_r13_without_profiling_the_generic_block_is_shown() -> None:
+    assert block_classes(request(), consenting(), NOON) == {"transactional", "marketing", "feedback", "generic"}
+    profiled = facts({key(): state(), **PROFILING})
+    assert block_classes(request(), profiled, NOON) == {"transactional", "marketing", "feedback", "profiling"}
+
+
+def test_r13_r10_an_objection_to_marketing_ends_profiling_too() -> None:
+    objected = {key(topic=None): state("objected", at=NOON - timedelta(days=1))}
+    assert not may_profile(facts({**PROFILING, **objected}), "email")
+    again = {key("profiling"): state(at=NOON)}
+    assert may_profile(facts({**objected, **again}), "email")
+
+
 def test_r14_tracking_needs_its_own_consent() -> None:
     assert not may_track(consenting(), "email")
     assert may_track(facts({key("open_tracking"): state()}), "email")
@@ -164,7 +236,7 @@ def test_r21_a_marketing_block_is_for_those_who_may_get_marketing() -> None:
     assert "marketing" not in block_classes(service, facts(), NOON)
     assert "marketing" in block_classes(service, consenting(), NOON)
     barred = consenting(suppressed=(Suppressed("complaint", "marketing"),))
-    assert block_classes(service, barred, NOON) == {"transactional"}
+    assert block_classes(service, barred, NOON) == {"transactional", "generic"}
 
 
 @pytest.mark.parametrize("class_", ["marketing", "feedback", "consent_request"])
@@ -179,6 +251,14 @@ def test_r34_a_masked_address_ends_60_days_after_departure() -> None:
     masked = facts(address="x.1@guest.booking.com", booking=left)
     assert decide(request("transactional"), masked, NOON).allowed
     assert decide(request("transactional"), masked, NOON + timedelta(days=1)).code == "relay_expired"
+
+
+def test_r34_a_message_of_no_booking_finds_the_masked_address_expired_after_the_last_stay() -> None:
+    stays = tuple(purchase(booking_id=n, departure=date(2026, month, 1)) for n, month in ((1, 1), (2, 2)))
+    masked = facts(address="x.1@guest.booking.com", purchases=stays)
+    assert decide(request("transactional"), masked, NOON).code == "relay_expired"
+    later = replace(masked, purchases=(*stays, purchase(booking_id=3, departure=date(2026, 5, 1))))
+    assert decide(request("transactional"), later, NOON).allowed
 
 
 @pytest.mark.parametrize("class_", ["transactional", "feedback", "marketing", "consent_request"])

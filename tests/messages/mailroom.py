@@ -32,6 +32,8 @@ _UPSELL = """<!-- block: upsell; class: marketing -->
 <mj-section><mj-column><mj-text>{{ t.upsell }} <a href="https://lago.example/suite">{{ t.upsell }}</a></mj-text>
 </mj-column></mj-section>
 """
+_PICKED = _UPSELL.replace("upsell; class: marketing", "picked; class: profiling").replace("/suite", "/for-you")
+_SAME = _PICKED.replace("picked; class: profiling", "same; class: generic").replace("/for-you", "/for-all")
 _LAYOUT = """<mjml><mj-body><mj-include path="content" />
 <mj-include path="_blocks/foot.mjml" for="marketing feedback" /></mj-body></mjml>
 """
@@ -43,6 +45,12 @@ _TEMPLATES: Mapping[str, tuple[str, str, str]] = {
     "note": ("transactional", "", _BODY.format(inner=_LINKS) + '<mj-include path="_blocks/upsell.mjml" />'),
     "upsell-only": ("transactional", "", '<mj-include path="_blocks/upsell.mjml" />'),
     "offer": ("marketing", "offers", _BODY.format(inner=_LINKS)),
+    "picks": (
+        "marketing",
+        "offers",
+        _BODY.format(inner="{{ t.hello }} {{ contact.attributes.taste }}")
+        + '<mj-include path="_blocks/picked.mjml" /><mj-include path="_blocks/same.mjml" />',
+    ),
     "ask": ("feedback", "", _BODY.format(inner="{{ t.hello }}")),
     "confirm-subscription": (
         "consent_request",
@@ -58,11 +66,15 @@ def library() -> Library:
         "_layouts/plain.mjml": _LAYOUT,
         "_blocks/foot.mjml": _FOOT,
         "_blocks/upsell.mjml": _UPSELL,
+        "_blocks/picked.mjml": _PICKED,
+        "_blocks/same.mjml": _SAME,
         "_texts/en.yaml": "leave: Leave\nnotice: Privacy\nupsell: A suite\n",
         "_texts/it.yaml": "leave: Annulla\nnotice: Privacy\nupsell: Una suite\n",
     }
     for name, (class_, topic, body) in _TEMPLATES.items():
         field = "contact.first_name: {type: text, sample: Anna}"
+        if name == "picks":
+            field += ", contact.attributes.taste: {type: text, sample: wine, fallback: {en: the lake, it: the lake}}"
         files[f"{name}/template.yaml"] = (
             f"template: {name}\nname: {{en: {name}, it: {name}}}\ndescription: {{en: x, it: x}}\nphase: retention\n"
             f"class: {class_}\n{f'topic: {topic}' if topic else ''}\nlayout: plain\nfields: {{{field}}}\n"
@@ -101,7 +113,8 @@ class Mailroom:
         for position, (name, english, italian) in enumerate(
             (("newsletter", "our newsletter", "la newsletter"), ("offers", "offers", "le offerte"))
         ):
-            self.make.add(Topic, name=name, title={"en": english, "it": italian}, description={}, position=position)
+            title, about = {"en": english, "it": italian}, ["stay"] if name == "offers" else []
+            self.make.add(Topic, name=name, title=title, description={}, position=position, about=about)
         changes = push(session, library(), clock.now())
         assert {change.outcome for change in changes} == {"published"}, [change.problems for change in changes]
 
