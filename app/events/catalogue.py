@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from app.journey import event_names
 from app.journey.known import EventShape, FieldType
 
 About = Literal["booking", "order"]
@@ -371,6 +372,7 @@ KINDS: tuple[EventKind, ...] = (
 )
 
 BY_NAME: Mapping[str, EventKind] = {kind.name: kind for kind in KINDS}
+event_names.learn({kind.name: kind.title for kind in KINDS})
 
 _FIELDS_OF: Mapping[About, tuple[Field, ...]] = {"booking": BOOKING_FIELDS, "order": ORDER_FIELDS}
 FIELD_TYPES: Mapping[About, Mapping[str, FieldType]] = {
