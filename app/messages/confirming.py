@@ -194,8 +194,10 @@ def confirm(session: Session, contact_id: int, number: int, voice: Voice, now: d
         voice: how the person spoke.
         now: when.
     """
-    ledger.lock(session)
     contact_id, number = _survivor(session, contact_id, number)
+    # People first, then the ledger: the order in which everybody locks.
+    session.execute(_LOCK, {"ws": workspace_of(session), "contact": contact_id})
+    ledger.lock(session)
     records = ledger.history(session, contact_id)
     first = next((one for one in records if one.line == number and one.state == "pending"), None)
     if first is None:
@@ -448,6 +450,7 @@ def _survivor(session: Session, contact_id: int, number: int) -> tuple[int, int]
         contact_id, number = row.merged_into, row.line or 0
 
 
+_LOCK = text("SELECT FROM contacts WHERE workspace_id = :ws AND id = :contact FOR NO KEY UPDATE")
 _SETTINGS = text("SELECT settings FROM workspaces WHERE id = :ws")
 _PEOPLE = text(
     """

@@ -51,6 +51,10 @@ class Shown:
         """Whether it takes sign-ups."""
         return self.state == "live"
 
+    def allows(self, origin: str) -> bool:
+        """Whether scripts of this site may use it."""
+        return origin in self.origins
+
 
 def create(session: Session, name: str, property_id: int, document: Document, by: str, now: datetime) -> SignupForm:
     """A new form, shown to nobody yet."""

@@ -208,23 +208,23 @@ def _keep(session: Session, taken: Sequence[_Taken], now: datetime) -> None:
         session.execute(_FORGET, {**workspace, "rows": as_rows(forget), "now": now})
 
 
-def confirmed(session: Session, contact_id: int, lines: Sequence[int], language: str, now: datetime) -> None:
+def confirmed(session: Session, contact_id: int, lines: Sequence[int], now: datetime) -> None:
     """The mailbox has spoken: what was typed beside the address is the person's own now. At most four queries.
 
     Args:
         contact_id: whose request was confirmed.
         lines: its pending lines.
-        language: what the confirmation was read in.
     """
     wanted = {"ws": workspace_of(session), "contact": contact_id, "lines": list(lines)}
     rows = session.execute(_TYPED, wanted).all()
     if not rows:
         return
+    rows = sorted(rows, key=lambda row: row.id)
     name: Mapping[str, Any] = next((row.given for row in reversed(rows) if row.given.get("first_name")), {})
     connection, workspace_id = session.connection(), workspace_of(session)
     profile = next(iter(identity.locked_profiles(connection, workspace_id, [contact_id])), None)
     if profile is not None:
-        given = {"language": language} | ({"first_name": name["first_name"]} if name else {})
+        given = {"language": rows[-1].language} | ({"first_name": name["first_name"]} if name else {})
         profile.tell(person_of(given, None), f"{instant_text(now)}|form confirmed")
         identity.write(connection, workspace_id, [profile], now)
     counted = [{"id": form_id} for form_id in sorted({row.form_id for row in rows})]
@@ -277,6 +277,6 @@ _TYPED = text(
     """
     DELETE FROM signup_submissions
     WHERE workspace_id = :ws AND contact_id = :contact AND lines && CAST(:lines AS bigint[])
-    RETURNING form_id, id, given
+    RETURNING form_id, id, given, language
     """
 )

@@ -1,4 +1,5 @@
-"""The door for people: links in mails. No account, no cookie, no script; a signed token says who and what.
+"""The door for people: links in mails, and forms. No account, no cookie; a signed token says who and what. Nothing
+needs a script: the one there is does a form's proof of work.
 
     visitors.py     whose link it is, which hotel speaks, in which language
     pages.py        how a page is answered: brand, headers, texts
@@ -6,6 +7,7 @@
     leaving.py      /m/u/ one-click and page, /m/z/ undo
     preferences.py  /m/p/ the preference centre
     confirming.py   /m/k/ the second half of a double opt-in
+    forms.py        /f/ sign-up forms
     pictures.py     /assets/mail/ the drawings in mails
     reading.py      /m/v/ the mail in a browser, /m/c/ a counted link
 
@@ -16,13 +18,14 @@ from __future__ import annotations
 
 from apiflask import APIFlask
 
-from app.subscriber import confirming, leaving, pictures, preferences, reading
+from app.subscriber import confirming, forms, leaving, pictures, preferences, reading
 from app.subscriber.pages import blueprint
 
-__all__ = ["confirming", "leaving", "pictures", "preferences", "reading", "register"]
+__all__ = ["confirming", "forms", "leaving", "pictures", "preferences", "reading", "register"]
 
 
 def register(app: APIFlask) -> None:
     """Open this door's routes on `app`."""
     app.register_blueprint(blueprint)
+    app.register_blueprint(forms.blueprint)
     app.register_blueprint(pictures.blueprint)

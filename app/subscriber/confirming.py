@@ -10,6 +10,7 @@ from app.doors import anyone, house, opened_by
 from app.messages import confirming, links
 from app.messages.confirming import Pending
 from app.messages.links import BadTokenError, Ref
+from app.signup import taking
 from app.subscriber import visitors
 from app.subscriber.pages import bad_link, blueprint, language_of, page, unit, voice
 from app.subscriber.visitors import Visitor
@@ -33,7 +34,10 @@ def confirm(token: str) -> Response:
         if request.method != "POST":
             return page("confirm", visitor, language, titles=titles, wordings=asked.wordings)
         said = voice("confirm_page", language, visitor)
-        done = confirming.confirm(session, contact_id, line, said, house().clock.now())
+        now = house().clock.now()
+        done = confirming.confirm(session, contact_id, line, said, now)
+        if done.outcome == "confirmed":
+            taking.confirmed(session, done.contact_id, done.asked, now)
     name = "confirmed" if done.outcome in {"confirmed", "already"} else "confirm_expired"
     return page(name, visitor, language, titles=titles, preferences=_preferences(workspace_id, asked))
 

@@ -32,8 +32,21 @@ _STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
-def page(name: str, visitor: Visitor | None, language: str, *, status: int = 200, **values: Any) -> Response:
-    """Answer with a page in the property's brand. No cookie, no script, nothing from elsewhere."""
+def page(
+    name: str,
+    visitor: Visitor | None,
+    language: str,
+    *,
+    status: int = 200,
+    policy: str = "frame-ancestors 'none'",
+    **values: Any,
+) -> Response:
+    """Answer with a page in the property's brand. No cookie, nothing from elsewhere, and no script that it could not
+    do without.
+
+    Args:
+        policy: what the page may do besides (Content-Security-Policy); by itself no script runs and nobody frames it.
+    """
     brand = visitor.brand if visitor else NO_BRAND
     style = _style(brand.accent)
     html = render_template(
@@ -49,7 +62,7 @@ def page(name: str, visitor: Visitor | None, language: str, *, status: int = 200
     response = make_response(html, status)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; {policy}"
     )
     return secluded(response)
 

@@ -113,6 +113,47 @@ TEXTS: dict[str, tuple[str, str]] = {
         "It works for seven days, or you have chosen otherwise since. To subscribe, please sign up again.",
         "Vale sette giorni, oppure nel frattempo ha scelto diversamente. Per iscriversi, compili di nuovo il modulo.",
     ),
+    # sign-up forms
+    "form_email": ("E-mail address", "Indirizzo e-mail"),
+    "form_first_name": ("First name", "Nome"),
+    "form_optional": ("You need not give it.", "Facoltativo."),
+    "form_language": ("I would like to read you in", "Vorrei leggervi in"),
+    "form_choice": ("The newsletter", "La newsletter"),
+    "form_choice_hint": (
+        "Please choose one; you can change your mind at any time.",
+        "Scelga una delle due; potrà cambiare idea in ogni momento.",
+    ),
+    "form_topics": ("If yes, about", "Se sì, su"),
+    "form_notice_title": ("Your data", "I Suoi dati"),
+    "form_notice_read": ("Read the privacy notice", "Leggi l'informativa sulla privacy"),
+    "form_trap": ("Leave this empty", "Lasci vuoto questo campo"),
+    "form_closed_title": ("This form is closed", "Questo modulo è chiuso"),
+    "form_closed": (
+        "It takes no sign-ups at the moment. For anything you need, please contact us.",
+        "Al momento non accetta iscrizioni. Per qualsiasi necessità ci contatti.",
+    ),
+    "form_thanks_title": ("Thank you", "Grazie"),
+    "form_wrong": ("Something is missing. Please look below.", "Manca qualcosa: guardi qui sotto."),
+    "form_too_many": (
+        "Too many sign-ups came from here just now. Please try again in {minutes} minutes.",
+        "Da qui sono appena arrivate troppe iscrizioni. Riprovi tra {minutes} minuti.",
+    ),
+    "form_renewed": (
+        "The form has been changed in the meantime. Please read it once more.",
+        "Nel frattempo il modulo è stato modificato. Lo rilegga, per favore.",
+    ),
+    "form_needed": ("Please fill this in.", "Compili questo campo."),
+    "form_no_address": (
+        "This is no e-mail address. It should look like name@example.com.",
+        "Questo non è un indirizzo e-mail. Dovrebbe essere come nome@esempio.it.",
+    ),
+    "form_choose": ("Please choose yes or no.", "Scelga sì oppure no."),
+    "form_read_notice": (
+        "Please read the privacy notice and tick the box.",
+        "Legga l'informativa sulla privacy e spunti la casella.",
+    ),
+    "form_choose_topic": ("Please choose what you would like to read about.", "Scelga che cosa vorrebbe leggere."),
+    "form_too_long": ("Please write it shorter.", "Scriva un testo più breve."),
     # reading
     "gone_title": ("This message is no longer available", "Questo messaggio non è più disponibile"),
     "gone": (

@@ -71,6 +71,11 @@ def of_contact(session: Session, contact_id: int) -> Visitor | None:
     return _visitor(session, person, None, contact.language)
 
 
+def of_property(session: Session, property_id: int) -> Visitor:
+    """Somebody of whom nothing is known, on a page of this property. Three queries."""
+    return _visitor(session, Person(0, ()), property_id, None)
+
+
 def _visitor(session: Session, person: Person, property_id: int | None, language: str | None) -> Visitor:
     places = session.scalars(select(Property).order_by(Property.is_default.desc(), Property.id)).all()
     place = next((one for one in places if one.id == property_id), places[0] if places else None)

@@ -54,8 +54,8 @@ class Hall:
         email = normal_email(address)
         assert email is not None
         where = given.pop("where", Where("/f/x", "203.0.113.7", "Mozilla"))
-        entry = Entry(**{"email": email, "language": "it", "wants": newsletter, "topics": ("newsletter",)} | given)
-        self.session.add(submission(self.shown(), entry, where, "work", self.room.now))
+        fields: dict[str, Any] = {"email": email, "language": "it", "wants": newsletter, "topics": ("newsletter",)}
+        self.session.add(submission(self.shown(), Entry(**fields | given), where, "work", self.room.now))
         self.session.flush()  # the stage reads by Core
 
     def work(self, limit: int = 500) -> None:

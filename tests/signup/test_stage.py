@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import event, select
+from sqlalchemy import event, select, text
 
 from app.consent.models import ConsentRecord
 from app.db import Database
@@ -26,7 +26,7 @@ def confirm(hall: Hall, address: str) -> confirming.Confirmed:
         select(ConsentRecord.line).where(ConsentRecord.contact_id == contact.id, ConsentRecord.state == "pending")
     ).all()
     done = confirming.confirm(hall.session, contact.id, lines[-1], PRESSED, hall.room.now)
-    taking.confirmed(hall.session, done.contact_id, done.asked, "it", hall.room.now)
+    taking.confirmed(hall.session, done.contact_id, done.asked, hall.room.now)
     return done
 
 
@@ -36,6 +36,7 @@ def test_j01_a_sign_up_is_pending_gets_one_mail_and_tells_the_log(hall: Hall) ->
     assert hall.held("anna@example.com") == {"newsletter": "pending"}
     (mail,) = hall.mails("anna@example.com")
     assert (mail.template, mail.topic, mail.property_id) == ("confirm-subscription", "newsletter", hall.room.hotel.id)
+    hall.session.execute(text("DELETE FROM event_work"))  # the entry rules have looked at what was sent in
     hall.room.gate()
     assert hall.room.message(mail.id).state == "ready"
     told = hall.session.scalars(select(Event).where(Event.type == "form.submitted")).one()
