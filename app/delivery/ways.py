@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -226,15 +227,22 @@ def _smtp(settings: Settings, url: str, name: str = "smtp") -> Smtp:
 
 
 _open: dict[tuple[object, ...], _Open] = {}
+_retired: list[tuple[float, Transport]] = []
 _opening = threading.Lock()
+RETIRED_SECONDS = 900.0
+"""Longer than any batch lasts: then the connections of a sender as it was are closed."""
 
 
 def _kept(key: tuple[object, ...], make: Callable[[], Transport], id_: int | None = None) -> _Open:
     with _opening:
         if key not in _open:
-            # A sender that has changed: who is still sending by what it was goes on, and it ends with them.
-            for old in [one for one, kept in _open.items() if id_ is not None and kept.id == id_]:
-                del _open[old]
+            now = time.monotonic()
+            # A sender that has changed: whoever is still sending by what it was may finish.
+            changed = [one for one, kept in _open.items() if id_ is not None and kept.id == id_]
+            _retired.extend((now + RETIRED_SECONDS, _open.pop(old).transport) for old in changed)
+            for entry in [one for one in _retired if one[0] < now]:
+                _retired.remove(entry)
+                entry[1].close()
             _open[key] = _Open(make(), id_)
         return _open[key]
 
@@ -244,3 +252,5 @@ def hang_up() -> None:
     with _opening:
         while _open:
             _open.popitem()[1].transport.close()
+        while _retired:
+            _retired.pop()[1].close()

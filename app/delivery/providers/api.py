@@ -31,7 +31,7 @@ MOST_BYTES = 1024 * 1024
 """Bytes of an answer that are read."""
 SAID = 300
 """Characters of what a provider said that are kept."""
-PAUSES = (0.5, 3.0)
+PAUSES = (0.3, 1.5)
 """Seconds before a request in doubt is made again, where the provider takes a key."""
 GIVE_UP_AFTER = 2
 """So many requests of a group that came to nothing keep the rest of it from being tried by this way."""

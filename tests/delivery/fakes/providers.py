@@ -74,12 +74,11 @@ def of_mailgun(asked: Asked) -> list[dict[str, Any]]:
     form = email.message_from_bytes(head + asked.body, policy=email.policy.HTTP)
     fields = {part.get_param("name", header="content-disposition"): part for part in form.iter_parts()}
     assert fields["message"].get_filename()
-    raw = fields["message"].get_payload(0).as_bytes() if fields["message"].is_multipart() else b""
     # The very bytes, as the standard library would not keep every space of them.
     start = asked.body.index(b"message/rfc822\r\n\r\n") + len(b"message/rfc822\r\n\r\n")
     boundary = str(form.get_boundary()).encode()
     raw = asked.body[start : asked.body.index(b"\r\n--" + boundary, start)]
-    plain = {name: part.get_payload() for name, part in fields.items() if name != "message"}
+    plain = {name: str(part.get_payload()) for name, part in fields.items() if name != "message"}
     assert plain["o:tracking"] == "no"
     return [of_mime(raw, plain["to"], plain["v:percorso_message"])]
 
