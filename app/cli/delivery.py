@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from flask.cli import AppGroup
 
-from app.cli import senders
+from app.cli import identities, senders
 from app.delivery.bounces import Report, Returned, read
 from app.delivery.inbox import InboxError, fetch
 from app.doors import house
@@ -54,6 +54,8 @@ def fetch_inbox() -> None:
 
 
 group.add_command(senders.group)
+for command in (identities.domains, identities.identities, identities.backlog):
+    group.add_command(command)
 
 
 def _row(path: Path, report: Report, folder: Path) -> dict[str, object]:

@@ -13,7 +13,6 @@ Where nothing limits the providers of a batch, this costs one question to Redis 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -313,14 +312,6 @@ def patience(outcome: Any) -> int:
 def _slowed(text: bytes) -> Slowed:
     kept = msgspec.json.decode(text)
     return Slowed(kept["level"], datetime.fromisoformat(kept["at"]), kept["why"])
-
-
-def backlog_of(rows: Iterable[tuple[str, int]]) -> Counter[str]:
-    """Provider → how many wait, from (mailbox domain, count)."""
-    counted: Counter[str] = Counter()
-    for domain, count in rows:
-        counted[provider_of(domain)] += count
-    return counted
 
 
 # Each track remembers up to when its places are promised, and (":go") how much of what was promised has gone. A track

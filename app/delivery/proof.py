@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, replace
 
-from app.delivery import senders
+from app.delivery import keys, senders
 from app.delivery.dkim import Keyring
 from app.delivery.mime import Mail, Mailbox, assemble, wire_address
 from app.delivery.providers import Outcome, Outgoing
@@ -26,6 +26,8 @@ class Proof:
     sender_name: str
     sender_email: str
     reply_to: str | None = None
+    marked: bool = True
+    """False only for a mail of the house to its own people, such as the one that asks whether an address is theirs."""
 
 
 def send(house: House, workspace_id: int, proof: Proof, by: str | None = None) -> Outcome:
@@ -42,7 +44,7 @@ def send(house: House, workspace_id: int, proof: Proof, by: str | None = None) -
     mail = Mail(
         sender=Mailbox(proof.sender_name, sender),
         recipient=Mailbox("", proof.to),
-        subject=TEST_MARK.get(proof.language, TEST_MARK["en"]) + proof.subject,
+        subject=(TEST_MARK.get(proof.language, TEST_MARK["en"]) if proof.marked else "") + proof.subject,
         text=proof.text,
         html=proof.html,
         message_id=name,
@@ -50,10 +52,11 @@ def send(house: House, workspace_id: int, proof: Proof, by: str | None = None) -
         reply_to=Mailbox("", proof.reply_to) if proof.reply_to else None,
         headers=[("Content-Language", proof.language)],
     )
-    signed = Keyring(house.settings.data_dir).sign(assemble(mail), domain, now)
-    out = Outgoing(-secrets.randbits(48), 0, name, sender, wire_address(proof.to), signed, mail)
     with house.database.work(workspace_id) as session:
         known = senders.ways(session)
+        ring = Keyring(house.settings.data_dir).refresh().with_kept(keys.signers(session))
+    signed = ring.sign(assemble(mail), domain, now)
+    out = Outgoing(-secrets.randbits(48), 0, name, sender, wire_address(proof.to), signed, mail)
     if by is not None:
         known = [replace(way, streams=frozenset(STREAMS)) for way in known if way.name == by]
         if not known:

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from app.config import Settings
 
-Purpose = Literal["click", "unsubscribe", "preferences", "view", "confirm", "undo", "bounce"]
+Purpose = Literal["click", "unsubscribe", "preferences", "view", "confirm", "undo", "bounce", "address", "right"]
 
 PATHS: dict[str, str] = {
     "click": "c",
@@ -28,6 +28,8 @@ PATHS: dict[str, str] = {
     "view": "v",
     "confirm": "k",
     "undo": "z",
+    "right": "r",
+    "address": "a",
 }
 """Purpose → the letter of its public route under /m/."""
 

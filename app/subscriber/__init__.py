@@ -8,6 +8,7 @@ needs a script: the one there is does a form's proof of work.
     preferences.py  /m/p/ the preference centre
     confirming.py   /m/k/ the second half of a double opt-in
     forms.py        /f/ sign-up forms
+    sender_address.py  /m/a/ whether an address is somebody's own
     pictures.py     /assets/mail/ the drawings in mails
     reading.py      /m/v/ the mail in a browser, /m/c/ a counted link
 
@@ -18,10 +19,10 @@ from __future__ import annotations
 
 from apiflask import APIFlask
 
-from app.subscriber import confirming, forms, leaving, pictures, preferences, reading
+from app.subscriber import confirming, forms, leaving, pictures, preferences, reading, sender_address
 from app.subscriber.pages import blueprint
 
-__all__ = ["confirming", "forms", "leaving", "pictures", "preferences", "reading", "register"]
+__all__ = ["confirming", "forms", "leaving", "pictures", "preferences", "reading", "register", "sender_address"]
 
 
 def register(app: APIFlask) -> None:

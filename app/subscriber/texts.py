@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from app.signup.labels import LABELS
+
 TEXTS: dict[str, tuple[str, str]] = {
     "language": ("Language", "Lingua"),
     "skip": ("Skip to the content", "Vai al contenuto"),
@@ -114,19 +116,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Vale sette giorni, oppure nel frattempo ha scelto diversamente. Per iscriversi, compili di nuovo il modulo.",
     ),
     # sign-up forms
-    "form_email": ("E-mail address", "Indirizzo e-mail"),
-    "form_first_name": ("First name", "Nome"),
-    "form_optional": ("You need not give it.", "Facoltativo."),
-    "form_language": ("I would like to read you in", "Vorrei leggervi in"),
-    "form_choice": ("The newsletter", "La newsletter"),
-    "form_choice_hint": (
-        "Please choose one; you can change your mind at any time.",
-        "Scelga una delle due; potrà cambiare idea in ogni momento.",
-    ),
-    "form_topics": ("If yes, about", "Se sì, su"),
-    "form_notice_title": ("Your data", "I Suoi dati"),
-    "form_notice_read": ("Read the privacy notice", "Leggi l'informativa sulla privacy"),
-    "form_trap": ("Leave this empty", "Lasci vuoto questo campo"),
+    **LABELS,
     "form_closed_title": ("This form is closed", "Questo modulo è chiuso"),
     "form_closed": (
         "It takes no sign-ups at the moment. For anything you need, please contact us.",
@@ -142,18 +132,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The form has been changed in the meantime. Please read it once more.",
         "Nel frattempo il modulo è stato modificato. Lo rilegga, per favore.",
     ),
-    "form_needed": ("Please fill this in.", "Compili questo campo."),
-    "form_no_address": (
-        "This is no e-mail address. It should look like name@example.com.",
-        "Questo non è un indirizzo e-mail. Dovrebbe essere come nome@esempio.it.",
-    ),
-    "form_choose": ("Please choose yes or no.", "Scelga sì oppure no."),
-    "form_read_notice": (
-        "Please read the privacy notice and tick the box.",
-        "Legga l'informativa sulla privacy e spunti la casella.",
-    ),
-    "form_choose_topic": ("Please choose what you would like to read about.", "Scelga che cosa vorrebbe leggere."),
-    "form_too_long": ("Please write it shorter.", "Scriva un testo più breve."),
     # reading
     "gone_title": ("This message is no longer available", "Questo messaggio non è più disponibile"),
     "gone": (
@@ -161,6 +139,22 @@ TEXTS: dict[str, tuple[str, str]] = {
         "È stato rimosso, o non è mai stato inviato. Per qualsiasi necessità ci contatti.",
     ),
     # bad links
+    # an address of the house's own
+    "address_title": ("Is this address yours?", "Questo indirizzo è Suo?"),
+    "address_text": (
+        "{email} is to be used for sending, or for test messages. Confirm only if it belongs to you or your company.",
+        "{email} sarà usato per inviare o per prove. Confermi solo se l'indirizzo appartiene a Lei o alla Sua azienda.",
+    ),
+    "address_button": ("Yes, confirm this address", "Sì, confermo l'indirizzo"),
+    "address_not_you": (
+        "If you do not know what this is about, simply close this page: nothing happens.",
+        "Se non sa di che cosa si tratta, chiuda la pagina: non succede nulla.",
+    ),
+    "address_done_title": ("Address confirmed", "Indirizzo confermato"),
+    "address_done": (
+        "{email} can be used from now on. You can close this page.",
+        "Da ora {email} può essere usato. Può chiudere questa pagina.",
+    ),
     "bad_title": ("This link does not work", "Questo link non funziona"),
     "bad": (
         "It may have been cut off on its way. Please open it again straight from the mail, or copy the whole address.",

@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session
 from app.audience import membership
 from app.config import Settings
 from app.db import Ran
-from app.delivery import deliver, hits, inbox
+from app.delivery import deliver, domains, hits, inbox
 from app.due import due
 from app.enrollments import advance, calls, enrol, exits, experiments, occasions, versions
 from app.events.partitions import ensure_partitions
@@ -52,6 +52,10 @@ TURN_SECONDS = 0.5
 
 INBOX_SECONDS = 60
 """How often the inbox is read: a complaint must be obeyed within a minute or so (R36)."""
+
+
+DOMAIN_SECONDS = 60
+"""How often it is looked which sender domains are due for their daily look at DNS."""
 
 
 def stages(house: House, served: Sequence[str] = STAGES) -> Mapping[str, Callable[[int], Ran]]:
@@ -172,6 +176,14 @@ def _read_inbox(house: House, stop: threading.Event) -> None:
             log.warning("inbox_not_read", error=str(error).splitlines()[0] if str(error) else type(error).__name__)
 
 
+def _look_at_domains(house: House, stop: threading.Event) -> None:
+    while not stop.wait(DOMAIN_SECONDS):
+        try:
+            domains.run(house)
+        except DBAPIError as error:
+            log.warning("domains_not_looked_at", error=str(error).splitlines()[0])
+
+
 def timer(house: House, every: timedelta = timedelta(seconds=1)) -> None:
     """Tick until told to stop. A tick that fails is logged and the next one tries again."""
     stop = threading.Event()
@@ -184,6 +196,8 @@ def timer(house: House, every: timedelta = timedelta(seconds=1)) -> None:
     if house.settings.inbox:
         # On a thread of its own: a mail server that does not answer holds up no tick.
         threading.Thread(target=_read_inbox, args=(house, stop), name="inbox", daemon=True).start()
+    # On a thread of its own: a name server that does not answer holds up no tick.
+    threading.Thread(target=_look_at_domains, args=(house, stop), name="domains", daemon=True).start()
     while not stop.wait(every.total_seconds()):
         try:
             tick(house)
