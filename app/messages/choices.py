@@ -30,6 +30,10 @@ from app.messages.voices import Voice, tell
 UNDO_WITHIN = timedelta(hours=24)
 """How long a choice can be taken back by its own link; later the preference centre does the same."""
 
+SAME_ACT = timedelta(minutes=10)
+"""A no that is said again within it is the same act: a second press, a mailbox provider's second try. Later it is a new
+one with a line of its own: a yes of the time between, of which we may hear only afterwards, must not outweigh it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -111,8 +115,8 @@ def leave(session: Session, leavings: Sequence[Leaving], now: datetime) -> list[
     """The one way to withdraw, for whoever hears of it: a link, a button, a mail, a provider, a complaint (R7, R36).
 
     Off works at once, on the address the mail went to and on the present one: written in the ledger, what waits and
-    stood on it is cancelled, and workflows hear of it. What stands as wished already is not written again; what needs
-    a yes of its own and never had one (profiling, tracking) is not refused either. See `QUERIES`.
+    stood on it is cancelled, and workflows hear of it. The same act is not written twice (`SAME_ACT`); what needs a yes
+    of its own and never had one (profiling, tracking) is not refused either. See `QUERIES`.
 
     Returns:
         What each came to, in order.
@@ -125,7 +129,7 @@ def leave(session: Session, leavings: Sequence[Leaving], now: datetime) -> list[
     for place, one in enumerate(leavings):
         held = states.get(one.person.contact_id, {})
         for wish, address in product(one.wishes, one.person.addresses):
-            if not _is_off(held, address, one.person.channel, wish):
+            if not _is_off(held, address, one.person.channel, wish, one.said_at):
                 acts.append(_off(one, address, wish))
                 whose.append((place, wish))
         reason = one.bar or ("unsubscribe" if any(wish.state == "objected" for wish in one.wishes) else None)
@@ -324,16 +328,20 @@ def _wording(wish: Wish, voice: Voice) -> dict[str, str]:
     return {"wording": words, "wording_version": f"{VERSION}-{voice.language}"}
 
 
-def _is_off(states: Mapping[Key, State], address: str, channel: str, wish: Wish) -> bool:
+def _is_off(states: Mapping[Key, State], address: str, channel: str, wish: Wish, said_at: datetime) -> bool:
     held = states.get((address, channel, wish.purpose, wish.topic))
-    if wish.purpose == "marketing" and wish.topic is not None:
-        word, _ = standing(states, address, channel, wish.topic)
-        return word in REFUSALS
     if wish.purpose not in {"marketing", "feedback"}:
         # These rest on a yes and on nothing else: where there is none, there is nothing to take back.
         return held is None or held.state not in {"granted", "pending"}
-    # An objection says more than a withdrawal: where only the latter stands, the former is still written.
-    return held is not None and held.state in REFUSALS and (wish.state != "objected" or held.state == "objected")
+    if wish.purpose == "marketing" and wish.topic is not None:
+        word, _ = standing(states, address, channel, wish.topic)
+        off = word in REFUSALS
+    else:
+        # An objection says more than a withdrawal: where only the latter stands, the former is still written.
+        off = held is not None and held.state in REFUSALS and (wish.state != "objected" or held.state == "objected")
+    general = states.get((address, channel, wish.purpose, None))
+    noes = [one.refused_at for one in (held, general) if one is not None and one.refused_at is not None]
+    return off and max(noes, default=said_at) >= said_at - SAME_ACT
 
 
 def _is_on(states: Mapping[Key, State], address: str, channel: str, wish: Wish) -> bool:

@@ -3,6 +3,7 @@ and no service message is lost because of what somebody said about marketing."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +20,17 @@ from app.serve.postgres import CarriedPostgres
 from app.serve.valkey import CarriedValkey
 from tests.conftest import ROOT, START
 from tests.hotel import opened
-from tests.lives.lives import Act, World, worlds
+from tests.lives.lives import Act, Life, World, worlds
 from tests.lives.play import Mortal, Play
 
-PEOPLE, INSTANTS, WORLDS, PARTS = 40, 20, 13, 4
-"""Each part plays `WORLDS` worlds of `PEOPLE` lives: 2,080 lives in all."""
+PEOPLE, INSTANTS, WORLDS = 40, 20, 2
+ALL_PARTS, DIFFERENT = 28, 72
+"""Each part plays `WORLDS` worlds of `PEOPLE` lives, of which so many at least differ from one another: more than 2,000
+in all. The simplest world of all, with which hypothesis begins, is played besides and not counted."""
+PARTS = 2 if os.environ.get("PERCORSO_TEST_PG") else ALL_PARTS
+"""On another server than the carried one only the first: what the lives hold does not rest on its version."""
+ALWAYS = ("left: marketing", "left: transactional", "confirmed")
+"""What happens in every part: a world in which nothing happens would prove nothing."""
 
 
 @pytest.fixture
@@ -62,11 +69,11 @@ def test_nobody_is_written_to_against_their_will_and_no_service_is_lost(
     play: Callable[[World], Counter[str]], part: int
 ) -> None:
     happened: Counter[str] = Counter()
-    lives = 0
+    different: set[Life] = set()
 
     @seeded(part)
     @settings(
-        max_examples=WORLDS,
+        max_examples=WORLDS + 1,
         derandomize=False,
         database=None,
         deadline=None,
@@ -75,12 +82,9 @@ def test_nobody_is_written_to_against_their_will_and_no_service_is_lost(
     )
     @given(worlds(PEOPLE, INSTANTS))
     def lived(world: World) -> None:
-        nonlocal lives
-        lives += len(world.lives)
+        different.update(world.lives)
         happened.update(play(world))
 
     lived()
-    assert lives >= PEOPLE * WORLDS
-    # A world in which nothing happens would prove nothing.
-    for what in ("left: marketing", "left: feedback", "left: transactional", "confirmed", "killed", "one_click"):
-        assert happened[what] > 0, (what, happened)
+    assert len(different) > DIFFERENT
+    assert all(happened[what] > 0 for what in ALWAYS), happened

@@ -42,6 +42,17 @@ def test_r32_it_is_idempotent_and_a_spent_token_answers_200(reader: Reader) -> N
     assert reader.rows() == before
 
 
+def test_x44_a_no_said_again_is_newer_than_a_yes_of_between_that_we_hear_of_only_later(reader: Reader) -> None:
+    reader.post("unsubscribe", ONE_CLICK)
+    agreed_elsewhere = reader.clock.advance(timedelta(days=1))
+    reader.clock.advance(timedelta(days=1))
+    reader.post("unsubscribe", ONE_CLICK)
+    reader.clock.advance(timedelta(days=1))
+    with reader.mailroom() as room:
+        room.say(room.session.scalars(select(Contact)).one(), requested_at=agreed_elsewhere)
+    assert reader.consents() == {"offers": "withdrawn"}
+
+
 def test_r32_a_link_works_for_years(reader: Reader) -> None:
     reader.clock.advance(timedelta(days=1200))
     assert reader.post("unsubscribe", ONE_CLICK).status_code == 200
