@@ -84,7 +84,7 @@ class SpecialValue(Owned, Base):
     id: Mapped[RowId]
     contact_id: Mapped[int] = mapped_column(BigInteger)
     key: Mapped[Plain]
-    sealed: Mapped[str] = mapped_column(info=PERSONAL)
+    sealed: Mapped[str] = mapped_column(info={**PERSONAL, "sealed": True})
     """The value as JSON, sealed (`app/sealed.py`)."""
     version: Mapped[Plain]
     """Order key of the fact, as in `Contact.field_versions`."""

@@ -56,7 +56,8 @@ class Published:
 
 def known(session: Session) -> Known:
     """What a workflow of this workspace may speak of; six queries."""
-    attributes = session.execute(select(AttributeDefinition.key, AttributeDefinition.type)).all()
+    named = select(AttributeDefinition.key, AttributeDefinition.type, AttributeDefinition.special_category)
+    attributes = session.execute(named).all()
     fields: dict[str, FieldType] = dict(FACT_FIELDS)
     fields |= {f"contact.attributes.{row.key}": row.type for row in attributes}
     topics = session.scalars(select(Topic.name)).all()
@@ -68,6 +69,7 @@ def known(session: Session) -> Known:
         segments=segments.names(session),
         # None set up yet: names are taken as they are, so that a library can be pushed first.
         endpoints=session.scalars(select(CallEndpoint.name)).all() or None,
+        barred=frozenset(f"contact.attributes.{row.key}" for row in attributes if row.special_category),
     )
 
 

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from app.consent.policy import RELAY_SUFFIXES
+from app.contacts import special
 from app.contacts.identity import PEOPLE_LOCK
 
 _encode = msgspec.json.Encoder().encode
@@ -23,6 +24,8 @@ _WORLD = text(
            (SELECT jsonb_agg(jsonb_build_array(id, code, zone, country, is_default) ORDER BY id)
               FROM properties WHERE workspace_id = :workspace) AS properties,
            (SELECT jsonb_object_agg(key, type) FROM attribute_definitions WHERE workspace_id = :workspace) AS types,
+           (SELECT jsonb_agg(key) FROM attribute_definitions
+             WHERE workspace_id = :workspace AND special_category) AS special,
            (SELECT settings->'relay_suffixes' FROM workspaces WHERE id = :workspace) AS relays
     """
 )
@@ -50,8 +53,9 @@ _CONFLICTS = text(
 )
 _DEFINE = text(
     """
-    INSERT INTO attribute_definitions AS known (workspace_id, key, type, created_at)
-    SELECT :workspace, key, type, :now FROM unnest(CAST(:keys AS text[]), CAST(:types AS text[])) AS x (key, type)
+    INSERT INTO attribute_definitions AS known (workspace_id, key, type, special_category, created_at)
+    SELECT :workspace, key, type, special, :now
+      FROM unnest(CAST(:keys AS text[]), CAST(:types AS text[]), CAST(:special AS bool[])) AS x (key, type, special)
     ON CONFLICT (workspace_id, key) DO UPDATE SET key = known.key
     RETURNING key, type
     """
@@ -112,6 +116,8 @@ class World:
     types: dict[str, str]
     relays: frozenset[str]
     """Domains of agencies' alias addresses: those known to all, and the workspace's own."""
+    special: frozenset[str]
+    """Attributes of a special category: their values never come onto a contact (R18)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +143,8 @@ def world(connection: Connection, workspace_id: int) -> World:
     """Properties and attribute types; from here to the end of the unit of work no two people are merged. One query."""
     row = connection.execute(_WORLD, {"workspace": workspace_id}).one()
     places = tuple(Place(*values) for values in row.properties or ())
-    return World(places, row.types or {}, frozenset(RELAY_SUFFIXES) | frozenset(row.relays or ()))
+    relays = frozenset(RELAY_SUFFIXES) | frozenset(row.relays or ())
+    return World(places, row.types or {}, relays, frozenset(row.special or ()))
 
 
 def let_in(
@@ -169,6 +176,7 @@ def define(connection: Connection, workspace_id: int, types: dict[str, str], now
     """Keep definitions for these attributes; gives the types in force, another's where it was first. One query."""
     keys = sorted(types)
     wanted = {"workspace": workspace_id, "now": now, "keys": keys, "types": [types[key] for key in keys]}
+    wanted["special"] = [special.tells(key) for key in keys]
     return {row.key: row.type for row in connection.execute(_DEFINE, wanted)}
 
 

@@ -1,6 +1,6 @@
 """Record: each event is stored once, and contact and booking are brought up to date, whatever order they come in.
 
-`record` takes up to 1,000 events of one source in a fixed number of queries: 9 where everybody is known, at most 19
+`record` takes up to 1,000 events of one source in a fixed number of queries: 9 where everybody is known, at most 20
 with new people, new bookings, new attributes, doubles and conflicts among them. Locks are taken in one order everywhere
 (event ids, attribute definitions, identity locks, contact rows, booking rows, each sorted), so two requests that bring
 the same event, person or booking at the same instant wait for each other and never deadlock.
@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.orm import Session
 
 from app.consent import ledger
-from app.contacts import bookings, identity
+from app.contacts import bookings, identity, special
 from app.contacts.bookings import BookingRow, Ref
 from app.contacts.profiles import Person, Profile, new_definitions, person_of, typed_attributes
 from app.contacts.projection import REPLACED_WITHIN, Claim, instant_text
@@ -86,6 +86,8 @@ class _Item:
     quarantined: str | None
     profile: Profile | None = None
     row: BookingRow | None = None
+    special: dict[str, Any] = field(default_factory=dict)
+    """Attributes of a special category: kept sealed, apart from the contact (R18)."""
 
     @property
     def version(self) -> str:
@@ -290,7 +292,10 @@ class _Recording:
             types |= log.define(self.connection, self.workspace_id, new, self.now)
         for item, attributes in given:
             if attributes:
-                item.person.attributes, wrong = typed_attributes(attributes, types)
+                kept, wrong = typed_attributes(attributes, types)
+                secret = {key for key in kept if key in self.world.special or (key in new and special.tells(key))}
+                item.special = {key: kept.pop(key) for key in secret}
+                item.person.attributes = kept
                 for one in wrong:
                     item.event.warn("/contact" + one.where, one.detail, one.cure)
 
@@ -333,6 +338,8 @@ class _Recording:
             bookings.write(self.connection, self.workspace_id, changed, self.now)
             replaced = self._pair(changed)
         self._note_consents(kept)
+        told = [special.Told(item.profile.id, item.special, item.version) for item in kept if item.profile]
+        special.write(self.session, [one for one in told if one.values], self.now)
         lines = [self._line(item, number) for item, number in zip(items, event_ids, strict=True)]
         if lines:
             ahead = any(item.event.occurred_at - self.now > CLOCK_SKEW for item in items)

@@ -60,6 +60,8 @@ class Known:
     segments: Collection[str] | None = None
     workflows: Collection[str] | None = None
     endpoints: Collection[str] | None = None
+    barred: Collection[str] = frozenset()
+    """Paths of special categories (R18): nothing may be decided by them, and no step writes them."""
 
 
 CUSTOM = "custom."

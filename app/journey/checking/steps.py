@@ -301,7 +301,7 @@ class StepChecks:
         if not step.set and not step.add_tags and not step.remove_tags:
             ground.add((*path, "set"), "empty", "nothing is written", "for example contact.attributes.vip: true")
         for field in step.set:
-            if not _WRITABLE.match(field):
+            if not _WRITABLE.match(field) or field in ground.known.barred:
                 message = f"{field} cannot be written by a workflow"
                 cure_ = "write contact.attributes.<name>, enrollment.fields.<name> or contact.language"
                 ground.add((*path, "set", field), "read-only", message, cure_, on_key=True)
