@@ -37,6 +37,8 @@ class Request:
     since: datetime | None = None
     """When it was first judged: its window, where it has no `latest`, starts there."""
     booking_id: int | None = None
+    needed: bool = False
+    """The law asks for it: it goes even to somebody whose data is restricted (R52)."""
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -99,6 +101,10 @@ class ConsentFacts:
     erased: bool = False
     minor: bool = False
     """Known to be under 14 (R12)."""
+    pace: str | None = None
+    """`monthly`: the person wants one message of marketing a month at most (R46)."""
+    paused_until: datetime | None = None
+    """The person has asked for a pause from marketing and requests for an opinion."""
     fourteen_on: date | None = None
     """When they turned, or turn, 14: a yes said before counts only if a parent gave it (R12)."""
     profiled: bool = False

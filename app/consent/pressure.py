@@ -30,6 +30,9 @@ def cap(case: Case, at: datetime, may_go: Callable[[Case], bool]) -> tuple[Check
     request, facts, _, policy = case
     if request.class_ not in CAPPED:
         return _CAP_EXEMPT, at
+    if facts.paused_until is not None and at < facts.paused_until:
+        until = {"until": facts.paused_until.isoformat()}
+        return Check("cap", False, "own_pause", "R46", until), facts.paused_until
     zone = zones_of(facts)[0]
     today = at.astimezone(zone).date()
     sent = [(one.at.astimezone(zone).date(), one.class_, one.topic) for one in facts.contacted if one.class_ in CAPPED]
@@ -38,7 +41,8 @@ def cap(case: Case, at: datetime, may_go: Callable[[Case], bool]) -> tuple[Check
         for rival in facts.rivals
         if rival.class_ in CAPPED and rival.rank < request.rank and may_go(case.asking(rival))
     ]
-    bounds = policy.bounds(request.class_, request.topic)
+    own = _PACES.get(facts.pace or "")
+    bounds = (*policy.bounds(request.class_, request.topic), *((own,) if own and request.class_ == "marketing" else ()))
     ages = [(today - day).days for day, _, _ in sent]
     inputs: dict[str, Any] = {
         "day": sum(1 for age in ages if age == 0),
@@ -53,6 +57,8 @@ def cap(case: Case, at: datetime, may_go: Callable[[Case], bool]) -> tuple[Check
         return Check("cap", True, "under_cap", "R46", inputs), at
     code = "cap" if _full(today, sent, bounds) else "outranked"
     bound, inputs["full"] = full
+    if bound is own:
+        code = "own_pace"
     if bound.counts != "all":
         inputs["counts"] = bound.counts
     if policy.on_cap != "defer":
@@ -63,6 +69,9 @@ def cap(case: Case, at: datetime, may_go: Callable[[Case], bool]) -> tuple[Check
             return Check("cap", False, code, "R46", inputs), at_clock(day, time(0), zone)
     return Check("cap", False, code, "R46", inputs), at + timedelta(days=_HORIZON)
 
+
+_PACES: Mapping[str, Bound] = {"monthly": Bound("marketing", Limits(month=1))}
+"""What a person chooses of themselves, beside every limit of the workspace and never in its place."""
 
 _Slot = tuple[date, str, str | None]
 

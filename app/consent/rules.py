@@ -172,7 +172,7 @@ def _reachable(case: Case) -> Check:
     facts, inputs = case.facts, {"channel": case.request.channel}
     if facts.erased:
         return Check("person", False, "erased", "R51", inputs)
-    if facts.frozen:
+    if facts.frozen and not case.request.needed:
         return Check("person", False, "frozen", "R52", inputs)
     if not facts.address:
         return Check("person", False, "no_address", "R1", inputs)

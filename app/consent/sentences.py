@@ -174,6 +174,14 @@ def sentence(code: str, language: str, inputs: Mapping[str, Any] | None = None) 
     shown = {
         name: ", ".join(map(str, value)) if isinstance(value, list) else value
         for name, value in (inputs or {}).items()
+    "own_pause": (
+        "The person has asked for a pause until {until}.",
+        "La persona ha chiesto una pausa fino al {until}.",
+    ),
+    "own_pace": (
+        "The person wants one message a month at most, and had one in the last 30 days.",
+        "La persona vuole al massimo un messaggio al mese e ne ha avuto uno negli ultimi 30 giorni.",
+    ),
         if value is not None
     }
     return texts[1 if language == "it" else 0].format_map(_Gaps(shown))

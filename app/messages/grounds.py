@@ -125,6 +125,7 @@ def request_of(row: MessageRow) -> Request:
         row.latest,
         getattr(row, "first_judged", None),
         row.booking_id,
+        "needed" in (getattr(row, "terms", None) or {}),
     )
 
 
@@ -269,6 +270,8 @@ def _facts(
         property_country=home.get("country"),
         frozen=contact.frozen_at is not None,
         erased=contact.erased_at is not None,
+        pace=contact.pace,
+        paused_until=contact.paused_until,
         minor=is_child(contact.birth_date, contact.age_band, now.date()),
         fourteen_on=fourteenth(contact.birth_date),
         suppressed=barred.get((row.channel, address or ""), ()),
@@ -315,8 +318,8 @@ _WORDS = text(
 )
 _CONTACTS = text(
     """
-    SELECT id, email_key, phone, zone, country, frozen_at, erased_at, attributes ->> 'birth_date' AS birth_date,
-           attributes ->> 'age_band' AS age_band
+    SELECT id, email_key, phone, zone, country, frozen_at, erased_at, pace, paused_until,
+           attributes ->> 'birth_date' AS birth_date, attributes ->> 'age_band' AS age_band
     FROM contacts WHERE workspace_id = :ws AND id = ANY(:contacts)
     """
 )
@@ -332,8 +335,10 @@ _OTHERS = text(
     """
     SELECT contact_id, id, class AS class_, channel, topic, due_at, priority, latest, booking_id, state,
            coalesce(handed_over_at, accepted_at) AS gone_at
-    FROM messages
-    WHERE workspace_id = :ws AND contact_id = ANY(:contacts) AND class <> 'transactional'
+    FROM messages m
+    WHERE workspace_id = :ws AND contact_id = ANY(:contacts)
+      AND (class <> 'transactional' OR booking_id IN (
+          SELECT id FROM bookings WHERE workspace_id = :ws AND contact_id = ANY(:contacts) AND status = 'abandoned'))
       AND (state IN ('planned', 'deferred', 'ready', 'leased', 'handed_over', 'unknown')
            OR state = 'accepted' AND accepted_at > :since)
     """

@@ -193,6 +193,8 @@ REASONS: Mapping[str, Any] = {
     "holdout": _("kept out for comparison"),
     "paused": _("this kind of mail is paused"),
     "workflow_paused": _("the workflow is paused"),
+    "own_pause": _("the person asked for a pause"),
+    "own_pace": _("the person wants one message a month at most"),
     "missing_field": _("a field of the template is missing"),
     "no_template": _("the template is not published"),
     "exhausted": _("all tries were used up"),

@@ -316,3 +316,23 @@ def test_r46_x42_of_five_due_together_the_most_important_goes_today_and_the_next
     assert [one.priority for one, _ in sent] == [90, 70, 50]
     assert [at.date().day for _, at in sent] == [12, 13, 14]
     assert sum(not decision.allowed for decision in ends.values()) == 2
+
+
+def test_r46_a_person_who_asked_for_a_pause_gets_no_marketing_before_its_end_and_all_service() -> None:
+    until = NOON + timedelta(days=2)
+    paused = willing(paused_until=until)
+    decision = decide(request(), paused, NOON)
+    assert (decision.outcome, decision.code, decision.until) == ("deferred", "own_pause", until)
+    assert decide(request(), willing(paused_until=NOON + timedelta(days=30)), NOON).outcome == "refused"
+    assert decide(request("transactional"), paused, NOON).allowed
+    assert decide(request(), willing(paused_until=NOON), NOON).allowed
+
+
+def test_r46_who_wants_one_a_month_gets_one_a_month_and_all_service() -> None:
+    had = Contacted(99, "marketing", NOON - timedelta(days=20))
+    monthly = willing(pace="monthly", contacted=(had,))
+    assert (decide(request(), monthly, NOON).outcome, decide(request(), monthly, NOON).code) == ("refused", "own_pace")
+    assert decide(request("transactional"), monthly, NOON).allowed
+    assert decide(request(), willing(contacted=(had,)), NOON).allowed
+    later = willing(pace="monthly", contacted=(Contacted(99, "marketing", NOON - timedelta(days=30)),))
+    assert decide(request(), later, NOON).allowed
