@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.consent.case import CAPPED, Case, Check, ConsentFacts
-from app.consent.policy import Bound
+from app.consent.policy import Bound, Limits
 from app.consent.zones import ZONE_OF_COUNTRY
 from app.journey.holidays import COUNTRY, known
 from app.journey.waits import NeverOpensError, at_clock, next_opening
