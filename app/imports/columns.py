@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from app.contacts import special
 from app.contacts.addresses import normal_email, normal_phone
 from app.contacts.attributes import KEY, TYPES
 from app.imports import cells
@@ -165,7 +166,7 @@ def _wrong(meaning: str, mapping: Reading, known: Known) -> str | None:
     if kind == "proof":
         return None if rest in PROOFS else "unknown"
     if kind == "attribute":
-        if rest in known.special:
+        if rest in known.special or (rest not in known.types and special.tells(rest)):
             return "special"
         if not KEY.fullmatch(rest):
             return "bad_key"

@@ -126,9 +126,11 @@ def _decoded(content: bytes) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16", errors="replace")
     head = content[:4096]
-    if head.count(0) > len(head) // 4:  # UTF-16 without its mark: every other byte of Latin text is zero
-        return content.decode("utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be", "replace")
     if 0 in head:
+        # UTF-16 without its mark: of Latin text every other byte is zero, and hardly any of the others.
+        for codec, high, low in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
+            if high.count(0) * 2 > len(high) and low.count(0) * 20 < len(low):
+                return content.decode(codec, errors="replace")
         raise UnreadableError("binary")
     try:
         return content.decode("utf-8-sig")

@@ -57,11 +57,13 @@ def undo(session: Session, one: Import, found: Sequence[Row[Any]], now: datetime
     touched = {number for number in made if _told_by_others(profiles[number], one.id)}
     touched |= _touched(connection, workspace_id, sorted(made - touched))
     gone = made - touched
+    # A further row about somebody whom an earlier one made: that one decides.
+    brought = set(connection.execute(_BROUGHT, {"ws": workspace_id, "import": one.id, "ids": ids}).scalars())
     done["removed"] += len(gone)
     done["kept"] += len(touched)
     for row in found:
         profile = profiles.get(row.contact_id)
-        if profile is None or row.contact_id in made or not row.before:
+        if profile is None or row.contact_id in brought or not row.before:
             continue
         done["restored"] += _restore(profile, row.before, done)
     changed = [profile for number, profile in profiles.items() if profile.changed and number not in gone]
@@ -186,6 +188,12 @@ _LINES = text(
     SELECT contact_id, line, address, channel, purpose, topic, state, requested_at, confirmed_at FROM consent_records
      WHERE workspace_id = :ws AND contact_id = ANY(:ids) AND proof ->> 'import_file' = :file AND state <> 'expired'
      ORDER BY line
+    """
+)
+_BROUGHT = text(
+    """
+    SELECT contact_id FROM import_rows
+     WHERE workspace_id = :ws AND contact_id = ANY(:ids) AND import_id = :import AND made
     """
 )
 _MERGED = text(
