@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -17,11 +19,14 @@ from sqlalchemy import func, select
 
 from app.clock import SystemClock
 from app.config import Settings
+from app.delivery import senders
+from app.delivery.senders import Outward
 from app.demo.seed import Loaded, found
 from app.house import House, furnish
 from app.messages.models import Message
 from app.web import create_app
 from tests.conftest import ROOT
+from tests.delivery.fakes.server import Asked, Fake, Said, say
 from tests.sink import Sink
 
 GUESTS = 500
@@ -113,37 +118,78 @@ def states(house: House, workspace_id: int) -> Counter[str]:
         return Counter(dict(rows.all()))
 
 
+def kill_some(
+    running: Crew, house: House, workspace_id: int, redis: Redis, chance: random.Random, began: Callable[[], bool]
+) -> None:
+    """Kill once mails go out, forget signals meanwhile, and wait until every message is settled."""
+    while not began():
+        time.sleep(0.01)
+    for death in range(KILLS):
+        time.sleep(chance.uniform(0, 0.6))
+        running.kill(chance.choice([*PARTS, "worker-1", "worker-2"]))
+        if death % 3 == 1:
+            redis.flushall()
+    died = time.monotonic()
+    while (at := states(house, workspace_id))["accepted"] + at["unknown"] < GUESTS:
+        assert not running.gone()
+        assert time.monotonic() - died < PATIENCE, f"{at} {PATIENCE} s after the last death"
+        time.sleep(0.1)
+
+
+def settled(house: House, workspace_id: int, taken: Counter[str], seed: int) -> None:
+    """Every message has one end, and nothing was taken twice, nor is missing although it counts as accepted."""
+    with house.database.work(workspace_id) as session:
+        rows = session.execute(
+            select(Message.message_id, Message.state).where(Message.template == "booking-confirmation")
+        ).all()
+    assert len(rows) == GUESTS
+    assert len({row.message_id for row in rows}) == GUESTS
+    assert set(taken.values()) == {1}, "no Message-ID reached the server twice"
+    assert all(taken[row.message_id] == 1 for row in rows if row.state == "accepted"), "nothing accepted is missing"
+    lost = [row.message_id for row in rows if row.state == "unknown"]
+    print(f"seed {seed}: {len(lost)} unknown, of which {sum(taken[one] for one in lost)} had arrived")
+    assert set(taken) <= {row.message_id for row in rows}
+
+
 @pytest.mark.parametrize(("seed", "lease"), [(1, 5), (2, 10)])
 def test_no_death_loses_or_doubles_a_message(environment: dict[str, str], redis: Redis, seed: int, lease: int) -> None:
-    chance = random.Random(seed)
     with Sink(keep_data=False, delay=0.01) as sink:
         environment |= {"SMTP_URL": sink.url, "PERCORSO_LEASE_SECONDS": str(lease), "PERCORSO_EVENT_RATE": "100000"}
         house = furnish(Settings.from_env(environment), clock=SystemClock())
         loaded = found(house, house.clock.now())
         with crew(environment) as running:
             report_bookings(house, loaded)
-            while sink.ids.total() == 0:
-                time.sleep(0.01)
-            for death in range(KILLS):
-                time.sleep(chance.uniform(0, 0.6))
-                running.kill(chance.choice([*PARTS, "worker-1", "worker-2"]))
-                if death % 3 == 1:
-                    redis.flushall()
-            died = time.monotonic()
-            while (at := states(house, loaded.workspace_id))["accepted"] + at["unknown"] < GUESTS:
-                assert not running.gone()
-                assert time.monotonic() - died < PATIENCE, f"{at} {PATIENCE} s after the last death"
-                time.sleep(0.1)
-        with house.database.work(loaded.workspace_id) as session:
-            rows = session.execute(
-                select(Message.message_id, Message.state).where(Message.template == "booking-confirmation")
-            ).all()
+            chance = random.Random(seed)
+            kill_some(running, house, loaded.workspace_id, redis, chance, lambda: sink.ids.total() > 0)
+        settled(house, loaded.workspace_id, sink.ids, seed)
         house.close()
-    assert len(rows) == GUESTS
-    assert len({row.message_id for row in rows}) == GUESTS
-    taken = sink.ids
-    assert set(taken.values()) == {1}, "no Message-ID reached the server twice"
-    assert all(taken[row.message_id] == 1 for row in rows if row.state == "accepted"), "nothing accepted is missing"
-    lost = [row.message_id for row in rows if row.state == "unknown"]
-    print(f"seed {seed}: {len(lost)} unknown, of which {sum(taken[one] for one in lost)} had arrived")
-    assert set(taken) <= {row.message_id for row in rows}
+
+
+def test_no_death_loses_or_doubles_a_message_on_its_way_to_an_api(environment: dict[str, str], redis: Redis) -> None:
+    """The same with a provider over HTTP, and a second one beside it that must get nothing the first may have."""
+    taken: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    def answer(asked: Asked) -> Said:
+        named = re.search(rb"^Message-ID: (<[^>]*>)", asked.body, re.MULTILINE)
+        assert named
+        with lock:
+            taken[named[1].decode()] += 1
+        time.sleep(0.01)
+        return say(200, {"id": named[1].decode(), "message": "Queued. Thank you."})
+
+    with Fake(answer) as first, Fake(answer) as second:
+        environment |= {"SMTP_URL": "smtp://127.0.0.1:9", "PERCORSO_CALLS_ALLOW": "127.0.0.0/8"}
+        environment |= {"PERCORSO_LEASE_SECONDS": "5", "PERCORSO_EVENT_RATE": "100000"}
+        house = furnish(Settings.from_env(environment), clock=SystemClock())
+        loaded = found(house, house.clock.now())
+        with house.database.work(loaded.workspace_id) as session:
+            for name, fake in (("first", first), ("second", second)):
+                outward = Outward({"key": "key-1"}, {"base": fake.url})
+                senders.add(session, "mailgun", name, (), (), house.clock.now(), outward)
+        with crew(environment) as running:
+            report_bookings(house, loaded)
+            kill_some(running, house, loaded.workspace_id, redis, random.Random(3), lambda: taken.total() > 0)
+        settled(house, loaded.workspace_id, taken, 3)
+        assert second.asked == [], "the first was never surely without a mail"
+        house.close()
