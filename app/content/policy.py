@@ -39,6 +39,7 @@ def judge(message: Message) -> Iterator[Problem]:
     yield from _classes(message)
     yield from _controller(message)
     yield from _reviews(message)
+    yield from _pressure(message)
     yield from _buttons(message)
     if message.size > CLIPPED * 9 // 10:
         text = f"The HTML is {message.size // 1000} kB before any fact is in it."
@@ -113,6 +114,22 @@ def _reviews(message: Message) -> Iterator[Problem]:
             if found := pattern.search(words):
                 text = f"“{found[0]}” {why} (R44)."
                 yield _problem(message, "review-not-neutral", "error", text, "Invite everyone, in neutral words.")
+
+
+def _pressure(message: Message) -> Iterator[Problem]:
+    """What pushes: scarcity without a live value behind it, a refusal that shames, a call to book elsewhere."""
+    words = marks.mask(message.words).replace(marks.FILLER, "")
+    if found := wording.SCARCITY.search(words):
+        text = f"“{found[0]}” says that something runs out (R48)."
+        cure = "Say until when an offer is valid: there is no live count that could stand behind it."
+        yield _problem(message, "scarcity", "error", text, cure)
+    if found := wording.SHAMING.search(words):
+        text = f"“{found[0]}” shames who says no (R48)."
+        yield _problem(message, "confirm-shaming", "error", text, "Write “No, thank you”.")
+    if message.class_ == "transactional" and not _promotes(message) and (found := wording.ELSEWHERE.search(words)):
+        text = f"“{found[0]}” calls to book elsewhere, in a message that may go to a booking site's alias (R34)."
+        cure = "Put it into a block of class marketing: it vanishes for whoever may not get it."
+        yield _problem(message, "books-elsewhere", "error", text, cure)
 
 
 def _buttons(message: Message) -> Iterator[Problem]:

@@ -59,6 +59,9 @@ CODES: Final[dict[str, str]] = {
     "controller-missing": "Marketing says who sends it, from where, with which VAT number and notice (R22).",
     "review-not-neutral": "An invitation to review says nothing of stars or of how the guest felt (R44).",
     "review-reward": "A review is never asked for beside a reward (R41).",
+    "scarcity": "Nothing is said to run out, or to end in so many minutes, that no live value stands behind (R48).",
+    "confirm-shaming": "A refusal is as plain as the acceptance: it makes nobody look foolish (R48).",
+    "books-elsewhere": "A service message calls nobody to book elsewhere: it may go to a booking site's alias (R34).",
     "bad-link": "A link cannot work as it is written.",
 }
 """Every code a check can give, with one line on its meaning; docs/templates.md lists them too."""

@@ -37,6 +37,44 @@ REWARDS: Final = _any(
 )  # fmt: skip
 """Something given in return."""
 
+SCARCITY: Final = _any(
+    r"(?:only|just) (?:\d+|one|two|three|four|five|a few)(?: \w+){0,2} (?:left|remaining|available)",
+    r"last (?:few )?(?:rooms?|places|seats|chance|minutes)", r"(?:selling|running) out", r"almost (?:gone|sold out)",
+    r"hurry(?: up)?", r"countdown", r"(?:ends|expires|closes) in \d+ (?:minutes?|hours?|seconds?)",
+    r"before it'?s gone",
+    r"\d+ (?:people|guests|others)(?: \w+){0,3} (?:looking|viewing|watching)",
+    r"(?:solo|soltanto|appena) (?:\d+|un[ao]?|due|tre|poch[ei])(?: \w+){0,2} (?:rimast[aeio]|disponibil[ei])",
+    r"ultim[aeio] (?:\d+ )?(?:camer[ae]|post[oi]|pezz[oi]|occasion[ei]|minut[oi])", r"(?:si )?affrett\w+",
+    r"in esaurimento", r"quasi esaurit[aeio]", r"conto alla rovescia",
+    r"(?:scade|termina|finisce) (?:tra|fra|in) \d+ (?:minut[oi]|or[ae]|second[oi])", r"prima che (?:finisca|sparisca)",
+    r"\d+ (?:persone|ospiti)(?: \w+){0,3} (?:guardando|osservando|visualizzando)",
+    r"nur noch (?:\d+|ein|zwei|drei|wenige)", r"plus que \d+", r"dernières (?:chambres|places)", r"solo quedan \d+",
+)  # fmt: skip
+"""Something runs out, or ends while one looks."""
+
+SHAMING: Final = _any(
+    r"no,? (?:thanks|thank you)[,.:;–-]+\s*i(?:'d| would)?(?: do not| don't|'ll)? "
+    r"(?:rather|prefer|like|want|hate|love|pay)\b[^.\n]{0,60}",
+    r"i (?:hate|don't (?:like|want|need)) (?:saving|savings|discounts|good deals|to save)",
+    r"i(?:'d| would) rather (?:pay|miss|spend)\b[^.\n]{0,40}",
+    r"no,? grazie[,.:;–-]+\s*(?:preferisco|voglio|amo|odio|rinuncio)\b[^.\n]{0,60}",
+    r"(?:preferisco|voglio) (?:pagare|spendere) (?:di più|il prezzo (?:pieno|intero))",
+    r"non (?:mi piace|voglio) risparmiare",
+    r"rinuncio (?:al risparmio|allo sconto|al vantaggio)",
+)  # fmt: skip
+"""A no that makes whoever says it look foolish."""
+
+ELSEWHERE: Final = _any(
+    r"book(?:ing)? (?:\w+ ){0,4}direct(?:ly)?",
+    r"(?:book|reserve)(?: \w+){0,4} (?:on|through|via) our (?:own )?(?:web ?site|site)",
+    r"(?:next time|instead)[, ]+(?:please )?book", r"(?:best|lower|better) price on our (?:own )?(?:web ?site|site)",
+    r"prenot\w+(?: \w+){0,4} (?:direttamente|in diretta)", r"prenotazione diretta",
+    r"prenot\w+(?: \w+){0,4} (?:sul|dal|tramite il|attraverso il) nostro sito", r"la prossima volta[, ]+prenot\w+",
+    r"prezzo (?:migliore|più basso) sul nostro sito", r"direkt (?:bei uns )?buchen", r"réserv\w+ (?:en )?direct\w*",
+    r"reserv\w+ (?:directamente|en nuestra web)",
+)  # fmt: skip
+"""A call to book with the house instead of the site the booking came from."""
+
 NOT_NEUTRAL: Final = (
     (
         _any(

@@ -102,6 +102,53 @@ def test_no_reward_stands_beside_a_request_for_a_review(words: str, class_: str)
     assert "review-reward" not in codes(letter(class_, lead=words))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Only 2 rooms left!", "Hurry, the lake will not wait.", "The offer ends in 20 minutes.", "A countdown runs.",
+        "Solo 3 camere disponibili", "Ultime camere!", "L'offerta scade tra 2 ore.", "14 persone la stanno guardando",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("class_", ["marketing", "transactional", "feedback"])
+def test_r48_scarcity_without_a_live_value_is_never_published(words: str, class_: str) -> None:
+    found = codes(letter(class_, lead=words))
+    assert "scarcity" in found
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "No thanks, I'd rather pay more.", "No, thank you: I prefer the full price", "I hate saving",
+        "No grazie, preferisco pagare il prezzo intero.", "Rinuncio allo sconto",
+    ],
+)  # fmt: skip
+def test_r48_a_refusal_shames_nobody(words: str) -> None:
+    assert "confirm-shaming" in codes(letter("marketing", lead=words))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The offer is valid until 30 April 2027.", "No, thank you.", "No grazie", "Our last evening is on Sunday.",
+        "Offerta valida fino al 30 aprile 2027.", "Solo per Lei: due notti a 240 €", "Check-in starts in 2 hours.",
+    ],
+)  # fmt: skip
+def test_r48_plain_words_about_validity_and_refusal_pass(words: str) -> None:
+    assert codes(letter("marketing", lead=words)) == set()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Next time book directly with us.", "Book your next stay on our website.", "La prossima volta prenoti da noi",
+        "Prenoti direttamente e risparmi.", "La prenotazione diretta conviene",
+    ],
+)  # fmt: skip
+def test_r34_a_service_message_calls_nobody_to_book_elsewhere(words: str) -> None:
+    assert "books-elsewhere" in codes(letter("transactional", lead=words))
+    assert "books-elsewhere" not in codes(letter("marketing", lead=words))
+
+
 def test_one_button_is_the_main_one() -> None:
     two = LETTER.replace("</mj-column>", "<mj-button href='https://x.example'>More</mj-button></mj-column>")
     assert codes(letter("marketing", body=two)) == {"primary-button"}
