@@ -3,7 +3,7 @@ needs a script: the one there is does a form's proof of work.
 
     visitors.py     whose link it is, which hotel speaks, in which language
     pages.py        how a page is answered: brand, headers, texts
-    texts.py        the words of the public pages, English and Italian
+    texts/          the words of the public pages, one table for each language
     leaving.py      /m/u/ one-click and page, /m/z/ undo
     preferences.py  /m/p/ the preference centre
     confirming.py   /m/k/ the second half of a double opt-in

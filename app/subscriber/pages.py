@@ -20,8 +20,8 @@ from app.doors import house
 from app.messages import links
 from app.messages.links import BadTokenError, Ref
 from app.messages.voices import Voice
-from app.subscriber.texts import say
-from app.subscriber.visitors import NO_BRAND, SPOKEN, Brand, Visitor
+from app.subscriber.texts import NAMES, SPOKEN, say
+from app.subscriber.visitors import NO_BRAND, Brand, Visitor
 
 blueprint = APIBlueprint("subscriber", __name__, url_prefix="/m", enable_openapi=False, template_folder="templates")
 
@@ -54,6 +54,7 @@ def page(
         t=partial(_say, language),
         lang=language,
         languages=SPOKEN,
+        names=NAMES,
         brand=brand,
         visitor=visitor,
         style=style,

@@ -18,8 +18,8 @@ from app.messages.choices import Chosen, Wish, everything
 from app.messages.links import Ref
 from app.subscriber import visitors
 from app.subscriber.pages import LARGEST_FORM, bad_link, blueprint, language_of, masked, page, ref_of, unit, voice
-from app.subscriber.texts import say
-from app.subscriber.visitors import SPOKEN, Visitor
+from app.subscriber.texts import SPOKEN, say
+from app.subscriber.visitors import Visitor
 
 
 @dataclass(frozen=True, slots=True)

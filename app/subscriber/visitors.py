@@ -15,8 +15,7 @@ from app.consent.policy import Policy
 from app.contacts.models import Contact, Property
 from app.db import workspace_of
 from app.messages.choices import Person, person_of_message
-
-SPOKEN = ("en", "it")
+from app.subscriber.texts import SPOKEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from app.delivery.engagement import SETTLES
 from app.events.models import Event
 from app.messages.links import PATHS
 from app.subscriber.pages import _style
-from app.subscriber.texts import TEXTS
+from app.subscriber.texts import NAMES, SPOKEN, TABLES
 from tests.messages.mailroom import SITE
 from tests.subscriber.conftest import Reader
 
@@ -139,9 +139,14 @@ def _brightness(colour: str) -> float:
     return 0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
 
 
-def test_every_text_is_there_twice_with_the_same_gaps() -> None:
-    for key, (english, italian) in TEXTS.items():
-        assert set(re.findall(r"{\w+}", english)) == set(re.findall(r"{\w+}", italian)), key
+@pytest.mark.parametrize("language", [one for one in SPOKEN if one != "en"])
+def test_every_language_has_every_text_with_the_same_gaps(language: str) -> None:
+    english, other = TABLES["en"], TABLES[language]
+    assert english.keys() == other.keys()
+    for key, told in english.items():
+        assert set(re.findall(r"{\w+}", told)) == set(re.findall(r"{\w+}", other[key])), key
+        assert other[key].strip(), key
+    assert NAMES.keys() == TABLES.keys()
 
 
 def test_the_mail_in_a_browser_is_the_mail_and_can_do_nothing(reader: Reader) -> None:
