@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
-from app.consent.case import COMPLETED, CONCLUDED, SOLD, Case, Check, ConsentFacts
+from app.consent.case import COMPLETED, CONCLUDED, SOLD, Basis, Case, Check, ConsentFacts
 from app.consent.fold import State, grant, objected_at, standing
 from app.consent.policy import Policy
-
-
-class Basis(NamedTuple):
-    """What a message may stand on: the check that says so, its name, and the line of the ledger."""
-
-    check: Check
-    name: str | None = None
-    line: int | None = None
-
+from app.consent.recovery import is_unfinished, reminder
 
 _CONTRACT = Basis(Check("basis", True, "contract", "R20", {"class": "transactional"}), "contract")
 
@@ -23,6 +16,9 @@ _CONTRACT = Basis(Check("basis", True, "contract", "R20", {"class": "transaction
 def basis_of(case: Case) -> Basis:
     """The lawful basis of a message for this person at this instant, or why there is none."""
     match case.request.class_:
+        case "transactional" if is_unfinished(case):
+            offered = replace(case.request, class_="marketing", topic=case.policy.block_topic)
+            return reminder(case, _marketing(case.asking(offered)))
         case "transactional":
             return _CONTRACT
         case "marketing":

@@ -65,10 +65,13 @@ class Purchase(NamedTuple):
     arrival: date | None = None
     kind: str = "booking"
     """booking or order."""
+    abandoned_at: datetime | None = None
+    """When it was left unfinished, where that is what it is (R9)."""
 
 
 class Contacted(NamedTuple):
-    """A message that went to the person, or is on its way."""
+    """A message that went to the person, or is on its way: all of marketing and feedback; of service mail what speaks
+    of something unfinished."""
 
     message_id: int
     class_: str
@@ -98,13 +101,13 @@ class ConsentFacts:
     country: str | None = None
     property_country: str | None = None
     frozen: bool = False
-    erased: bool = False
-    minor: bool = False
-    """Known to be under 14 (R12)."""
     pace: str | None = None
     """`monthly`: the person wants one message of marketing a month at most (R46)."""
     paused_until: datetime | None = None
     """The person has asked for a pause from marketing and requests for an opinion."""
+    erased: bool = False
+    minor: bool = False
+    """Known to be under 14 (R12)."""
     fourteen_on: date | None = None
     """When they turned, or turn, 14: a yes said before counts only if a parent gave it (R12)."""
     profiled: bool = False

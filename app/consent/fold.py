@@ -44,6 +44,8 @@ class Line:
     """Whether the record holds what R5 asks for; without it a yes counts as no consent."""
     refusal_offered: bool = False
     """On a `notice` line: the right to refuse was offered when the address was collected (R8)."""
+    recovery_mentioned: bool = False
+    """On a `notice` line: it told of the one reminder of what was left unfinished (R9)."""
     guardian: bool = False
     """The record names the parent who gave the yes for a child (R12)."""
 
@@ -67,6 +69,7 @@ class State:
     refused_state: str | None = None
     refused_line: int | None = None
     refusal_offered: bool = False
+    recovery_mentioned: bool = False
     guardian: bool = False
     """A parent gave it for a child (R12)."""
 
@@ -117,6 +120,7 @@ def settle(lines: Iterable[Line]) -> State:
         return State(
             *("granted", yes.line, yes.at, yes.method, True),
             refusal_offered=yes.refusal_offered,
+            recovery_mentioned=yes.recovery_mentioned,
             guardian=yes.guardian,
         )
     if asked is not None and all(one is None or asked.at > one.at for one in (no, lapsed)):

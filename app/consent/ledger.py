@@ -42,7 +42,7 @@ class Act:
     `address` is normalised (`address_key`, or E.164 for phones). `proof` holds what is known of R5's list: controller,
     wording, wording_version, language, notice_version, notice_hash, page, ip, user_agent, operator_id, import_file,
     scan_id, token_id, message_pk, guardian (the parent who said yes for a child, and how that was checked, R12); for
-    purpose `notice`: refusal_offered. Values are texts, whole numbers, truths, lists
+    purpose `notice`: refusal_offered, recovery_mentioned. Values are texts, whole numbers, truths, lists
     and named values of these.
     """
 
@@ -202,6 +202,7 @@ _CURRENT = text(
     SELECT contact_id, line, address, channel, purpose, topic, state, method, requested_at, confirmed_at,
            proof ->> 'wording_version' AS wording_version, proof ->> 'scan_id' AS scan_id,
            proof ->> 'import_file' AS import_file, proof ->> 'refusal_offered' AS refusal_offered,
+           proof ->> 'recovery_mentioned' AS recovery_mentioned,
            proof ->> 'guardian' AS guardian
     FROM consent_records WHERE workspace_id = :ws AND contact_id = ANY(:contacts) ORDER BY contact_id, line
     """
@@ -242,6 +243,7 @@ def _line(number: int, confirmed: datetime | None, requested: datetime, record: 
             import_file=proof.get("import_file"),
         ),
         proof.get("refusal_offered") in (True, "true"),
+        proof.get("recovery_mentioned") in (True, "true"),
         bool(proof.get("guardian")),
     )
 

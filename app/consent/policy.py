@@ -97,8 +97,8 @@ class Policy:
     email_quiet: Quiet = _EMAIL_QUIET
     """Quiet hours of e-mail: 21:00 to 08:00 (R47)."""
     other_quiet: Quiet = _OTHER_QUIET
-    """Quiet hours of SMS, WhatsApp and push: 20:30 to 09:00, Sundays and public holidays (R47). Which country's holidays
-    these are hangs on the recipient (`pressure.holidays_of`); here a country only says that they count."""
+    """Quiet hours of SMS, WhatsApp and push: 20:30 to 09:00, Sundays and public holidays (R47). Which country's these
+    are hangs on the recipient (`pressure.holidays_of`); a country here only says that they count."""
     block_topic: str = "offers"
     """The topic whose permission a marketing block inside another mail needs (R21)."""
     feedback_basis: str = "consent"

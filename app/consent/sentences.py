@@ -61,6 +61,34 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "A paying customer was told at collection and has not refused: line {line} of the ledger.",
         "Cliente pagante, informato alla raccolta e senza rifiuto: riga {line} del registro.",
     ),
+    "recovery": (
+        "One reminder of what was left unfinished; the notice of line {line} told of it.",
+        "Un solo promemoria di quanto lasciato in sospeso; l'informativa della riga {line} lo prevedeva.",
+    ),
+    "recovery_not_email": (
+        "What was left unfinished may be recalled by e-mail only.",
+        "Si può ricordare quanto lasciato in sospeso solo per e-mail.",
+    ),
+    "recovery_refused": (
+        "This person has refused marketing: nothing unfinished is recalled.",
+        "La persona ha rifiutato il marketing: non si ricorda nulla di lasciato in sospeso.",
+    ),
+    "recovery_no_notice": (
+        "No notice on record tells this person of a reminder of what was left unfinished.",
+        "Nessuna informativa registrata prevede un promemoria di quanto lasciato in sospeso.",
+    ),
+    "recovery_too_soon": (
+        "Abandoned {abandoned}: the person may still be at it for half an hour.",
+        "Abbandonata {abandoned}: per mezz'ora la persona potrebbe ancora completarla.",
+    ),
+    "recovery_too_late": (
+        "Abandoned {abandoned}: after 24 hours a reminder needs consent.",
+        "Abbandonata {abandoned}: dopo 24 ore un promemoria richiede il consenso.",
+    ),
+    "recovery_sent": (
+        "It has been recalled once; any further message needs consent.",
+        "È già stata ricordata una volta; ogni altro messaggio richiede il consenso.",
+    ),
     "legitimate_interest": (
         "A guest of this stay is asked on legitimate interest, assessment {assessment}.",
         "Si chiede un parere all'ospite per legittimo interesse, valutazione {assessment}.",
@@ -146,6 +174,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "A more important message takes the place the cap leaves.",
         "Un messaggio più importante occupa il posto che il limite lascia.",
     ),
+    "own_pause": (
+        "The person has asked for a pause until {until}.",
+        "La persona ha chiesto una pausa fino al {until}.",
+    ),
+    "own_pace": (
+        "The person wants one message a month at most, and had one in the last 30 days.",
+        "La persona vuole al massimo un messaggio al mese e ne ha avuto uno negli ultimi 30 giorni.",
+    ),
     "open_hours": ("It is a good hour to write ({zones}).", "È un'ora adatta per scrivere ({zones})."),
     "quiet_exempt": ("Quiet hours do not concern it.", "La fascia di silenzio non lo riguarda."),
     "quiet_hours": (
@@ -174,14 +210,6 @@ def sentence(code: str, language: str, inputs: Mapping[str, Any] | None = None) 
     shown = {
         name: ", ".join(map(str, value)) if isinstance(value, list) else value
         for name, value in (inputs or {}).items()
-    "own_pause": (
-        "The person has asked for a pause until {until}.",
-        "La persona ha chiesto una pausa fino al {until}.",
-    ),
-    "own_pace": (
-        "The person wants one message a month at most, and had one in the last 30 days.",
-        "La persona vuole al massimo un messaggio al mese e ne ha avuto uno negli ultimi 30 giorni.",
-    ),
         if value is not None
     }
     return texts[1 if language == "it" else 0].format_map(_Gaps(shown))

@@ -217,6 +217,22 @@ def _visitors(begin: datetime) -> Iterator[dict[str, Any]]:
             yield from _consents(contact, 900 + number, at - timedelta(hours=20))
         arrival = (at + timedelta(days=25)).date()
         yield {
+            "id": f"rs-notice-{number}",
+            "type": "consent.granted",
+            "occurred_at": (at - timedelta(minutes=3)).isoformat(),
+            "contact": contact,
+            "data": {
+                "purpose": "notice",
+                "method": "web",
+                "wording": "Informativa: se non concludi la prenotazione potremmo ricordartelo una volta per e-mail.",
+                "wording_version": "2026-1",
+                "language": "it",
+                "page": "/prenota",
+                "confirmed_at": (at - timedelta(minutes=3)).isoformat(),
+                "recovery_mentioned": True,
+            },
+        }
+        yield {
             "id": f"rs-abandoned-{number}",
             "type": "booking.abandoned",
             "occurred_at": at.isoformat(),

@@ -138,8 +138,14 @@ class Stay:
             departure=_day(told["departure"]),
             refunded=refunded,
             arrival=_day(told["arrival"]),
+            abandoned_at=self._abandoned(count) if told["status"] == "abandoned" else None,
         )
         return self._bought[count]
+
+    def _abandoned(self, count: int) -> datetime | None:
+        """When it was last left unfinished, by the first so many claims."""
+        told = [claim["occurred_at"] for _, claim in self.known[:count] if claim["type"].endswith(".abandoned")]
+        return max((at for one in told if (at := _instant(one)) is not None), default=None)
 
 
 @dataclass(slots=True)

@@ -15,6 +15,8 @@ from app.journey.facts import Facts, lookup
 from app.journey.program import Program
 from app.journey.simulate import Judge, Judgement, Outcome, Scene, simulate
 
+_ABANDONED = frozenset({"booking.abandoned", "order.abandoned"})
+_TOLD = "notice"
 SOMEONE = "guest@example.com"
 """The address of a story's person who has none of their own."""
 
@@ -79,6 +81,11 @@ def _states(consents: Any, address: str, now: datetime) -> dict[Key, State]:
         purpose, topic = (name, None) if name in PURPOSES else ("marketing", name)
         line = Line(number, address, "email", purpose, topic, state, "api", now, proven=True, refusal_offered=True)
         states[line.key] = settle([line])
+    if _TOLD not in consents:
+        # Whoever a story does not speak of was told of the one reminder when they left their address (R9); that they
+        # could refuse marketing (R8) is said by `notice: granted`.
+        line = Line(0, address, "email", _TOLD, None, "granted", "api", now, proven=True, recovery_mentioned=True)
+        states[line.key] = settle([line])
     return states
 
 
@@ -93,4 +100,5 @@ def _purchase(facts: Facts) -> Purchase | None:
         amount=booking.get("amount"),
         channel=booking.get("channel"),
         departure=departure if isinstance(departure, date) else None,
+        abandoned_at=max((one[1] for one in facts.get("past_events") or () if one[0] in _ABANDONED), default=None),
     )

@@ -27,6 +27,7 @@ CHANNELS = ("email", "sms", "whatsapp", "push")
 PROOF = (
     *("controller", "wording", "wording_version", "language", "notice_version", "notice_hash", "page", "ip"),
     *("user_agent", "operator_id", "import_file", "scan_id", "refusal_offered"),
+    "recovery_mentioned",
 )
 
 

@@ -107,6 +107,7 @@ CODES: dict[str, tuple[str, str]] = {
     "scan": ("the signed scan", "la scansione firmata"),
     "import_file": ("the file it came from", "il file di provenienza"),
     "consent": ("consent", "consenso"),
+    "recovery": ("one reminder of something unfinished (R9)", "un solo promemoria di quanto in sospeso (R9)"),
     "soft_opt_in": ("customer's exception (art. 130 c. 4)", "soft spam (art. 130 c. 4)"),
     "sign_up": ("the person's own request", "richiesta dell'interessato"),
     "contract": ("contract", "contratto"),
@@ -130,6 +131,7 @@ CODES: dict[str, tuple[str, str]] = {
     "source_id": ("Source", "Fonte"),
     "event_id": ("Event", "Evento"),
     "refusal_offered": ("Refusal was offered", "Rifiuto offerto"),
+    "recovery_mentioned": ("Reminder of unfinished bookings mentioned", "Promemoria di prenotazioni in sospeso"),
     "guardian": ("Parent who said yes", "Genitore che ha acconsentito"),
     "collected_by": ("Collected by", "Raccolto da"),
 }

@@ -169,6 +169,12 @@ REASONS: Mapping[str, Any] = {
     "expired": _("consent has expired"),
     "no_proof": _("the consent has no proof"),
     "no_topic": _("it has no topic"),
+    "recovery_not_email": _("a reminder of something unfinished goes by e-mail only"),
+    "recovery_refused": _("marketing was refused, so nothing unfinished is recalled"),
+    "recovery_no_notice": _("no notice told of a reminder of something unfinished"),
+    "recovery_too_soon": _("it was left only just now"),
+    "recovery_too_late": _("it was left more than a day ago"),
+    "recovery_sent": _("it has been recalled once already"),
     "topic_off": _("not subscribed to this topic"),
     "no_stay": _("there was no completed stay"),
     "feedback_limit": _("already asked about this stay"),
@@ -210,6 +216,7 @@ FOUND: Mapping[str, Any] = {
     "contract": _("It serves the booking: no consent needed"),
     "consent": _("There is consent"),
     "soft_opt_in": _("Soft opt-in: a sale, a notice, and no refusal"),
+    "recovery": _("One reminder of something unfinished, of which the notice told"),
     "legitimate_interest": _("Legitimate interest, after a completed stay"),
     "sign_up": _("It asks to confirm a sign-up"),
     "not_suppressed": _("The address is not suppressed"),
@@ -277,6 +284,7 @@ INPUTS: Mapping[str, Any] = {
 BASES: Mapping[str, Any] = {
     "consent": _("consent"),
     "soft_opt_in": _("soft opt-in after a sale"),
+    "recovery": _("one reminder of something unfinished"),
     "contract": _("contract: it serves the booking"),
     "legal": _("legal duty"),
     "legitimate_interest": _("legitimate interest"),
@@ -368,6 +376,7 @@ PROOF: Mapping[str, Any] = {
     "source": _("Source"),
     "event_id": _("Event"),
     "refusal_offered": _("Refusal was offered"),
+    "recovery_mentioned": _("Reminder of unfinished bookings mentioned"),
 }
 FALLBACK = Mark("", "still", "info")
 

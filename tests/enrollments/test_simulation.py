@@ -81,7 +81,10 @@ def season(hotel: Hotel) -> None:
     hotel.report("booking.confirmed", contact=guest("henry", "en"), booking=stay("RS-2", 2, 2, channel="agency"))
     hotel.report("booking.confirmed", contact=guest("paolo"), booking=stay("RS-3", 9, 1))
     hotel.report("booking.confirmed", contact=guest("dora"), booking=stay("RS-4", 9, 0))
+    told = {"purpose": "notice", "confirmed_at": hotel.clock.now().isoformat(), "recovery_mentioned": True, **YES}
+    hotel.report("consent.granted", contact=guest("sara"), data=told)
     hotel.report("booking.abandoned", contact=guest("sara"), booking=stay("CART-1", 30, 2))
+    hotel.report("booking.abandoned", contact=guest("nora"), booking=stay("CART-2", 30, 2))
     hotel.after(timedelta(days=2, hours=6))
     hotel.report("booking.checked_in", contact=guest("henry", "en"), booking={"reference": "RS-2"})
     hotel.report("booking.cancelled", contact=guest("paolo"), booking={"reference": "RS-3"})
