@@ -20,6 +20,13 @@ _SEGMENTS = (
     "(SELECT workspace_id, due_at FROM segments WHERE archived_at IS NULL"
     " UNION ALL SELECT workspace_id, at FROM contact_changes)"
 )
+_HEARD = (
+    "(SELECT s.workspace_id, s.due_at FROM segments s WHERE s.archived_at IS NULL AND EXISTS (SELECT 1 FROM"
+    " workflow_versions v WHERE v.workspace_id = s.workspace_id AND strpos(CAST(v.program AS text),"
+    """ '"' || s.name || '"') > 0)"""
+    " UNION ALL SELECT workspace_id, at FROM contact_changes)"
+)
+"""The looks at segments that somebody may hear of: a version of a workflow names them. The others only keep a count."""
 _SIGNUPS = (
     "(SELECT workspace_id, due_at FROM signup_submissions WHERE due_at IS NOT NULL"
     " UNION ALL SELECT workspace_id, next_at FROM consent_requests WHERE next_at IS NOT NULL AND state = 'pending')"
@@ -46,18 +53,21 @@ _NEVER = "'9000-01-01'"
 """What a paused workflow holds is due after this, which is to say never."""
 
 
-def _of_each(asked: str) -> TextClause:
+def _of_each(asked: str, stages: Mapping[str, tuple[str, str]] = _ROWS) -> TextClause:
     """One statement that asks every stage the same; `{rows}` and `{at}` are the stage's."""
     legs = (
         f"(SELECT {place} AS place, '{stage}' AS stage, {asked.format(rows=rows, at=at)})"
-        for place, (stage, (rows, at)) in enumerate(_ROWS.items())
+        for place, (stage, (rows, at)) in enumerate(stages.items())
     )
     return text(" UNION ALL ".join(legs) + " ORDER BY place")
 
 
 _DUE = _of_each("e.workspace_id FROM {rows} AND {at} <= :now GROUP BY e.workspace_id")
 _OLDEST = _of_each("min({at}) AS at FROM {rows} AND {at} <= :now")
-_NEXT = _of_each(f"min({{at}}) AS at FROM {{rows}} AND {{at}} > :now AND {{at}} < {_NEVER}")
+_NEXT = _of_each(
+    f"min({{at}}) AS at FROM {{rows}} AND {{at}} > :now AND {{at}} < {_NEVER}",
+    {**_ROWS, "segments": (f"{_HEARD} e WHERE true", "e.due_at")},
+)
 _ON_THE_WAY = text(
     "SELECT EXISTS (SELECT 1 FROM messages WHERE state IN ('leased', 'handed_over'))"
     " OR EXISTS (SELECT 1 FROM calls WHERE next_at IS NOT NULL AND state = 'leased')"
@@ -75,7 +85,10 @@ def oldest(session: Session, now: datetime) -> dict[str, datetime | None]:
 
 
 def following(session: Session, now: datetime) -> datetime | None:
-    """The next instant after `now` at which anything falls due; None where nothing waits. One query."""
+    """The next instant after `now` at which anything falls due; None where nothing waits. One query.
+
+    A look at a segment of which no workflow hears counts for nothing: it is made up for at the next instant that does.
+    """
     return min((row.at for row in session.execute(_NEXT, {"now": now}) if row.at), default=None)
 
 

@@ -23,10 +23,11 @@ from app.audience.sides import Places
 from app.consent.models import Topic
 from app.contacts.models import AttributeDefinition
 from app.db import workspace_of
+from app.events.catalogue import known_events
 from app.journey import places as documents
 from app.journey.condition_checks import ConditionProblem, check, type_of
 from app.journey.condition_source import walk
-from app.journey.condition_tree import Compare, Condition, Day, Engaged, Group, Many, Ref, Single, Span, fields
+from app.journey.condition_tree import Compare, Condition, Day, Did, Engaged, Group, Many, Ref, Single, Span, fields
 from app.journey.facts import zone
 from app.journey.known import FACT_FIELDS, FieldType, Known
 from app.journey.language import load
@@ -71,6 +72,7 @@ class Definition:
         kinds |= {"booking"} if roots & {"booking", "property"} else set()
         kinds |= {"consent"} if roots & {"consent", "engagement"} else set()
         kinds |= {"engagement"} if "engagement" in roots else set()
+        kinds |= {"event"} if "did" in roots else set()
         return sorted(kinds)
 
     @property
@@ -99,7 +101,7 @@ def vocabulary(session: Session) -> Vocabulary:
     topics = tuple(session.scalars(select(Topic.name).order_by(Topic.position)))
     steps = [row.id for row in session.execute(_STEPS, {"workspace_id": workspace_of(session)})]
     barred = frozenset(f"contact.attributes.{row.key}" for row in attributes if row.special_category)
-    return Vocabulary(Known(events={}, fields=known, topics=topics or None), steps, barred)
+    return Vocabulary(Known(events=known_events(), fields=known, topics=topics or None), steps, barred)
 
 
 def read(source: str, words: Vocabulary) -> Definition:
@@ -155,7 +157,7 @@ def _moves(condition: Condition) -> Moves:
     if isinstance(condition, Group):
         found = {_moves(one) for one in condition.conditions}
         return "hour" if "hour" in found else "day" if "day" in found else "never"
-    if isinstance(condition, Engaged):
+    if isinstance(condition, Engaged | Did):
         return "hour" if condition.within else "never"
     values: Sequence[Single | None] = (
         condition.value.values if isinstance(condition.value, Many) else (condition.value,)

@@ -19,6 +19,7 @@ from app.consent import ledger
 from app.consent.fold import words
 from app.contacts.models import Booking, Contact, Property
 from app.db import workspace_of
+from app.journey.condition_lines import MOST_TIMES
 
 QUERIES = 4
 """contacts, bookings, properties, consents; whatever the size of the batch. Segments and engagement, which are loaded
@@ -148,10 +149,53 @@ def engagement(
     return found
 
 
-def with_engagement(facts: Mapping[str, Any], acts: Mapping[str, Mapping[str, datetime]]) -> Facts:
-    """The facts with `engagement`; consent to being tracked decides whether its absence means anything (R14)."""
-    tracked = facts["consent"].get("open_tracking") == "granted"
-    return {**facts, "engagement": {"tracked": tracked, **acts}}
+_HAPPENED = text(
+    """
+    SELECT contact_id, type, ordered_at FROM (
+        SELECT contact_id, type, ordered_at,
+            row_number() OVER (PARTITION BY contact_id, type ORDER BY ordered_at DESC) AS place
+        FROM events
+        WHERE workspace_id = :workspace_id AND contact_id = ANY(:contact_ids) AND ordered_at <= :now
+            AND quarantined IS NULL AND (CAST(:types AS text[]) IS NULL OR type = ANY(:types))
+    ) AS newest WHERE place <= :most
+    """
+)
+
+
+def happened(
+    session: Session, contact_ids: Sequence[int], now: datetime, types: Sequence[str] | None = None
+) -> dict[int, list[tuple[str, datetime, Mapping[str, Any]]]]:
+    """Contact → what has happened to them, as `did` counts it: the newest `MOST_TIMES` of each kind; one query.
+
+    Args:
+        types: only of these kinds; None: of all.
+    """
+    given = {
+        "workspace_id": workspace_of(session),
+        "contact_ids": list(contact_ids),
+        "types": None if types is None else list(types),
+        "now": now,
+        "most": MOST_TIMES,
+    }
+    found: dict[int, list[tuple[str, datetime, Mapping[str, Any]]]] = {}
+    for row in session.execute(_HAPPENED, given):
+        found.setdefault(row.contact_id, []).append((row.type, row.ordered_at, {}))
+    return found
+
+
+def with_engagement(
+    facts: Mapping[str, Any], acts: Mapping[str, Mapping[str, datetime]], *, promotes: bool = False
+) -> Facts:
+    """The facts with `engagement`; consent to being tracked decides whether its absence means anything (R14).
+
+    Args:
+        promotes: what is decided by it is marketing: without a consent to profiling nothing is known then, neither
+            what was done nor what was not, and the person goes the way of the unknown (R13).
+    """
+    consent = facts["consent"]
+    if promotes and consent.get("profiling") != "granted":
+        return {**facts, "engagement": {"tracked": False}}
+    return {**facts, "engagement": {"tracked": consent.get("open_tracking") == "granted", **acts}}
 
 
 def with_passage(facts: Mapping[str, Any], event: Mapping[str, Any], enrollment: Mapping[str, Any]) -> Facts:

@@ -25,6 +25,7 @@ from app.journey.condition_tree import (
     Compare,
     Condition,
     Day,
+    Did,
     Engaged,
     Group,
     Moment,
@@ -36,8 +37,8 @@ from app.journey.condition_tree import (
 )
 from app.journey.conditions import evaluate, explain, to_line
 
-QUERIES = 6
-"""Properties, who is alive, contacts, consents, bookings, clicks."""
+QUERIES = 7
+"""Properties, who is alive, contacts, consents, bookings, clicks, what happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def _lines(
             depth += 1
         for one in condition.conditions:
             yield from _lines(one, who, _telling(condition, one, who, booking, now), now, language, depth)
-    elif isinstance(condition, Compare | Engaged):
+    elif isinstance(condition, Compare | Engaged | Did):
         why = explain(condition, {**who.facts, **booking}, now, language)
         yield Line(to_line(condition), verdict, why, depth)
 
@@ -190,12 +191,14 @@ def people(session: Session, contact_ids: Sequence[int], now: datetime) -> dict[
         place = known.by_id.get(row.property_id, known.default)
         bookings.setdefault(row.contact_id, []).append({"booking": audience.booking_facts(row), "property": place})
     acts = _acts(session, list(facts), now)
+    happened = audience.happened(session, list(facts), now)
     found = {}
     for contact_id, of_contact in facts.items():
         tracked = of_contact["consent"].get("open_tracking") == "granted"
         engagement: Mapping[str, Any] = {"tracked": tracked, **acts.get(contact_id, {})}
         alone = {"booking": None, "property": known.default}
-        found[contact_id] = Person({**of_contact, "engagement": engagement}, bookings.get(contact_id, ()), alone)
+        seen = {**of_contact, "engagement": engagement, "contact_events": happened.get(contact_id, ())}
+        found[contact_id] = Person(seen, bookings.get(contact_id, ()), alone)
     return found
 
 

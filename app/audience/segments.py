@@ -21,6 +21,7 @@ from app.db import workspace_of
 from app.journey.condition_tree import (
     Compare,
     Condition,
+    Did,
     Engaged,
     Group,
     Many,
@@ -74,7 +75,9 @@ class Compiled:
     parameters: Mapping[str, Any]
 
 
-def compiled(condition: Condition, places: Places, now: datetime, prefix: str = "") -> Compiled:
+def compiled(
+    condition: Condition, places: Places, now: datetime, prefix: str = "", *, of_named: bool = False
+) -> Compiled:
     """The condition as SQL.
 
     Args:
@@ -82,8 +85,9 @@ def compiled(condition: Condition, places: Places, now: datetime, prefix: str = 
         places: the workspace's properties, for zones, currencies and `property.*`.
         now: the instant it is judged at.
         prefix: of the parameters' names, where several conditions share a statement.
+        of_named: the statement asks of the people in its parameter `contact_ids` alone, so nobody else's past is read.
     """
-    writer = _Writer(Frame(places, now))
+    writer = _Writer(Frame(places, now), of_named=of_named)
     verdict, holds = writer.whole(condition)
     names = {name: prefix + name for name in writer.frame.parameters}
     if prefix:
@@ -95,8 +99,9 @@ def compiled(condition: Condition, places: Places, now: datetime, prefix: str = 
 class _Writer:
     """Writes one statement's condition."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, *, of_named: bool = False) -> None:
         self.frame = frame
+        self._named = of_named
         self._aliases = 0
 
     # -- the whole and its groups ----------------------------------------------------------------------------------
@@ -143,6 +148,8 @@ class _Writer:
                 return f"(NOT {holds})" if positive else holds
             case Engaged():
                 return self._engaged(condition)
+            case Did():
+                return self._did(condition)
             case Group(join="none") if person.reads_bookings(condition):
                 verdict, _ = self._any_booking(Group("any", condition.conditions))
                 return f"(NOT {verdict})"
@@ -228,7 +235,7 @@ class _Writer:
         acted = f"""SELECT d.contact_id FROM delivery_events d
             JOIN messages m ON m.workspace_id = d.workspace_id AND m.contact_id = d.contact_id AND m.id = d.message_pk
             WHERE d.workspace_id = :workspace_id AND d.kind = {act} AND m.step_id = {step} AND {facts.HUMAN}
-            AND d.occurred_at <= {frame.bind(frame.now, "timestamptz")}"""
+            AND d.occurred_at <= {frame.bind(frame.now, "timestamptz")} AND {self._of_those("d")}"""
         if condition.within is not None:
             acted += f" AND d.occurred_at >= {self._now(-condition.within).instant}"
         if frame.booking is not None and not frame.places.one_zone:
@@ -236,6 +243,28 @@ class _Writer:
         else:
             did = f"c.id IN ({acted})"
         return f"(CASE WHEN {did} THEN TRUE WHEN k.words ->> 'open_tracking' = 'granted' THEN FALSE ELSE NULL END)"
+
+    def _of_those(self, alias: str) -> str:
+        """Only what is about the people a statement asks of, where it names them."""
+        return f"{alias}.contact_id = ANY(:contact_ids)" if self._named else "TRUE"
+
+    def _did(self, condition: Did) -> str:
+        """Whether something has happened to the person so often."""
+        frame = self.frame
+        happened = f"""SELECT e.contact_id FROM events e
+            WHERE e.workspace_id = :workspace_id AND e.type = {frame.bind(condition.event, "text")}
+            AND e.quarantined IS NULL AND e.ordered_at <= {frame.bind(frame.now, "timestamptz")}
+            AND {self._of_those("e")}"""
+        if condition.within is not None:
+            since = self._now(-condition.within).instant
+            # No event counts as later than a day after it was received (X15): so older months need not be read.
+            happened += f" AND e.ordered_at >= {since} AND e.received_at >= {since} - interval '1 day'"
+        often = f"HAVING count(*) >= {frame.bind(condition.times, 'bigint')}"
+        if frame.booking is not None and not frame.places.one_zone:
+            did = f"EXISTS ({happened} AND e.contact_id = c.id GROUP BY e.contact_id {often})"
+        else:
+            did = f"c.id IN ({happened} GROUP BY e.contact_id {often})"
+        return f"(NOT {did})" if condition.negated else f"({did})"
 
     # -- sides -----------------------------------------------------------------------------------------------------
 
@@ -395,7 +424,7 @@ def judged(
     parameters: dict[str, Any] = {"workspace_id": workspace_of(session), "contact_ids": list(contact_ids)}
     columns = []
     for number, (key, condition) in enumerate(conditions.items()):
-        asked = compiled(condition, places, now, prefix=f"s{number}")
+        asked = compiled(condition, places, now, prefix=f"s{number}", of_named=True)
         parameters |= asked.parameters
         columns.append(f"{asked.verdict} AS v{key}")
     statement = f"""

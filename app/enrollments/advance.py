@@ -7,7 +7,7 @@ with its error on the row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,13 +17,11 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.audience import facts as audience
 from app.audience.facts import Facts
 from app.consent import ledger
 from app.db import Ran, as_rows, workspace_of
-from app.enrollments import asking, effects, experiments, history, passages, programs
+from app.enrollments import asking, effects, passages, programs, sight
 from app.enrollments.effects import Done, Listeners
-from app.enrollments.history import Past
 from app.enrollments.passages import Inside
 from app.enrollments.pauses import Pause, pause_of
 from app.journey import advance, entry
@@ -37,12 +35,11 @@ from app.queues import signal
 
 log = structlog.get_logger()
 
-QUERIES = 20 + effects.QUERIES + asking.QUERIES
-"""At most this many statements a batch: claim, programs, facts (4), segments and clicks (where a program asks), past
-events, winners of splits (where a program has one), contacts to be written locked, live workflows (2, where
-somebody came to the end), messages sent lately, update, visits, cancelled messages, planned messages, contact
-fields, the ledger's lock and requests for consent (where a step asks), and what steps bring about besides; and one
-more where a stored passage cannot be read."""
+QUERIES = 14 + sight.QUERIES + effects.QUERIES + asking.QUERIES
+"""At most this many statements a batch: claim, programs, what passages see, contacts to be written locked, the ledger's
+lock and requests for consent (where a step asks), live workflows (2, where somebody came to the end), messages sent
+lately, update, visits, cancelled messages, planned messages, contact fields, and what steps bring about besides; and
+one more where a stored passage cannot be read."""
 
 STEP_ASIDE = timedelta(hours=1)
 
@@ -91,11 +88,8 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     rows = passages.readable(session, claimed, now, now + STEP_ASIDE)
     pauses = {row.workflow_id: pause_of(row) for row in claimed}
     known = programs.of_versions(session, {row.version_id for row in rows})
-    in_segments = programs.asks(known.values(), "contact.segments")
-    facts = audience.load(session, [row.who for row in rows], now, segments=in_segments)
-    passages.load_acts(session, rows, known, now)
-    past = history.load(session, [row.contact_id for row in rows], known.values())
-    won = experiments.winners(session, known)
+    seen = sight.load(session, rows, known, now)
+    facts = seen.facts
     sends: list[tuple[Inside, Send]] = []
     visits: list[tuple[Inside, Decision]] = []
     left: list[tuple[Inside, str]] = []
@@ -104,8 +98,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     taken: list[tuple[Inside, advance.Advanced, bool]] = []
     for row in rows:
         try:
-            told = row.facts(facts) | {"experiments": won.get(row.version_id, {})}
-            moved, by_rule = _steps(known[row.version_id], row, told, past, pauses[row.workflow_id], now)
+            moved, by_rule = _steps(known[row.version_id], row, seen.of(row), pauses[row.workflow_id], now)
         except Exception as error:
             # One poisoned row never stops the line: it waits an hour, with its error where the marketer sees it.
             row.attempts += 1
@@ -177,16 +170,9 @@ def _busy(session: Session, workspace_id: int, taken: Sequence[tuple[Inside, adv
 
 
 def _steps(
-    program: Program,
-    row: Inside,
-    facts: Facts,
-    past: Mapping[int, Sequence[Past]],
-    pause: Pause | None,
-    now: datetime,
+    program: Program, row: Inside, facts: Facts, pause: Pause | None, now: datetime
 ) -> tuple[advance.Advanced, bool]:
     """What became of one passage, and whether an exit rule (not a step) ended it."""
-    booking = facts["booking"]
-    facts |= history.as_facts(past.get(row.contact_id, ()), booking["reference"] if booking else None)
     ended = entry.exit_by_state(program, facts, now)
     if ended:
         return advance.leave(row.state, ended.reason, ended.outcome, ended.sentence, now), True

@@ -33,9 +33,9 @@ from app.queues import signal
 
 log = structlog.get_logger()
 
-QUERIES = 24
+QUERIES = 25
 """At most this many statements a batch: lock, claim, live workflows, their programs, passages, programs of the
-versions people are pinned to, facts (4), segments and clicks (where a program asks), past events, ids, insert,
+versions people are pinned to, facts (4), segments and clicks (where a program asks), past events (2), ids, insert,
 update, visits, cancelled messages, own events (3) where somebody awaits or hears an end, dates that come soon,
 passages so far where a workflow takes only so many, refusals and the work rows."""
 
@@ -133,6 +133,11 @@ class _Batch:
         """The person's facts with what is known to have happened to them, over all and for one booking."""
         return {**self.facts[who], "event": event, **self.history(who.contact_id, reference)}
 
+    def seen(self, row: Inside) -> Facts:
+        """What one passage sees, with what is known to have happened."""
+        facts = row.facts(self.facts)
+        return facts | self.history(row.contact_id, facts["booking"]["reference"] if facts["booking"] else None)
+
     def entered(self, live: Live) -> int:
         """How many passages of a workflow with `max_entries` there are by now, those of this batch among them."""
         fresh = (row.new and row.workflow_id == live.workflow_id for rows in self.by_contact.values() for row in rows)
@@ -192,7 +197,7 @@ def _load(session: Session, workspace_id: int, work: Sequence[Any], now: datetim
     inside = [row for rows in by_contact.values() for row in rows]
     pinned = programs.of_versions(session, {row.version_id for row in inside} | {each.version_id for each in live})
     wanted = [Who(row.contact_id, row.booking_id, row.property_id) for row in work] + [row.who for row in inside]
-    past = history.load(session, contact_ids, pinned.values())
+    past = history.load(session, contact_ids, pinned.values(), now)
     facts = audience.load(session, wanted, now, segments=programs.asks(pinned.values(), "contact.segments"))
     passages.load_acts(session, inside, pinned, now)
     entries = _entries(session, workspace_id, live)
@@ -254,9 +259,9 @@ def _inside(batch: _Batch, row: Inside, event: Event, void: NotEntered | None) -
             _take(batch, row, advance.leave(row.state, stopped, None, effects.STOPPED_SENTENCE, batch.now))
         return
     if event.type not in program.listens_to or (row.state.status != "active" and row.id not in batch.open_messages):
+        _by_their_clock(batch, row, program)
         return
-    facts = row.facts(batch.facts)
-    facts |= batch.history(row.contact_id, facts["booking"]["reference"] if facts["booking"] else None)
+    facts = batch.seen(row)
     ended = entry.exit_by_event(program, event, facts, batch.now)
     if ended and void:
         # Another booking has taken this one's place: whoever listens to how it ended must not take it for cancelled.
@@ -269,6 +274,16 @@ def _inside(batch: _Batch, row: Inside, event: Event, void: NotEntered | None) -
         heard = advance.hear(program, row.state, event, facts, batch.now)
         if heard:
             _take(batch, row, heard)
+        else:
+            _by_their_clock(batch, row, program)
+
+
+def _by_their_clock(batch: _Batch, row: Inside, program: Program) -> None:
+    """Whatever an event says of a person, it may have brought another zone: a wait by their own clock follows it."""
+    if advance.by_contact_clock(program, row.state):
+        moved = advance.rezone(program, row.state, batch.seen(row), batch.now)
+        if moved:
+            _take(batch, row, moved)
 
 
 def _score(batch: _Batch, row: Inside, program: Program) -> None:
@@ -281,8 +296,7 @@ def _score(batch: _Batch, row: Inside, program: Program) -> None:
     ]
     if not happened:
         return
-    facts = row.facts(batch.facts)
-    facts |= batch.history(row.contact_id, facts["booking"]["reference"] if facts["booking"] else None)
+    facts = batch.seen(row)
     goal = goals.scored(program, facts, happened, row.goal, batch.now)
     if goal == row.goal:
         return

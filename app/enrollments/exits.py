@@ -12,8 +12,14 @@ from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
+from app.audience import facts as audience
 from app.enrollments import programs
 from app.journey import entry
+from app.journey.condition_tree import DID
+from app.journey.program import Program
+
+QUERIES = 4
+"""Programs; and where an exit asks: segments, clicks, what has happened."""
 
 
 class Judged(Protocol):
@@ -23,6 +29,10 @@ class Judged(Protocol):
     def id(self) -> int: ...
     @property
     def version_id(self) -> int | None: ...
+    @property
+    def contact_id(self) -> int: ...
+    @property
+    def enrollment_id(self) -> int | None: ...
 
 
 def left(
@@ -35,15 +45,51 @@ def left(
         facts: message id → facts with its passage.
         now: the instant of judgement.
 
-    One query at most, none where the versions are known to this process.
+    `QUERIES` at most, none where the versions are known to this process and no exit asks for more than the facts hold.
     """
     known = programs.of_versions(session, {row.version_id for row in rows if row.version_id})
+    leaving = {number: program for number, program in known.items() if program.leaves_by is not None}
+    asking = [row for row in rows if row.version_id in leaving and row.id in facts]
+    more = _more(session, asking, leaving, facts, now)
     found: dict[int, str] = {}
-    for row in rows:
-        program = known.get(row.version_id or 0)
-        if program is None or row.id not in facts:
-            continue
-        ended = entry.exit_by_state(program, facts[row.id], now)
+    for row in asking:
+        ended = entry.exit_by_state(leaving[row.version_id or 0], {**facts[row.id], **more.get(row.id, {})}, now)
         if ended:
             found[row.id] = ended.reason
+    return found
+
+
+def _more(
+    session: Session,
+    rows: Sequence[Judged],
+    leaving: Mapping[int, Program],
+    facts: Mapping[int, Mapping[str, Any]],
+    now: datetime,
+) -> dict[int, dict[str, Any]]:
+    """Message id → what its workflow's exits ask for beside the facts of a message: segments, clicks, what happened."""
+
+    def who_ask(path: str) -> list[Judged]:
+        wanted = {
+            number
+            for number, program in leaving.items()
+            if any(one.startswith(path) for one in program.leaves_by or ())
+        }
+        return [row for row in rows if row.version_id in wanted]
+
+    found: dict[int, dict[str, Any]] = {row.id: {} for row in rows}
+    if segments := who_ask("contact.segments"):
+        inside = audience.segments_of(session, [row.contact_id for row in segments])
+        for row in segments:
+            found[row.id]["contact"] = {**facts[row.id]["contact"], "segments": inside.get(row.contact_id, [])}
+    if engaged := [row for row in who_ask("engagement.") if row.enrollment_id]:
+        acts = audience.engagement(session, [(row.enrollment_id or 0, row.contact_id) for row in engaged], now)
+        for row in engaged:
+            promotes = leaving[row.version_id or 0].promotes
+            seen = audience.with_engagement(facts[row.id], acts.get(row.enrollment_id or 0, {}), promotes=promotes)
+            found[row.id]["engagement"] = seen["engagement"]
+    if counting := who_ask(DID):
+        types = sorted({kind for program in leaving.values() for kind in program.counted})
+        happened = audience.happened(session, [row.contact_id for row in counting], now, types)
+        for row in counting:
+            found[row.id]["contact_events"] = happened.get(row.contact_id, [])
     return found

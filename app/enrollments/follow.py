@@ -15,13 +15,13 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.audience import facts as audience
 from app.audience.facts import Facts
 from app.contacts.projection import REPLACED_WITHIN
 from app.db import as_rows, workspace_of
-from app.enrollments import passages, programs
+from app.enrollments import passages, programs, sight
 from app.enrollments.advance import as_planned
 from app.enrollments.passages import Inside
+from app.enrollments.sight import Sight
 from app.journey import advance
 from app.journey.advance import Decision
 from app.journey.program import Program, SendOp
@@ -30,8 +30,8 @@ from app.messages.plan import Planned, plan
 from app.messages.snapshot import thaw
 from app.queues import signal
 
-QUERIES = 11 + audience.QUERIES
-"""At most: bookings, held, handed on, passages, property, programs, facts, told, update, visits, messages."""
+QUERIES = 10 + sight.QUERIES
+"""At most: bookings, held, handed on, passages, property, programs, what they see, told, update, visits, messages."""
 
 PAGE = 500
 """People at a time when a property's clock changes."""
@@ -155,18 +155,18 @@ def rebind(session: Session, booking_ids: Sequence[int], now: datetime) -> int:
     _elsewhere(session, rows, {row.id: row.of_booking for row in found})
     known = programs.of_versions(session, {row.version_id for row in rows})
     rows = [row for row in rows if known[row.version_id].follow or row.id in handed_on]
-    facts = audience.load(session, [row.who for row in rows], now)
+    sees = sight.load(session, rows, known, now)
     visits: list[tuple[Inside, Decision]] = []
     for row in rows:
         if row.id in handed_on:
             # Written in any case: its waits were held while the new booking could still come.
             row.changed = True
             visits.append((row, _instead(row, handed_on[row.id], now)))
-        moved = advance.rebind(known[row.version_id], row.state, row.facts(facts), now)
+        moved = advance.rebind(known[row.version_id], row.state, sees.of(row), now)
         if moved:
             row.become(moved.state, now)
             visits += [(row, decision) for decision in moved.trace]
-    planned, told = _updates(session, rows, known, facts, now)
+    planned, told = _updates(session, rows, known, sees, now)
     passages.write(session, rows, now)
     passages.write_visits(session, visits + told)
     plan(session, planned, now)
@@ -218,7 +218,7 @@ def _elsewhere(session: Session, rows: Sequence[Inside], properties: Mapping[int
 
 
 def _updates(
-    session: Session, rows: Sequence[Inside], known: Mapping[int, Program], facts: Mapping[Any, Facts], now: datetime
+    session: Session, rows: Sequence[Inside], known: Mapping[int, Program], sees: Sight, now: datetime
 ) -> tuple[list[Planned], list[tuple[Inside, Decision]]]:
     """The messages that say that what was told is no longer so (X1); one query where a workflow wants any."""
     steps = {
@@ -240,7 +240,7 @@ def _updates(
     planned: list[Planned] = []
     visits: list[tuple[Inside, Decision]] = []
     for row in rows:
-        said = updates(known[row.version_id], row.state, told.get(row.id, {}), row.facts(facts), now)
+        said = updates(known[row.version_id], row.state, told.get(row.id, {}), sees.of(row), now)
         if said is None:
             continue
         row.become(said.state, now)
@@ -277,7 +277,7 @@ _OF_PROPERTY = text(
 
 
 def rezone(session: Session, property_id: int, is_default: bool, now: datetime) -> int:
-    """Work out anew every pending dated wait of a property whose clock was set to another zone (R58).
+    """Work out anew every pending wait of a property whose clock was set to another zone (R58).
 
     In pages of `PAGE`, each a fixed number of queries; returns how many waits moved.
     """
@@ -296,10 +296,10 @@ def rezone(session: Session, property_id: int, is_default: bool, now: datetime) 
         after = found[-1].id
         rows = [passages.from_row(row) for row in found]
         known = programs.of_versions(session, {row.version_id for row in rows})
-        facts = audience.load(session, [row.who for row in rows], now)
+        sees = sight.load(session, rows, known, now)
         visits = []
         for row in rows:
-            moved = advance.rebind(known[row.version_id], row.state, row.facts(facts), now)
+            moved = advance.rezone(known[row.version_id], row.state, sees.of(row), now)
             if moved:
                 row.become(moved.state, now)
                 visits += [(row, decision) for decision in moved.trace]

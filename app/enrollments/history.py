@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.audience import facts as audience
 from app.audience.facts import Facts
 from app.db import workspace_of
 from app.journey import goals
@@ -36,17 +37,24 @@ _QUERY = text(
 )
 
 
-def load(session: Session, contact_ids: Iterable[int], programs: Iterable[Program]) -> Mapping[int, Sequence[Past]]:
-    """Contact → events that any of these programs, or its goal, listens to, oldest first; one query."""
-    types = sorted({kind for program in programs for kind in {*program.listens_to, *goals.listens_to(program)}})
-    parameters = {
-        "workspace_id": workspace_of(session),
-        "contact_ids": sorted(set(contact_ids)),
-        "types": types,
-    }
+def load(
+    session: Session, contact_ids: Iterable[int], programs: Iterable[Program], now: datetime
+) -> Mapping[int, Sequence[Past]]:
+    """Contact → events that any of these programs, or its goal, listens to, oldest first; one query.
+
+    And those that a condition counts (`did`), as far back as it may count: one query more, where any does.
+    """
+    asked = list(programs)
+    heard = {kind for program in asked for kind in {*program.listens_to, *goals.listens_to(program)}}
+    counted = {kind for program in asked for kind in program.counted} - heard
+    people = sorted(set(contact_ids))
+    parameters = {"workspace_id": workspace_of(session), "contact_ids": people, "types": sorted(heard)}
     found: dict[int, list[Past]] = defaultdict(list)
     for row in session.execute(_QUERY, parameters):
         found[row.contact_id].append(Past(row.booking_reference, row.type, row.ordered_at, row.data, row.event_id))
+    if counted:
+        for contact_id, past in audience.happened(session, people, now, sorted(counted)).items():
+            found[contact_id] += [Past(None, type_, at, data) for type_, at, data in past]
     return found
 
 

@@ -54,6 +54,8 @@ class Inside:
     holdout: str | None = None
     acts: Mapping[str, Mapping[str, datetime]] | None = None
     """What was done with this passage's own messages; None where its program does not ask."""
+    promotes: bool = False
+    """Its program sends marketing: what it decides by such acts needs a consent to profiling (R13)."""
     new: bool = False
     changed: bool = False
 
@@ -82,7 +84,7 @@ class Inside:
         """What this passage sees: the person's facts with its own event and fields."""
         enrollment = {"id": self.id, "key": self.key, "entered_at": self.entered_at, "fields": self.state.fields}
         seen = with_passage(loaded[self.who], self.event, enrollment)
-        return seen if self.acts is None else with_engagement(seen, self.acts)
+        return seen if self.acts is None else with_engagement(seen, self.acts, promotes=self.promotes)
 
     def become(self, state: State, now: datetime) -> None:
         """Take on a new state."""
@@ -156,7 +158,7 @@ def load_acts(session: Session, rows: Sequence[Inside], known: Mapping[int, Prog
     asking = [row for row in rows if row.version_id in versions]
     found = engagement(session, [(row.id, row.contact_id) for row in asking], now)
     for row in asking:
-        row.acts = found.get(row.id, {})
+        row.acts, row.promotes = found.get(row.id, {}), known[row.version_id].promotes
 
 
 _INSERT = text(

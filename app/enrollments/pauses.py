@@ -15,8 +15,7 @@ from typing import Any, Literal, cast, get_args
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from app.audience import facts as audience
-from app.enrollments import catalogue, history, passages, programs, versions
+from app.enrollments import catalogue, passages, programs, sight, versions
 from app.enrollments.models import Enrollment, Workflow
 from app.journey import advance, entry
 from app.journey.advance import Send
@@ -157,13 +156,10 @@ def preview(session: Session, row: Workflow, now: datetime, rule: AfterPause | N
         except ValueError:
             continue  # it steps aside with its error when its turn comes
     known = programs.of_versions(session, {one.version_id for one in people})
-    facts = audience.load(session, [one.who for one in people], now) if people else {}
-    past = history.load(session, [one.contact_id for one in people], known.values()) if people else {}
+    sees = sight.load(session, people, known, now)
     goes_out = too_late = leaves = 0
     for one in people:
-        seen = one.facts(facts)
-        booking = seen["booking"]
-        seen |= history.as_facts(past.get(one.contact_id, ()), booking["reference"] if booking else None)
+        seen = sees.of(one)
         program = known[one.version_id]
         if entry.exit_by_state(program, seen, now):
             leaves += 1

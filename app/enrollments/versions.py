@@ -16,11 +16,11 @@ import structlog
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from app.audience import facts as audience
 from app.db import Ran, as_rows, workspace_of
-from app.enrollments import effects, passages, programs
+from app.enrollments import effects, passages, programs, sight
 from app.enrollments.models import Enrollment, Workflow, WorkflowMove, WorkflowVersion
 from app.enrollments.passages import Inside
+from app.enrollments.sight import Sight
 from app.journey import advance
 from app.journey.advance import Advanced, Decision
 from app.journey.carry import carry
@@ -34,9 +34,9 @@ Choice = Literal["pin", "follow", "map"]
 Fate = Literal["stays", "goes_on", "moves", "leaves"]
 """What a choice does to the people at a step: stay on their version, go on at the same step, at another, or leave."""
 
-QUERIES = 14 + audience.QUERIES
-"""At most this many statements a batch: the move, the version's number, passages, programs, facts, update, versions,
-visits, cancelled messages, the move's counts; live workflows (2) and own events (3) where somebody leaves."""
+QUERIES = 14 + sight.QUERIES
+"""At most this many statements a batch: the move, the version's number, passages, programs, what they see, update,
+versions, visits, cancelled messages, the move's counts; live workflows (2) and own events (3) where somebody leaves."""
 
 
 STEP_ASIDE = timedelta(hours=1)
@@ -242,13 +242,13 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     claimed = session.execute(_INSIDE, parameters).all()
     rows = passages.readable(session, claimed, now, now + STEP_ASIDE) if claimed else []
     known = programs.of_versions(session, {row.version_id for row in rows} | {move.version_id})
-    facts = audience.load(session, [row.who for row in rows], now) if rows else {}
+    sees = sight.load(session, rows, known, now)
     carried: list[Inside] = []
     left: list[tuple[Inside, str]] = []
     visits: list[tuple[Inside, Decision]] = []
     for row in rows:
         before = row.state.step_id or ""
-        gone = _gone_over(move, row, known, facts, now)
+        gone = _gone_over(move, row, known, sees, now)
         if gone is None:
             continue
         row.become(gone.state, now)
@@ -266,7 +266,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     passages.cancel_messages(session, left, now)
     if left:
         live = [each.program for each in programs.live(session)]
-        effects.note_ended(session, [row for row, _ in left], lambda row: known[row.version_id], facts, live, now)
+        effects.note_ended(session, [row for row, _ in left], lambda row: known[row.version_id], sees.facts, live, now)
     more = len(claimed) == limit
     session.execute(
         _REACHED,
@@ -285,16 +285,14 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     return Ran(len(claimed), more)
 
 
-def _gone_over(
-    move: Any, row: Inside, known: Mapping[int, Program], facts: Mapping[Any, Any], now: datetime
-) -> Advanced | None:
+def _gone_over(move: Any, row: Inside, known: Mapping[int, Program], sees: Sight, now: datetime) -> Advanced | None:
     """What becomes of one person; None: they stay as they are."""
     if move.choice == "exit":
         told = {"en": "the workflow was archived", "it": "il percorso è stato archiviato"}
         return advance.leave(row.state, "archived", None, told, now)
     try:
         old, new = known[row.version_id], known[move.version_id]
-        return carry(old, new, row.state, move.mapping, row.facts(facts), now)
+        return carry(old, new, row.state, move.mapping, sees.of(row), now)
     except Exception:
         # One person's state must not keep the others from going over; they stay on a version that suits them.
         log.exception("passage_not_carried", enrollment_id=row.id, version_id=move.version_id)

@@ -31,6 +31,7 @@ from app.journey.program import (
     StartOp,
     StopOp,
     TaskOp,
+    Until,
     WaitForOp,
     WaitOp,
     WebhookOp,
@@ -84,10 +85,12 @@ __all__ = [
     "Task",
     "advance",
     "binds_to",
+    "by_contact_clock",
     "from_json",
     "hear",
     "leave",
     "rebind",
+    "rezone",
     "start",
     "taken",
     "to_json",
@@ -181,6 +184,46 @@ def rebind(program: Program, state: State, facts: Facts, now: datetime) -> Advan
     return walk.done()
 
 
+def rezone(program: Program, state: State, facts: Facts, now: datetime) -> Advanced | None:
+    """Work out a pending wait anew after a clock that it goes by was set to another zone (R58); None where none moved.
+
+    In both directions, and whatever it waits for: a date, a clock time, a window, so many days.
+    """
+    op = _waiting_at(program, state)
+    until = _ends(op)
+    if until is None:
+        return None
+    walk = Walk(program, state, facts, now)
+    due = resolve(until, state.moment, walk.facts())
+    if due == state.until:
+        return None
+    if isinstance(op, WaitOp) and isinstance(until, Dated):
+        waiting.moved(walk, op, due)
+    else:
+        waiting.moved_deadline(walk, until, due)
+    _brake(walk)
+    return walk.done()
+
+
+def _ends(op: Op | None) -> Until | None:
+    """Up to when a pending step waits."""
+    match op:
+        case WaitOp():
+            return op.until
+        case WaitForOp() | StartOp() | ConsentOp():
+            return op.up_to
+        case _:
+            return None
+
+
+def by_contact_clock(program: Program, state: State) -> bool:
+    """Whether a pending wait goes by the person's own clock, and may be worked out anew without another date."""
+    until = _ends(_waiting_at(program, state))
+    if until is None or until.zone != "contact":
+        return False
+    return not isinstance(until, Dated) or waiting.follows(program, until)
+
+
 def binds_to(program: Program, state: State) -> str | None:
     """The path of the date that the pending wait hangs on (`booking.arrival`), or None: what `rebind` would re-read."""
     date = _date_of(_waiting_at(program, state))
@@ -196,11 +239,8 @@ def _waiting_at(program: Program, state: State) -> Op | None:
 
 def _date_of(op: Op | None) -> Dated | None:
     """The date that a wait hangs on, or the date up to which something is awaited."""
-    if isinstance(op, WaitOp):
-        return op.until if isinstance(op.until, Dated) else None
-    if isinstance(op, WaitForOp | StartOp | ConsentOp):
-        return op.up_to if isinstance(op.up_to, Dated) else None
-    return None
+    until = _ends(op)
+    return until if isinstance(until, Dated) else None
 
 
 def _run(walk: Walk) -> None:

@@ -10,6 +10,7 @@ from app.journey.condition_tree import (
     Compare,
     Condition,
     Day,
+    Did,
     Engaged,
     Group,
     Many,
@@ -22,7 +23,7 @@ from app.journey.condition_tree import (
     Text,
     Truth,
 )
-from app.journey.known import OPEN_FIELDS, PURPOSES, ROOTS, EventShape, FieldType, Known
+from app.journey.known import OPEN_FIELDS, PURPOSES, ROOTS, EventShape, FieldType, Known, event_shape
 from app.journey.nearest import cure
 
 _ORDER = ("<", "<=", ">", ">=", "before", "after")
@@ -35,6 +36,7 @@ _ALLOWED: Mapping[FieldType, tuple[str, ...]] = {
     "instant": (*_ORDER, "within", "within next", "within last"),
     "list": ("has", "has not"),
 }
+_ENGAGEMENT = {"message.clicked": "clicked", "message.opened": "opened"}
 _CONSENTS = ("granted", "denied", "withdrawn", "pending")
 
 
@@ -59,6 +61,8 @@ def type_of(path: str, known: Known, events: Iterable[EventShape] = ()) -> Field
     """The type of a path, or None where there is no such field. `event.x` is looked up in the given events."""
     if path == "now":
         return "instant"
+    if path in known.barred:
+        return None
     if path in known.fields:
         return known.fields[path]
     root, _, rest = path.partition(".")
@@ -95,7 +99,21 @@ def check(
             return []
         message = f"{condition.act} names the step {condition.step}, which does not exist or sends nothing"
         return [ConditionProblem("unknown-step", message, cure(condition.step, ids), condition.step)]
+    if isinstance(condition, Did):
+        return _check_did(condition, known)
     return _check_compare(condition, known, shapes)
+
+
+def _check_did(condition: Did, known: Known) -> list[ConditionProblem]:
+    """The event must be one there is; what was done with a message is asked by its step, since it may not be known."""
+    name = condition.event
+    if name in _ENGAGEMENT:
+        message = f"{name} cannot be known of those who are not tracked"
+        return [ConditionProblem("engagement", message, f"write {_ENGAGEMENT[name]} and the id of a step", name)]
+    if event_shape(name, known.events) is not None:
+        return []
+    else_say = "an event of your own is called custom.<name>"
+    return [ConditionProblem("unknown-event", f"there is no event {name}", cure(name, known.events, else_say), name)]
 
 
 def _check_compare(condition: Compare, known: Known, events: list[EventShape]) -> list[ConditionProblem]:

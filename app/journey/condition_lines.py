@@ -1,6 +1,7 @@
 """The one-line grammar, both ways: `booking.nights >= 3` to a tree and back.
 
 line      = field operator value | field ("is known" | "is unknown") | ("clicked" | "opened") step ["within" time]
+          | ["not"] "did" event ["at least" number "times"] ["within" time]
 operator  = == != < <= > >= | in | not in | has | has not | contains | starts with
           | within | within next | within last | before | after
 value     = word | "quoted text" | number | amount CUR | true | false | 2026-12-24 | 2026-12-24T18:00+01:00
@@ -18,6 +19,7 @@ from app.journey.condition_tree import (
     Compare,
     Condition,
     Day,
+    Did,
     Engaged,
     Many,
     Moment,
@@ -37,6 +39,9 @@ from app.journey.durations import write as write_duration
 from app.journey.known import ROOTS
 from app.journey.nearest import cure
 
+_DID = re.compile(r"(not\s+)?did(?:\s+|$)")
+_EVENT = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+")
+_TIMES = re.compile(r"at\s+least\s+(\d+)\s+times?(?![\w.-])")
 _FIELD = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+)*")
 _SYMBOLS = ("==", "!=", "<=", ">=", "<", ">")
 _WORDS = (
@@ -61,6 +66,9 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}$")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")
 _MOVED = re.compile(r"([A-Za-z_][\w.-]*)\s+([+-])\s*(\d.*)$")
 _NO_CENTS = frozenset({"JPY", "KRW", "ISK", "CLP", "VND"})
+MOST_TIMES = 100
+"""The most that `at least` may ask for: so many events of a kind are looked at for one person."""
+_DID_EXAMPLE = "for example: did booking.confirmed at least 2 times within 365 days"
 _EXAMPLE = "write: field operator value, for example booking.nights >= 3"
 
 
@@ -77,6 +85,9 @@ class ConditionError(ValueError):
 def parse(line: str) -> Condition:
     """Read one line; raises ConditionError with the column at which it went wrong."""
     start = len(line) - len(line.lstrip())
+    did = _DID.match(line, start)
+    if did is not None and (did[1] or not _starts_operator(line, did.end())):
+        return _did(line, did)
     field = _FIELD.match(line, start)
     if field is None:
         raise ConditionError("a condition starts with the name of a field", start, _EXAMPLE)
@@ -96,8 +107,12 @@ def parse(line: str) -> Condition:
     return Compare(field[0], name, _value(rest, after, name))
 
 
-def to_line(condition: Compare | Engaged) -> str:
+def to_line(condition: Compare | Engaged | Did) -> str:
     """The canonical line of a condition, which `parse` reads back as the same tree."""
+    if isinstance(condition, Did):
+        times = f" at least {condition.times} times" if condition.times != 1 else ""
+        within = f" within {write_duration(condition.within)}" if condition.within else ""
+        return f"{'not ' if condition.negated else ''}did {condition.event}{times}{within}"
     if isinstance(condition, Engaged):
         within = f" within {write_duration(condition.within)}" if condition.within else ""
         return f"{condition.act} {condition.step}{within}"
@@ -171,6 +186,33 @@ def _engaged(line: str, act: re.Match[str]) -> Engaged:
         )
     at = _skip(line, rest + len("within"))
     return _engagement(act[0], step[0], _span(line[at:].rstrip(), at))
+
+
+def _starts_operator(line: str, at: int) -> bool:
+    """Whether a field of that name is compared with something, which no event's name looks like."""
+    return any(line.startswith(symbol, at) for symbol in _SYMBOLS)
+
+
+def _did(line: str, head: re.Match[str]) -> Did:
+    at = head.end()
+    event = _EVENT.match(line, at)
+    if event is None:
+        raise ConditionError("the name of an event is missing after did", at, _DID_EXAMPLE)
+    at, times = _skip(line, event.end()), 1
+    counted = _TIMES.match(line, at)
+    if counted is not None:
+        times = int(counted[1])
+        if not 1 <= times <= MOST_TIMES:
+            raise ConditionError(f"at least {times} times is not to be asked for", at, f"write 1 to {MOST_TIMES}")
+        at = _skip(line, counted.end())
+    negated = head[1] is not None
+    if at >= len(line.rstrip()):
+        return Did(event[0], times, None, negated)
+    if not re.match(r"within\s", line[at:]):
+        message = f"only 'at least <number> times' and 'within <time>' may follow did {event[0]}"
+        raise ConditionError(message, at, _DID_EXAMPLE)
+    at = _skip(line, at + len("within"))
+    return Did(event[0], times, _span(line[at:].rstrip(), at).duration, negated)
 
 
 def _engagement(act: str, step: str, within: Span | None) -> Engaged:

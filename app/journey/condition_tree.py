@@ -142,6 +142,18 @@ class Engaged:
 
 
 @dataclass(frozen=True, slots=True)
+class Did:
+    """`did <event> at least 2 times within 365 days`: what has happened to a person, whatever it was about."""
+
+    event: str
+    times: int = 1
+    within: Duration | None = None
+    negated: bool = False
+    """`not did`: it has not happened so often."""
+    kind: Literal["did"] = "did"
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """Several conditions: all of them, any of them, or none of them."""
 
@@ -150,7 +162,10 @@ class Group:
     kind: Literal["group"] = "group"
 
 
-Condition = Annotated[Compare | Engaged | Group, Field(discriminator="kind")]
+Condition = Annotated[Compare | Engaged | Did | Group, Field(discriminator="kind")]
+
+DID = "did."
+"""What the paths begin with that stand for what has happened: `did.booking.confirmed`."""
 
 ALWAYS = Group("all", ())
 """The condition of no lines: true."""
@@ -182,6 +197,8 @@ def _paths(condition: Condition) -> Iterable[str]:
                 yield from _paths(one)
         case Engaged():
             yield f"engagement.{condition.act}.{condition.step}"
+        case Did():
+            yield DID + condition.event
         case Compare():
             yield condition.field
             values = condition.value.values if isinstance(condition.value, Many) else (condition.value,)

@@ -15,6 +15,7 @@ from app.journey.condition_tree import (
     Compare,
     Condition,
     Day,
+    Did,
     Engaged,
     Group,
     Many,
@@ -28,6 +29,7 @@ from app.journey.condition_tree import (
     Value,
 )
 from app.journey.durations import Duration, say
+from app.journey.event_names import event_name
 
 FIELDS: Mapping[str, tuple[str, str]] = {
     "now": ("the present moment", "il momento presente"),
@@ -151,6 +153,8 @@ def in_words(condition: Condition, language: str = "en") -> str:
             return compare(condition, language)
         case Engaged():
             return engaged(condition, language)
+        case Did():
+            return did(condition, language)
         case Group():
             if not condition.conditions:
                 return "sempre" if italian else "always"
@@ -181,6 +185,32 @@ def engaged(condition: Engaged, language: str) -> str:
     act = {"clicked": ("clicked in", "ha cliccato in"), "opened": ("opened", "ha aperto")}[condition.act][italian]
     within = f" {'entro' if italian else 'within'} {say(condition.within, language)}" if condition.within else ""
     return f"{act} “{condition.step}”{within}"
+
+
+def did(condition: Did, language: str) -> str:
+    """A line about what has happened."""
+    italian, name = language == "it", f"“{event_name(condition.event, language)}”"
+    often = ""
+    if condition.times > 1 and condition.negated:
+        often = f" meno di {condition.times} volte" if italian else f" fewer than {condition.times} times"
+    elif condition.times > 1:
+        often = f" almeno {condition.times} volte" if italian else f" at least {condition.times} times"
+    verb = "è accaduto" if italian else "happened"
+    if condition.negated and not often:
+        verb = "non è accaduto" if italian else "did not happen"
+    length = say(condition.within, language) if condition.within else ""
+    within = (f" nell'arco di {length}" if italian else f" within {length}") if length else ""
+    return f"{name} {verb}{often}{within}"
+
+
+def so_often(count: int | None, language: str) -> str:
+    """How often something was found to have happened; None: it is not known."""
+    italian = language == "it"
+    if count is None:
+        return "non si può sapere" if italian else "it cannot be known"
+    if count == 1:
+        return "una volta" if italian else "it was once"
+    return f"{count} volte" if italian else f"it was {count} times"
 
 
 def field(path: str, language: str) -> str:
@@ -266,7 +296,7 @@ def _text(text: str, path: str, language: str) -> str:
         except ValueError:
             return text
     if path == "event.type":
-        return text.replace(".", " ").replace("_", " ")
+        return f"“{event_name(text, language)}”"
     if path.endswith(".language"):
         return _LANGUAGES.get(text, (text, text))[language == "it"]
     if path.endswith(".status") and language == "it":

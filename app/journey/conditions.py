@@ -10,6 +10,9 @@ compared with counts as not there. In SQL that is `coalesce(field op value, fals
 did not click (RULES R14, R15). None goes through groups by Kleene's rules: any is true as soon as one is true, all is
 false as soon as one is false, and else what cannot be known stays unknown.
 
+**What has happened.** `did <event>` counts what is known to have happened to the person (`contact_events` of the
+facts); where the facts were loaded without it, it cannot be known.
+
 **Days and instants.** A day against an instant (`booking.arrival > now`) compares calendar days of the property's zone.
 """
 
@@ -27,6 +30,7 @@ from app.journey.condition_tree import (
     Compare,
     Condition,
     Day,
+    Did,
     Engaged,
     Group,
     Many,
@@ -78,6 +82,9 @@ def evaluate(condition: Condition, facts: Facts, now: datetime) -> bool | None:
             return _compare(condition, facts, now)
         case Engaged():
             return _engaged(condition, facts, now)
+        case Did():
+            count = _count(condition, facts, now)
+            return None if count is None else (count >= condition.times) is not condition.negated
         case Group():
             return _group(condition, facts, now)
 
@@ -241,6 +248,19 @@ def _engaged(condition: Engaged, facts: Facts, now: datetime) -> bool | None:
     return False if lookup(facts, "engagement.tracked") is True else None
 
 
+def _count(condition: Did, facts: Facts, now: datetime) -> int | None:
+    """How often it has happened; None where the facts do not say what has happened at all."""
+    past = facts.get("contact_events")
+    if past is None:
+        return None
+    since = None if condition.within is None else _moved(now, -condition.within, facts)
+    return sum(
+        1
+        for one in past
+        if one[0] == condition.event and one[1] <= now and (not isinstance(since, datetime) or one[1] >= since)
+    )
+
+
 # --- explanation --------------------------------------------------------------------------------------------------
 
 
@@ -258,6 +278,9 @@ def explain(condition: Condition, facts: Facts, now: datetime, language: str = "
     italian = language == "it"
     if isinstance(condition, Engaged):
         return f"{condition_words.engaged(condition, language)} — {_acted(condition, facts, now, italian)}"
+    if isinstance(condition, Did):
+        count = _count(condition, facts, now)
+        return f"{condition_words.did(condition, language)} — {condition_words.so_often(count, language)}"
     said = condition_words.compare(condition, language)
     left = now if condition.field == "now" else lookup(facts, condition.field)
     if left is None or left == "":
@@ -280,7 +303,9 @@ def weighed(condition: Condition, facts: Facts, now: datetime) -> list[dict[str,
         return [row for one in condition.conditions for row in weighed(one, facts, now)]
     verdict = evaluate(condition, facts, now)
     row: dict[str, Any] = {"line": to_line(condition), "verdict": verdict}
-    if isinstance(condition, Compare):
+    if isinstance(condition, Did):
+        row["found"] = _count(condition, facts, now)
+    elif isinstance(condition, Compare):
         left = now if condition.field == "now" else lookup(facts, condition.field)
         row |= {"field": condition.field, "found": _as_json(left)}
         if isinstance(condition.value, Ref):

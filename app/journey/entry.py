@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from app.journey.condition_tree import Condition
 from app.journey.conditions import evaluate, explain, weighed
 from app.journey.durations import say
+from app.journey.event_names import event_name
 from app.journey.facts import Facts, lookup, temporal
 from app.journey.program import EntryRule, ExitRule, Program, Scope, Sentence
 from app.journey.sentences import both, event_text
@@ -160,15 +161,15 @@ def on_event(
     over = _already_over(program, event, facts, now) or _not_again(program, key, passages, now) or _full(program, facts)
     if over is not None:
         return NotEntered(over[0], over[1], key)
-    return Enter(key, both(f"entered on {event.type}", f"entrato con {event.type}"))
+    named = {language: event_name(event.type, language) for language in ("en", "it")}
+    return Enter(key, both(f"entered on “{named['en']}”", f"entrato con “{named['it']}”"))
 
 
 def _no_way_in(program: Program, event: Event, facts: Facts, now: datetime) -> NotEntered | None:
     """None where one entry rule lets the event in; else why the last of its rules did not."""
     heard = hearing(facts, event)
-    refusal = NotEntered(
-        "not_this_event", both(f"{event.type} starts nothing here", f"{event.type} non avvia nulla qui")
-    )
+    named = [f"“{event_name(event.type, language)}”" for language in ("en", "it")]
+    refusal = NotEntered("not_this_event", both(f"{named[0]} starts nothing here", f"{named[1]} non avvia nulla qui"))
     for rule in program.entry:
         if rule.on != event.type:
             continue

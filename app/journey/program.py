@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from app.journey.condition_tree import ALWAYS, Condition
+from app.journey.condition_tree import ALWAYS, DID, Condition
 from app.journey.condition_tree import fields as paths_of
 from app.journey.durations import Duration
 from app.journey.known import MessageClass
@@ -268,6 +268,7 @@ class Program:
         awaited = {path for op in self.ops if isinstance(op, WaitForOp) for path in paths_of(op.condition)}
         if any(path.startswith("engagement.") for path in awaited):
             heard |= {"message.clicked", "message.opened"}
+        heard |= {path.removeprefix(DID) for path in awaited if path.startswith(DID)}
         if "contact.segments" in awaited:
             heard |= {"segment.entered", "segment.left"}
         return tuple(sorted(heard | ({self.goal.on} if self.goal else set())))
@@ -286,6 +287,17 @@ class Program:
     def promotes(self) -> bool:
         """Whether any of its messages is marketing."""
         return any(isinstance(op, SendOp) and op.class_ == "marketing" for op in self.ops)
+
+    @cached_property
+    def counted(self) -> frozenset[str]:
+        """The event types of which a condition asks how often they have happened."""
+        return frozenset(path.removeprefix(DID) for path in self.reads if path.startswith(DID))
+
+    @cached_property
+    def leaves_by(self) -> frozenset[str] | None:
+        """Every path that an exit without an event reads; None where there is no such exit."""
+        rules = [rule for rule in self.exits if rule.on is None]
+        return frozenset(path for rule in rules for path in paths_of(rule.condition)) if rules else None
 
     @cached_property
     def marked(self) -> frozenset[str]:

@@ -147,6 +147,11 @@ def _conditions() -> Iterator[str]:
         "What people did with a message of this passage: `clicked <step>`, `clicked <step> within 7 days`, and the "
         "same with `opened`. Of people who are not tracked it cannot be known, hence the `unknown` ways.\n"
     )
+    yield (
+        "What has happened to the person, whatever it was about: `did booking.confirmed within 365 days`, "
+        "`did booking.confirmed at least 2 times within 365 days`, and `not did` for what has not. Any event of the "
+        "catalogue or of your own may be asked for; what was done with a message is asked by its step.\n"
+    )
     yield "| field | type |\n|---|---|"
     yield from (f"| `{path}` | {kind} |" for path, kind in FACT_FIELDS.items())
     yield f"| `consent.<topic>`, `consent.<purpose>` ({', '.join(PURPOSES)}) | granted, denied, withdrawn or pending |"

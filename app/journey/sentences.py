@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from app.journey.condition_tree import Condition, Group
 from app.journey.condition_words import in_words
 from app.journey.durations import Duration, say
+from app.journey.event_names import event_name
 from app.journey.ops import (
     BranchOp,
     Clock,
@@ -126,7 +127,7 @@ def sentence(op: Op) -> Sentence:
         case RepeatOp():
             return both(_rounds(op, "en"), _rounds(op, "it"))
         case EmitOp():
-            return both(f"Report {op.type}", f"Segnala {op.type}")
+            return both(f"Report “{event_name(op.type, 'en')}”", f"Segnala “{event_name(op.type, 'it')}”")
         case WebhookOp():
             return both(f"Call {op.endpoint}", f"Chiama {op.endpoint}")
         case StartOp():
@@ -213,10 +214,11 @@ def condition_text(condition: Condition, language: Language = "en") -> str:
 
 
 def event_text(name: str, language: Language = "en") -> str:
-    """An event in the words of a sentence: "the guest checks in"; its name where we have no words."""
+    """An event in the words of a sentence: "the guest checks in"; by its name where we have no words."""
     words = _EVENTS.get(name)
     if words is None:
-        return f"si verifica {name}" if language == "it" else f"{name} happens"
+        named = f"“{event_name(name, language)}”"
+        return f"si verifica {named}" if language == "it" else f"{named} happens"
     return words[language == "it"]
 
 

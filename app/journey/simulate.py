@@ -31,6 +31,7 @@ from app.journey.advance import (
     written,
 )
 from app.journey.entry import Enter, Event, NotEntered, Passage, Refresh, Restart
+from app.journey.event_names import event_name
 from app.journey.facts import Facts, zone
 from app.journey.program import Program, Sentence
 from app.journey.scenes import (
@@ -164,7 +165,7 @@ class Stage:
             self.opened.add((data["entry"], happening.reference))
         event = Event(happening.type, happening.occurred_at, data, happening.reference)
         if self.traced:
-            told = both(f"event {event.type}", f"evento {event.type}")
+            told = both(f"event “{event_name(event.type, 'en')}”", f"evento “{event_name(event.type, 'it')}”")
             self._tell("event", told, inputs={"occurred_at": event.occurred_at.isoformat(), "booking": event.booking})
         self.remember(event)
         for passage in list(self.inside):
@@ -222,6 +223,10 @@ class Stage:
             self._take(passage, heard)
         elif program.follow == "booking" and event.booking is not None and event.booking == passage.reference:
             self._rebind(passage)
+        elif advance.by_contact_clock(program, passage.state):
+            moved = advance.rezone(program, passage.state, facts, self.now)
+            if moved is not None:
+                self._take(passage, moved)
         if event.booking is not None and event.booking == passage.reference:
             self._update(passage)
 

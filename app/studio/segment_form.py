@@ -14,7 +14,8 @@ from app.audience.definitions import Vocabulary
 from app.journey import condition_words
 from app.journey.condition_checks import operators, type_of
 from app.journey.condition_lines import ConditionError, parse, write
-from app.journey.condition_tree import Compare, Engaged, Text
+from app.journey.condition_tree import Compare, Did, Engaged, Span, Text
+from app.journey.event_names import event_name
 from app.journey.known import PURPOSES, FieldType
 from app.journey.language import load
 from app.journey.places import LanguageError, Problem, plain
@@ -22,8 +23,18 @@ from app.studio.languages import gettext, language
 
 JOINS = ("all", "any", "none")
 MOST_ROWS = 60
+_ASKED_BY_STEP = frozenset({"message.clicked", "message.opened"})
 _STATES = ("granted", "pending", "denied", "withdrawn")
-_NO_VALUE = ("is known", "is unknown", "ever")
+_NO_VALUE = ("is known", "is unknown", "ever", "never")
+_DID: Mapping[str, tuple[str, str]] = {
+    "ever": ("", ""),
+    "within": ("", "within"),
+    "at least": ("", "at least"),
+    "never": ("not ", ""),
+    "not within": ("not ", "within"),
+    "fewer than": ("not ", "at least"),
+}
+"""What the lists call a line about what has happened → what stands before `did` and before the value."""
 
 
 @dataclass(slots=True)
@@ -131,6 +142,9 @@ def line_of(row: Row, words: Vocabulary) -> str:
     """The row as a line of the language. A text that would read as something else is put in quotes."""
     if row.field.startswith(("clicked ", "opened ")):
         return f"{row.field} within {row.value}" if row.operator == "within" else row.field
+    if row.field.startswith("did "):
+        before, word = _DID.get(row.operator, _DID["ever"])
+        return " ".join(f"{before}{row.field} {word} {row.value if word else ''}".split())
     if not row.valued:
         return f"{row.field} {row.operator}"
     value = row.value
@@ -191,12 +205,24 @@ def _row(line: str) -> Row | None:
     if isinstance(read, Engaged):
         length = line.partition(" within ")[2].strip()
         return Row(f"{read.act} {read.step}", "within" if length else "ever", length)
+    if isinstance(read, Did):
+        return _of_did(read)
     if not isinstance(read, Compare):
         return None
     value = "" if read.value is None else write(read.value)
     if read.operator in {"in", "not in"}:
         value = value.removeprefix("[").removesuffix("]")
     return Row(read.field, read.operator, read.value.text if isinstance(read.value, Text) else value)
+
+
+def _of_did(read: Did) -> Row:
+    within = f"within {write(Span(read.within))}" if read.within is not None else ""
+    if read.times > 1:
+        operator = "fewer than" if read.negated else "at least"
+        return Row(f"did {read.event}", operator, f"{read.times} times {within}".strip())
+    if within:
+        return Row(f"did {read.event}", "not within" if read.negated else "within", within.removeprefix("within "))
+    return Row(f"did {read.event}", "never" if read.negated else "ever")
 
 
 def mark(form: Form, problems: Sequence[Problem], places: Mapping[int, Row]) -> None:
@@ -226,12 +252,17 @@ def fields(words: Vocabulary) -> list[tuple[str, list[tuple[str, str]]]]:
     topics = [*(words.known.topics or ()), *PURPOSES]
     consents = [(f"consent.{name}", condition_words.field(f"consent.{name}", spoken)) for name in topics]
     clicks = [(f"clicked {step}", gettext("clicked in “%(step)s”", step=step)) for step in words.steps]
+    happened = sorted(
+        ((f"did {name}", event_name(name, spoken)) for name in words.known.events if name not in _ASKED_BY_STEP),
+        key=lambda one: one[1].casefold(),
+    )
     groups = [
         (gettext("The person"), person),
         (gettext("One of their bookings"), named("booking.")),
         (gettext("The property of that booking"), named("property.")),
         (gettext("Consent"), consents),
         (gettext("Attributes"), named("contact.attributes.")),
+        (gettext("What happened"), happened),
         (gettext("Clicks"), clicks),
     ]
     return [(title, some) for title, some in groups if some]
@@ -242,6 +273,15 @@ def operators_of(row: Row, words: Vocabulary) -> list[tuple[str, str]]:
     spoken = language()
     if row.field.startswith(("clicked ", "opened ")):
         return [("ever", gettext("at any time")), ("within", gettext("within"))]
+    if row.field.startswith("did "):
+        return [
+            ("ever", gettext("at any time")),
+            ("within", gettext("within")),
+            ("at least", gettext("at least")),
+            ("never", gettext("never")),
+            ("not within", gettext("not within")),
+            ("fewer than", gettext("fewer than")),
+        ]
     kind = _kind(row.field, words) or "any"
     named = []
     for operator in operators(kind):
@@ -264,7 +304,9 @@ def choices(row: Row, words: Vocabulary) -> list[str]:
 
 def example(row: Row, words: Vocabulary) -> str:
     """What a value of this row looks like."""
-    if row.operator.startswith("within"):
+    if row.field.startswith("did ") and row.operator in {"at least", "fewer than"}:
+        return gettext("2 times within 365 days")
+    if row.operator.startswith(("within", "not within")):
         return gettext("7 days")
     if row.operator in {"in", "not in"}:
         return "it, de"

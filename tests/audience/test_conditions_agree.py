@@ -16,10 +16,12 @@ from app.consent import ledger
 from app.consent.ledger import Act
 from app.contacts.models import Booking, Contact
 from app.delivery.models import DeliveryEvent
+from app.events.models import Event
 from app.journey.condition_tree import (
     Compare,
     Condition,
     Day,
+    Did,
     Engaged,
     Group,
     Many,
@@ -114,6 +116,14 @@ _people = st.fixed_dictionaries(
             ),
             max_size=3,
         ),
+        "happened": st.lists(
+            st.tuples(
+                st.sampled_from(["booking.confirmed", "page.viewed", "custom.called"]),
+                _instants,
+                st.sampled_from([False, False, False, True]),
+            ),
+            max_size=4,
+        ),
         "alive": st.sampled_from([True, True, True, False]),
     }
 )
@@ -169,6 +179,13 @@ _lines = st.one_of(
         st.sampled_from(["upsell", "gone"]),
         st.none() | _spans,
     ),
+    st.builds(
+        Did,
+        st.sampled_from(["booking.confirmed", "page.viewed", "custom.never"]),
+        st.sampled_from([1, 1, 2, 3]),
+        st.none() | _spans,
+        st.booleans(),
+    ),
 )
 _conditions: st.SearchStrategy[Condition] = st.recursive(
     _lines,
@@ -196,6 +213,7 @@ def live(session: Session, make: Factory, lives: list[dict[str, Any]], zones: tu
         ids.append(contact.id)
         _book(make, contact, life, places)
         _click(make, contact, life)
+        _happen(make, contact, life)
         acts = [_act(contact, *given) for given in life["acts"]]
         ledger.append(session, acts, NOW)
     session.flush()  # what follows reads with plain SQL
@@ -219,6 +237,14 @@ def _click(make: Factory, contact: Contact, life: dict[str, Any]) -> None:
         make.add(
             DeliveryEvent, contact_id=contact.id, message_pk=message.id, kind=kind, occurred_at=when, received_at=NOW,
             provider="test", dedupe=str(at), data={"machine": machine} if machine else {},
+        )  # fmt: skip
+
+
+def _happen(make: Factory, contact: Contact, life: dict[str, Any]) -> None:
+    for at, (kind, when, quarantined) in enumerate(life["happened"]):
+        make.add(
+            Event, contact_id=contact.id, event_id=f"{contact.external_id}-{at}", type=kind, occurred_at=when,
+            ordered_at=when, received_at=NOW, data={}, quarantined="future" if quarantined else None,
         )  # fmt: skip
 
 

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import event, select, text
 
 from app.contacts.models import Property
-from app.enrollments import follow
-from app.enrollments.models import Enrollment, EntryRefusal, StepVisit
+from app.enrollments import catalogue, follow
+from app.enrollments.models import Enrollment, EntryRefusal, StepVisit, Workflow
 from tests.hotel import Hotel
 
 STAY = {"reference": "RS-1", "arrival": "2026-05-12", "departure": "2026-05-15", "adults": 2, "amount": 42000}
@@ -285,3 +285,28 @@ def test_however_many_bookings_change_it_costs_the_same_few_queries(hotel: Hotel
     with counted(hotel) as statements, hotel.house.database.work(hotel.loaded.workspace_id) as session:
         assert follow.rebind(session, ids, hotel.clock.now()) == people
     assert len(statements) <= follow.QUERIES, "\n".join(statements)
+
+
+def test_a_person_s_new_zone_brings_a_wait_forward_and_puts_it_off(hotel: Hotel) -> None:
+    source = (
+        "workflow: by-their-clock\nname: { en: Clock, it: Orologio }\nphase: retention\nclass: transactional\n"
+        "entry:\n  - on: booking.confirmed\nkey: booking.reference\nzone: contact\n"
+        'steps:\n  - { id: evening, wait: { until: "20:00" } }\n  - { id: letter, send: in-stay-welcome }\n'
+    )
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        catalogue.publish(session, source, by="Marta", now=hotel.clock.now())
+        workflow_id = session.scalar(select(Workflow.id).where(Workflow.name == "by-their-clock"))
+    who = {"external_id": "giulia", "email": "giulia@example.com", "language": "it"}
+
+    def wakes(zone: str) -> datetime | None:
+        hotel.clock.advance(timedelta(minutes=1))
+        hotel.report("contact.updated", contact={**who, "zone": zone})
+        hotel.work()
+        (row,) = [one for one in hotel.enrollments() if one.workflow_id == workflow_id]
+        return row.wake_at
+
+    hotel.report("booking.confirmed", contact={**who, "zone": "America/New_York"}, booking=STAY)
+    hotel.work()
+    assert wakes("Asia/Tokyo") == datetime(2026, 3, 10, 11, tzinfo=UTC)
+    assert wakes("America/New_York") == datetime(2026, 3, 11, 0, tzinfo=UTC)
+    assert wakes("Europe/Rome") == datetime(2026, 3, 10, 19, tzinfo=UTC)

@@ -9,7 +9,7 @@ from app.journey.conditions import evaluate
 from app.journey.entry import Event, happened_since, hearing
 from app.journey.facts import lookup
 from app.journey.ops import ConsentOp, Dated, StartOp, Until, WaitForOp, WaitOp
-from app.journey.program import ENDED
+from app.journey.program import ENDED, Program
 from app.journey.sentences import both, event_text, late
 from app.journey.state import StartOther
 from app.journey.waits import resolve
@@ -60,7 +60,7 @@ def _look_at_the_clock_again(walk: Walk, op: WaitOp) -> None:
 
     A date whose changes do not move this wait is left as it was, since it may be another date by now.
     """
-    if isinstance(op.until, Dated) and not _follows(walk, op.until):
+    if isinstance(op.until, Dated) and not follows(walk.program, op.until):
         return
     due = resolve(op.until, walk.moment, walk.facts())
     if due is not None and due > walk.now:
@@ -69,9 +69,10 @@ def _look_at_the_clock_again(walk: Walk, op: WaitOp) -> None:
         _note_moved(walk, before, due, op.until)
 
 
-def _follows(walk: Walk, date: Dated) -> bool:
+def follows(program: Program, date: Dated) -> bool:
+    """Whether a wait for this date moves with it: what nobody follows may be another date by now."""
     root = date.ref.split(".")[0]
-    return root == walk.program.follow or root in ("event", "enrollment")
+    return root == program.follow or root in ("event", "enrollment")
 
 
 def _missing(walk: Walk, op: WaitOp) -> None:
@@ -118,8 +119,8 @@ def moved(walk: Walk, op: WaitOp, due: datetime | None) -> None:
         _note_moved(walk, before, due, op.until)
 
 
-def moved_deadline(walk: Walk, up_to: Dated, due: datetime | None) -> None:
-    """The date up to which something is awaited moved; past or unknown, the time-out comes at once."""
+def moved_deadline(walk: Walk, up_to: Until, due: datetime | None) -> None:
+    """The moment up to which is waited moved; past or unknown, the wait is over at once."""
     before = walk.until.isoformat() if walk.until else None
     walk.until = max(due or walk.moment, walk.moment)
     walk.wake_at = max(walk.until, walk.now)
