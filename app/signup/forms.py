@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from sqlalchemy import Row, func, select, text
 from sqlalchemy.orm import Session
 
+from app.config import Settings
 from app.consent.models import Topic
 from app.db import Database, workspace_of
 from app.signup import document as documents
@@ -160,6 +162,24 @@ def shown(database: Database, public_id: str, number: int | None = None) -> Show
         return _shown(row, session.execute(_TITLES, {"ws": row.workspace_id}).all()) if row is not None else None
 
 
+def draft(database: Database, settings: Settings, public_id: str, mark: str) -> Shown | None:
+    """The form as it is being worked on, for whoever the studio has given the mark to; None for all others."""
+    if not hmac.compare_digest(mark.encode(), draft_mark(settings, public_id).encode()):
+        return None
+    with database.system() as session:
+        found = session.execute(_FIND_DRAFT, {"public_id": public_id}).first()
+    if found is None:
+        return None
+    with database.work(found.workspace_id) as session:
+        form = of_id(session, found.id)
+        return drafted(session, form, documents.read(form.draft)) if form is not None else None
+
+
+def draft_mark(settings: Settings, public_id: str) -> str:
+    """What the address of a draft ends in: it is shown to the team, and to nobody who guesses."""
+    return hmac.digest(settings.secret.encode(), f"percorso:forms:draft:{public_id}".encode(), "sha256").hex()[:24]
+
+
 def _shown(row: Row[Any], topics: Sequence[Row[Any]]) -> Shown:
     document = documents.read(row.document)
     return Shown(
@@ -202,4 +222,5 @@ _FIND = text(
     WHERE f.public_id = :public_id
     """
 )
+_FIND_DRAFT = text("SELECT workspace_id, id FROM signup_forms WHERE public_id = :public_id")
 _TITLES = text("SELECT name, title FROM topics WHERE workspace_id = :ws ORDER BY position, name")

@@ -6,7 +6,7 @@ languages.py   English and Italian, dates, money  assets.py      what the front-
 reading/       what pages show, in a fixed number of queries each
 
 sign_in.py  home.py  workflows.py  publishing.py  results.py  simulate.py  why.py  content.py  audience.py
-segments.py  imports.py  broadcasts.py  messages.py  consent.py  tasks.py  calls.py  settings.py
+segments.py  imports.py  broadcasts.py  messages.py  consent.py  forms.py  tasks.py  calls.py  settings.py
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from app.studio import (
     consent,
     content,
     files,
+    forms,
     home,
     imports,
     languages,
@@ -39,8 +40,8 @@ from app.studio import (
 from app.studio.blueprint import blueprint, csrf
 
 __all__ = [
-    "audience", "broadcasts", "calls", "consent", "content", "files", "home", "imports", "messages", "publishing",
-    "register", "results", "segments", "settings", "simulate", "streams", "tasks", "why", "workflows",
+    "audience", "broadcasts", "calls", "consent", "content", "files", "forms", "home", "imports", "messages",
+    "publishing", "register", "results", "segments", "settings", "simulate", "streams", "tasks", "why", "workflows",
 ]  # fmt: skip
 
 

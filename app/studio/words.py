@@ -98,6 +98,11 @@ CONSENT_STATES: Mapping[str, Mark] = {
     "objected": Mark(_("Objected"), "wrong", "suppressed"),
     "expired": Mark(_("Expired"), "still", "history"),
 }
+FORM_STATES: Mapping[str, Mark] = {
+    "draft": Mark(_("Not published"), "still", "set"),
+    "live": Mark(_("Live"), "good", "check"),
+    "closed": Mark(_("Closed"), "waiting", "pause"),
+}
 ENROLLMENT_STATES: Mapping[str, Mark] = {
     "active": Mark(_("Inside"), "good", "people"),
     "finished": Mark(_("Finished"), "still", "check"),
@@ -127,6 +132,9 @@ METHODS: Mapping[str, Any] = {
     "preference_centre": _("preference centre"),
     "complaint": _("spam complaint"),
     "staff": _("by the team"),
+    "workflow": _("asked by a workflow"),
+    "form_notice": _("shown on a form"),
+    "expiry": _("nobody confirmed"),
     "double_opt_in": _("confirmed by mail"),
 }
 SUPPRESSIONS: Mapping[str, Any] = {

@@ -98,6 +98,19 @@ def thanks(public_id: str) -> Response:
     return page("form_thanks", visitor, language_of(visitor), policy=_frames(form), form=form, framed=_framed())
 
 
+@blueprint.get("/<public_id>/draft/<mark>")
+@opened_by(anyone)
+def draft(public_id: str, mark: str) -> Response:
+    """The form as it is being worked on, in a frame of the studio; it cannot be sent from there."""
+    form = forms.draft(house().database, house().settings, public_id, mark)
+    if form is None:
+        return bad_link()
+    visitor = _visitor(form)
+    shown: dict[str, Any] = {"given": {}, "topics": (), "wrong": {}, "notice": "", "base": ""}
+    policy = "frame-ancestors 'self'"
+    return page("form", visitor, language_of(visitor), policy=policy, form=form, framed=False, **shown)
+
+
 @blueprint.get("/<public_id>/challenge")
 @opened_by(anyone)
 def challenge(public_id: str) -> Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from app.signup.labels import LABELS
+
 TEXTS: dict[str, str] = {
     "language": "Language",
     "skip": "Skip to the content",
@@ -75,6 +77,7 @@ TEXTS: dict[str, str] = {
         "It works for seven days, or you have chosen otherwise since. To subscribe, please sign up again."
     ),
     # sign-up forms
+    **LABELS["en"],
     "form_closed_title": "This form is closed",
     "form_closed": "It takes no sign-ups at the moment. For anything you need, please contact us.",
     "form_thanks_title": "Thank you",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from app.signup.labels import LABELS
+
 TEXTS: dict[str, str] = {
     "language": "Lingua",
     "skip": "Vai al contenuto",
@@ -75,6 +77,7 @@ TEXTS: dict[str, str] = {
         "Vale sette giorni, oppure nel frattempo ha scelto diversamente. Per iscriversi, compili di nuovo il modulo."
     ),
     # sign-up forms
+    **LABELS["it"],
     "form_closed_title": "Questo modulo è chiuso",
     "form_closed": "Al momento non accetta iscrizioni. Per qualsiasi necessità ci contatti.",
     "form_thanks_title": "Grazie",
