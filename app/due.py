@@ -29,7 +29,7 @@ _HEARD = (
 """The looks at segments that somebody may hear of: a version of a workflow names them. The others only keep a count."""
 _SIGNUPS = (
     "(SELECT workspace_id, due_at FROM signup_submissions WHERE due_at IS NOT NULL"
-    " UNION ALL SELECT workspace_id, next_at FROM consent_requests WHERE next_at IS NOT NULL AND state = 'pending')"
+    " UNION ALL SELECT workspace_id, next_at FROM consent_requests WHERE next_at IS NOT NULL)"
 )
 _ROWS: Mapping[str, tuple[str, str]] = {
     "signups": (f"{_SIGNUPS} e WHERE true", "e.due_at"),

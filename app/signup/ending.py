@@ -13,6 +13,7 @@ from app.consent import ledger
 from app.consent.fold import Key, State
 from app.consent.ledger import Act
 from app.consent.policy import Policy
+from app.contacts.identity import PEOPLE_LOCK
 from app.db import as_rows, workspace_of
 from app.messages.confirming import DELETE_AFTER
 from app.messages.plan import Planned, plan
@@ -62,9 +63,13 @@ def remind_and_end(session: Session, now: datetime, limit: int) -> int:
 def delete(session: Session, now: datetime, limit: int, erase: Erase) -> int:
     """Erase people known by nothing but a request that came to nothing; how many were looked at.
 
-    In a unit of work of its own, before anything takes the ledger's lock: erasing locks people first.
+    In a unit of work of its own, before anything takes the ledger's lock: erasing keeps everybody else from recording
+    people first.
     """
     asked = {"ws": workspace_of(session), "now": now, "limit": limit}
+    if not session.scalar(_ANY_OLD, asked):
+        return 0
+    session.execute(_ALONE_HERE, asked)
     rows = session.execute(_OLD, asked).all()
     if not rows:
         return 0
@@ -146,10 +151,14 @@ _DUE = text(
     WHERE workspace_id = :ws AND next_at <= :now AND state = 'pending' ORDER BY next_at, id LIMIT :limit FOR UPDATE
     """
 )
+_ANY_OLD = text(
+    "SELECT EXISTS (SELECT 1 FROM consent_requests WHERE workspace_id = :ws AND next_at <= :now AND state <> 'pending')"
+)
+_ALONE_HERE = text(f"SELECT pg_advisory_xact_lock({PEOPLE_LOCK}, CAST(:ws AS integer))")
 _OLD = text(
     """
     SELECT contact_id, id, state, reminded_at FROM consent_requests
-    WHERE workspace_id = :ws AND next_at <= :now AND state <> 'pending' ORDER BY next_at, id LIMIT :limit FOR UPDATE
+    WHERE workspace_id = :ws AND next_at <= :now AND state <> 'pending' ORDER BY next_at, id LIMIT :limit
     """
 )
 _WRITE = text(
@@ -165,7 +174,7 @@ _WRITE = text(
     """
 )
 _FORGOTTEN = text("DELETE FROM signup_submissions WHERE workspace_id = :ws AND contact_id = ANY(:contacts)")
-# Everything by which the house may know somebody besides a form. Locked in the order in which everybody locks people.
+# Everything by which the house may know somebody besides a form.
 _ALONE = text(
     """
     SELECT c.id FROM contacts c
@@ -181,6 +190,6 @@ _ALONE = text(
                       AND m.class <> 'consent_request')
       AND NOT EXISTS (SELECT 1 FROM events e WHERE e.workspace_id = :ws AND e.contact_id = c.id
                       AND e.type <> 'form.submitted' AND e.type NOT LIKE 'message.%' AND e.type NOT LIKE 'consent.%')
-    ORDER BY c.id FOR UPDATE OF c
+    ORDER BY c.id
     """
 )

@@ -39,6 +39,7 @@ from app.house import House, calm_collector, furnish
 from app.imports import stage as imports
 from app.messages import broadcast, gate
 from app.queues import STAGES
+from app.rights import erasure
 from app.signup import stage as signups
 
 log = structlog.get_logger()
@@ -80,7 +81,7 @@ def stages(house: House, served: Sequence[str] = STAGES) -> Mapping[str, Callabl
         "carry": within(lambda session, now: versions.run(session, now, batch)),
         "experiments": within(lambda session, now: experiments.run(session, now, batch)),
         "imports": within(imports.run),
-        "signups": within(lambda session, now: signups.run(session, now, batch)),
+        "signups": within(lambda session, now: signups.run(session, now, batch, erasure.erase)),
         "segments": within(lambda session, now: membership.run(session, now, batch)),
         "hits": within(lambda session, now: hits.run(session, now, batch)),
         "occasions": within(lambda session, now: occasions.run(session, now, batch)),
