@@ -102,7 +102,7 @@ def decide(request: Request, facts: ConsentFacts, now: datetime, policy: Policy 
     hours, opens = quiet(case, opens)
     checks.append(stream)
     if held is not None:
-        checks.append(Check("sender", False, held.code, held.rule, held.inputs))
+        checks.append(Check("sender_domain", False, held.code, held.rule, held.inputs))
     checks += (limit, hours)
     if stream.ok and held is None and limit.ok and hours.ok:
         return Decision("allowed", tuple(checks), basis.name, basis.line)

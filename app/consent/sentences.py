@@ -161,6 +161,18 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "stream_open": ("Nothing of this kind is paused.", "Nulla di questo tipo è in pausa."),
     "paused": ("This workflow or kind of message is paused.", "Questo percorso o tipo di messaggio è in pausa."),
+    "domain_unproven": (
+        "The sender's domain {domain} is not in order yet: marketing from there waits.",
+        "Il dominio del mittente {domain} non è ancora in regola: il marketing da lì attende.",
+    ),
+    "warm_up": (
+        "The sender's domain is warming up: day {plan_day}, {sent} of {allowed} sent.",
+        "Il dominio del mittente è in riscaldamento: giorno {plan_day}, {sent} inviati su {allowed}.",
+    ),
+    "throttled": (
+        "{provider} takes no more just now: it has a turn of its own.",
+        "{provider} per ora non ne accetta altri: ha un suo turno.",
+    ),
     "under_cap": (
         "Not written to too often: {day} today, {week} in 7 days, {month} in 30.",
         "Non troppi messaggi: {day} oggi, {week} in 7 giorni, {month} in 30.",

@@ -58,7 +58,7 @@ def look(setup: Setup, ask: Resolver) -> dict[str, Result]:
         try:
             results[name] = check()
         except Unanswered as error:
-            results[name] = Result("unknown", "no_answer", (str(error),), _wanted(name, setup))
+            results[name] = Result("unknown", "no_answer", (str(error),), wanted(name, setup))
 
     made("spf", lambda: spf.check(setup, ask))
     made("dkim", lambda: dkim(setup, ask))
@@ -83,9 +83,10 @@ def passes(results: Mapping[str, Result]) -> bool:
     return all(results[name].verdict in {"pass", "warn", "none"} for name in NEEDED)
 
 
-def _wanted(name: str, setup: Setup) -> tuple[Record, ...]:
+def wanted(name: str, setup: Setup) -> tuple[Record, ...]:
+    """What to put in for a check that nobody has answered."""
     if name == "spf":
-        return (spf.record_for(setup),)
+        return (spf.record_for(setup),) if setup.spf else ()
     if name == "dkim":
         return tuple(_dkim_record(setup.domain, key) for key in setup.keys)
     return (_dmarc_record(setup.domain),) if name == "dmarc" else ()

@@ -112,7 +112,36 @@ def missing(session: Session) -> list[str]:
     known = set(session.scalars(select(SenderDomain.name)))
     used = [*session.scalars(select(Property.sender_email)), *session.scalars(select(SenderIdentity.email))]
     names = dict.fromkeys(one.rpartition("@")[2].lower() for one in used if "@" in one)
-    return [name for name in names if not any(name == one or name.endswith(f".{one}") for one in known)]
+    return [name for name in names if not any(covers(one, name) for one in known)]
+
+
+def addresses(session: Session, name: str) -> list[str]:
+    """Addresses that mails come from under a domain. Two queries."""
+    used = [*session.scalars(select(Property.sender_email)), *session.scalars(select(SenderIdentity.email))]
+    return sorted({one.lower() for one in used if covers(name, one.rpartition("@")[2].lower())})
+
+
+def remove(session: Session, domain: SenderDomain) -> bool:
+    """Take a domain away with its keys and warm-ups, unless mails come from it. Whether it is gone."""
+    if addresses(session, domain.name):
+        return False
+    given = {"ws": workspace_of(session), "id": domain.id}
+    session.execute(text("DELETE FROM dkim_keys WHERE workspace_id = :ws AND domain_id = :id"), given)
+    session.execute(text("DELETE FROM warm_ups WHERE workspace_id = :ws AND domain_id = :id"), given)
+    session.delete(domain)
+    return True
+
+
+def covers(registered: str, name: str) -> bool:
+    """Whether a name is a registered domain or lies under it."""
+    return name == registered or name.endswith(f".{registered}")
+
+
+def unseen(setup: Setup) -> Mapping[str, Result]:
+    """What a page shows of a domain that nobody has looked at: the records to put in."""
+    return {
+        name: Result("unknown", "not_looked", (), dns_check.wanted(name, setup)) for name in ("spf", "dkim", "dmarc")
+    }
 
 
 def suggested_spf(smtp_url: str) -> str | None:
@@ -268,7 +297,7 @@ def set_spf(domain: SenderDomain, typed: str, now: datetime) -> None:
 
 def reserved(name: str) -> bool:
     """Whether a name can be in nobody's DNS."""
-    return any(name == one or name.endswith(f".{one}") for one in RESERVED)
+    return any(covers(one, name) for one in RESERVED)
 
 
 def due(session: Session, now: datetime, limit: int = 50) -> Sequence[tuple[int, int]]:

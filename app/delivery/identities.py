@@ -81,19 +81,19 @@ def save(session: Session, given: Given, now: datetime, identity: SenderIdentity
         same = (other.email.lower(), other.property_id) == (email.lower(), given.property_id)
         if same and (identity is None or other.id != identity.id):
             raise IdentityError({"email": "twice"})
+    proven = _proven(session, email)
     if identity is None:
-        identity = SenderIdentity(
-            workspace_id=workspace_of(session), email="", active=True, created_at=now, position=_last(session)
-        )
-        session.add(identity)
+        position = max(session.scalars(select(SenderIdentity.position)), default=-1) + 1
+        identity = SenderIdentity(workspace_id=workspace_of(session), email="", active=True, position=position)
+        identity.created_at = now
     if identity.email.lower() != email.lower():
-        proven = _proven(session, email)
         identity.verified_at, identity.verified_how = (now, "domain") if proven else (None, None)
         identity.asked_at = None
     identity.name, identity.email, identity.stream = given.name.strip()[:100], email, given.stream
     identity.reply_to, identity.property_id = reply_to or None, given.property_id
     identity.names = {tongue: name.strip()[:100] for tongue, name in given.names.items() if name.strip()}
     identity.updated_at = now
+    session.add(identity)
     session.flush()  # its number is asked for
     return identity
 
@@ -106,14 +106,10 @@ def address(typed: str) -> str | None:
         return None
 
 
-def _last(session: Session) -> int:
-    return max(session.scalars(select(SenderIdentity.position)), default=-1) + 1
-
-
 def _proven(session: Session, email: str) -> bool:
     name = email.rpartition("@")[2].lower()
     known = session.scalars(select(SenderDomain))
-    return any((name == one.name or name.endswith(f".{one.name}")) and domains.passes(one.checks) for one in known)
+    return any(domains.covers(one.name, name) and domains.passes(one.checks) for one in known)
 
 
 def listed(session: Session) -> Sequence[SenderIdentity]:

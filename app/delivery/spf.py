@@ -26,7 +26,7 @@ def check(setup: Setup, ask: Resolver) -> Result:
     found = [one for one in ask.texts(setup.bounce_domain) if _is_spf(one)]
     inputs: dict[str, Any] = {"domain": setup.bounce_domain}
     if not found:
-        return Result("fail", "spf_missing", (), (record_for(setup),), inputs)
+        return Result("fail", "spf_missing", (), (record_for(setup),) if setup.spf else (), inputs)
     if len(found) > 1:
         merged = [term for record in found for term in record.split()[1:] if not _qualified(term, "all")]
         one = record_for(setup, ["v=spf1", *dict.fromkeys(merged), "~all"])

@@ -141,7 +141,7 @@ class Turns:
         queue = ramp.booked is not None and ramp.booked > self._now
         if taken < allowed and ramp.instant(day, taken) <= self._now and (waited or not queue):
             return None
-        inputs = {"day": ramp.number(day) + 1, "allowed": allowed, "sent": taken}
+        inputs = {"plan_day": ramp.number(day) + 1, "allowed": allowed, "sent": taken}
         return Held("warm_up", "R30", inputs, ramp.after(self._now, taken))
 
     def take(self, domain_id: int, class_: str) -> None:

@@ -26,14 +26,19 @@ from app.studio import (
     languages,
     messages,
     pages,
+    pressure,
     publishing,
     results,
     segments,
+    senders,
     settings,
     sign_in,
     simulate,
+    special,
     streams,
     tasks,
+    topics,
+    ways,
     why,
     workflows,
 )
@@ -41,7 +46,8 @@ from app.studio.blueprint import blueprint, csrf
 
 __all__ = [
     "audience", "broadcasts", "calls", "consent", "content", "files", "forms", "home", "imports", "messages",
-    "publishing", "register", "results", "segments", "settings", "simulate", "streams", "tasks", "why", "workflows",
+    "pressure", "publishing", "register", "results", "segments", "senders", "settings", "simulate", "special", "streams", "tasks",
+    "topics", "ways", "why", "workflows",
 ]  # fmt: skip
 
 

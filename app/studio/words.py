@@ -137,6 +137,17 @@ METHODS: Mapping[str, Any] = {
     "expiry": _("nobody confirmed"),
     "double_opt_in": _("confirmed by mail"),
 }
+CHANNELS: Mapping[str, Any] = {
+    "email": _("Mail"),
+    "sms": _("SMS"),
+    "whatsapp": _("WhatsApp"),
+    "push": _("Push"),
+}
+ACCESSES: Mapping[str, Any] = {
+    "proof": _("took out the proof of consent"),
+    "export": _("took out all data"),
+    "special": _("looked at health, diet and the like"),
+}
 SUPPRESSIONS: Mapping[str, Any] = {
     "unsubscribe": _("Unsubscribed"),
     "complaint": _("Complained of spam"),
@@ -201,14 +212,17 @@ REASONS: Mapping[str, Any] = {
     "erased": _("the person was erased"),
     "cap": _("enough messages for now"),
     "outranked": _("a more important message goes first"),
+    "own_pause": _("the person asked for a pause"),
+    "own_pace": _("the person wants one message a month at most"),
     "quiet_hours": _("quiet hours"),
     "too_late": _("too late to be of use"),
     "exited": _("left the workflow"),
     "holdout": _("kept out for comparison"),
     "paused": _("this kind of mail is paused"),
+    "domain_unproven": _("its sender domain is not in order yet"),
+    "warm_up": _("its sender domain is warming up"),
+    "throttled": _("its mailbox provider takes no more just now"),
     "workflow_paused": _("the workflow is paused"),
-    "own_pause": _("the person asked for a pause"),
-    "own_pace": _("the person wants one message a month at most"),
     "missing_field": _("a field of the template is missing"),
     "no_template": _("the template is not published"),
     "exhausted": _("all tries were used up"),
@@ -251,6 +265,8 @@ CHECKS: Mapping[str, Any] = {
     "exit": _("Workflow"),
     "latest": _("In time"),
     "stream": _("Pause"),
+    "sender_domain": _("Sender's domain"),
+    "pace": _("Pace of the mailbox provider"),
     "cap": _("Frequency"),
     "quiet_hours": _("Quiet hours"),
 }
@@ -288,6 +304,11 @@ INPUTS: Mapping[str, Any] = {
     "why": _("Why"),
     "assessment": _("Assessment"),
     "experiment": _("Comparison"),
+    "domain": _("Domain"),
+    "provider": _("Mailbox provider"),
+    "plan_day": _("Day of the plan"),
+    "allowed": _("Allowed today"),
+    "sent": _("Sent today"),
 }
 BASES: Mapping[str, Any] = {
     "consent": _("consent"),
@@ -384,6 +405,10 @@ PROOF: Mapping[str, Any] = {
     "source": _("Source"),
     "event_id": _("Event"),
     "refusal_offered": _("Refusal was offered"),
+    "confirmed": _("Step of confirmation"),
+    "scan_id": _("Signed scan"),
+    "guardian": _("Parent who said yes"),
+    "form": _("Form"),
     "recovery_mentioned": _("Reminder of unfinished bookings mentioned"),
 }
 FALLBACK = Mark("", "still", "info")
