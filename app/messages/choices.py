@@ -231,6 +231,21 @@ def set_language(session: Session, contact_id: int, language: str, now: datetime
     )
 
 
+PAUSE = timedelta(days=30)
+"""How long a pause lasts that a person asks for."""
+
+
+def set_pace(session: Session, contact_id: int, pace: str | None, paused_until: datetime | None, now: datetime) -> None:
+    """How often marketing may come, as the person wants it (R46); the gate holds it at once. One query.
+
+    Args:
+        pace: `monthly`, or None: as it comes.
+        paused_until: nothing of it before; None: no pause.
+    """
+    asked = {"ws": workspace_of(session), "contact": contact_id, "pace": pace, "until": paused_until, "now": now}
+    session.execute(_PACE, asked)
+
+
 def person_of_message(session: Session, message_id: int) -> Person | None:
     """Whose message it is, following merges; None where there is no such message. One query."""
     return people_of_messages(session, [message_id]).get(message_id)
@@ -387,6 +402,12 @@ _LANGUAGE = text(
     UPDATE contacts
     SET language = :language, updated_at = :now,
         field_versions = field_versions || jsonb_build_object('language', CAST(:stamp AS text))
+    WHERE workspace_id = :ws AND id = :contact
+    """
+)
+_PACE = text(
+    """
+    UPDATE contacts SET pace = :pace, paused_until = CAST(:until AS timestamptz), updated_at = :now
     WHERE workspace_id = :ws AND id = :contact
     """
 )

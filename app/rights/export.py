@@ -68,8 +68,11 @@ class Export:
         return made.getvalue()
 
 
-def export(session: Session, contact_id: int, now: datetime) -> Export:
+def export(session: Session, contact_id: int, now: datetime, *, rendered: bool = True) -> Export:
     """All data of a person and of every contact that became part of them; nothing is changed.
+
+    Args:
+        rendered: with the mails as they were, and the pages to read; else the document alone.
 
     Raises:
         walk.NobodyError: there is no such contact.
@@ -79,7 +82,7 @@ def export(session: Session, contact_id: int, now: datetime) -> Export:
     tables = {place.name: rows for place in walk.places() if (rows := _rows(session, place, asked))}
     for row in tables.get("special_values", ()):
         row["value"] = opened(settings_of(session), str(row.pop("sealed"))) or "?"
-    mails, rendered = _mails(session, person)
+    mails, made = _mails(session, person, MOST_MAILS if rendered else 0)
     settings = session.scalar(select(Workspace.settings).where(Workspace.id == workspace_of(session))) or {}
     place = session.scalars(select(Property).order_by(Property.is_default.desc(), Property.id).limit(1)).first()
     document: dict[str, Any] = {
@@ -101,8 +104,8 @@ def export(session: Session, contact_id: int, now: datetime) -> Export:
         "tables": {name: rows for name, rows in tables.items() if name != "contacts"},
     }
     titles = {row.name: row.title for row in session.execute(_TOPICS, {"ws": workspace_of(session)})}
-    pages = {language: export_page.page(document, titles, language) for language in export_page.LANGUAGES}
-    return Export(document, pages, rendered)
+    languages = export_page.LANGUAGES if rendered else ()
+    return Export(document, {one: export_page.page(document, titles, one) for one in languages}, made)
 
 
 def _rows(session: Session, place: Place, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -149,7 +152,7 @@ def _consents(session: Session, person: Whole) -> list[dict[str, Any]]:
     ]
 
 
-def _mails(session: Session, person: Whole) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def _mails(session: Session, person: Whole, most: int) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Every message that went out, and the newest of them as they were."""
     sent = session.scalars(
         select(Message)
@@ -175,7 +178,7 @@ def _mails(session: Session, person: Whole) -> tuple[list[dict[str, Any]], dict[
             "text": None,
             "file": None,
         }
-        if number < MOST_MAILS:
+        if number < most:
             # Its content may have been removed: it was older than mails are kept for.
             with contextlib.suppress(LookupError):
                 mail = compose.again(session, message)

@@ -6,6 +6,7 @@ needs a script: the one there is does a form's proof of work.
     texts/          the words of the public pages, one table for each language
     leaving.py      /m/u/ one-click and page, /m/z/ undo
     preferences.py  /m/p/ the preference centre
+    own_data.py     /m/p/…/data what we know of somebody; /m/r/ take it out, erase it
     confirming.py   /m/k/ the second half of a double opt-in
     forms.py        /f/ sign-up forms
     sender_address.py  /m/a/ whether an address is somebody's own
@@ -19,10 +20,20 @@ from __future__ import annotations
 
 from apiflask import APIFlask
 
-from app.subscriber import confirming, forms, leaving, pictures, preferences, reading, sender_address
+from app.subscriber import confirming, forms, leaving, own_data, pictures, preferences, reading, sender_address
 from app.subscriber.pages import blueprint
 
-__all__ = ["confirming", "forms", "leaving", "pictures", "preferences", "reading", "register", "sender_address"]
+__all__ = [
+    "confirming",
+    "forms",
+    "leaving",
+    "own_data",
+    "pictures",
+    "preferences",
+    "reading",
+    "register",
+    "sender_address",
+]
 
 
 def register(app: APIFlask) -> None:

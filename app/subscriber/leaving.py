@@ -18,6 +18,7 @@ from app.messages.choices import Chosen, Leaving, Wish, everything, wish_of
 from app.messages.links import BadTokenError
 from app.subscriber import visitors
 from app.subscriber.pages import LARGEST_FORM, bad_link, blueprint, language_of, page, ref_of, unit, voice
+from app.subscriber.preferences import put_back
 from app.subscriber.texts import say
 from app.subscriber.visitors import Visitor
 
@@ -140,5 +141,7 @@ def undo(token: str) -> Response:
             return page("undo", visitor, language, **_links(ref))
         titles = {topic: visitor.title(topic, language) for topic in visitor.titles}
         said = voice("undo", language, visitor)
-        done = choices.undo(session, visitor.person, lines, titles, said, house().clock.now())
+        now = house().clock.now()
+        taken_back = choices.undo(session, visitor.person, lines, titles, said, now) if lines else Chosen()
+        done = taken_back is not None and (put_back(session, visitor, now) or bool(lines))
     return page("undone" if done else "undo_late", visitor, language, **_links(ref))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, text
@@ -45,6 +46,13 @@ class Visitor:
     descriptions: Mapping[str, Mapping[str, str]]
     language: str | None
     """What the mail was written in, else the contact's."""
+    archived: frozenset[str] = frozenset()
+    """Topics that are offered to nobody any more; who has them on can still switch them off."""
+    ways: Mapping[str, str] = field(default_factory=dict)
+    """Channel the workspace sends on → the person's normalised address there, e-mail first."""
+    pace: str | None = None
+    """`monthly`, where the person has chosen so (R46)."""
+    paused_until: datetime | None = None
 
     def title(self, topic: str, language: str) -> str:
         """A topic's title."""
@@ -53,7 +61,7 @@ class Visitor:
 
 
 def of_message(session: Session, message_id: int) -> Visitor | None:
-    """The visitor a message's links belong to; None where there is no such message. Five queries."""
+    """The visitor a message's links belong to; None where there is no such message. Six queries."""
     person = person_of_message(session, message_id)
     if person is None:
         return None
@@ -62,7 +70,7 @@ def of_message(session: Session, message_id: int) -> Visitor | None:
 
 
 def of_contact(session: Session, contact_id: int) -> Visitor | None:
-    """The visitor of a link that names a contact; None where there is none, or it has been erased. Four queries."""
+    """The visitor of a link that names a contact; None where there is none, or it has been erased. Five queries."""
     contact = session.scalars(select(Contact).where(Contact.id == contact_id)).first()
     if contact is None or contact.erased_at is not None:
         return None
@@ -71,7 +79,7 @@ def of_contact(session: Session, contact_id: int) -> Visitor | None:
 
 
 def of_property(session: Session, property_id: int) -> Visitor:
-    """Somebody of whom nothing is known, on a page of this property. Three queries."""
+    """Somebody of whom nothing is known, on a page of this property. Four queries."""
     return _visitor(session, Person(0, ()), property_id, None)
 
 
@@ -80,13 +88,22 @@ def _visitor(session: Session, person: Person, property_id: int | None, language
     place = next((one for one in places if one.id == property_id), places[0] if places else None)
     settings = session.scalar(select(Workspace.settings).where(Workspace.id == workspace_of(session))) or {}
     topics = session.scalars(select(Topic).order_by(Topic.position, Topic.name)).all()
+    contact = session.execute(_CONTACT, {"ws": workspace_of(session), "contact": person.contact_id}).first()
+    policy = Policy.from_settings(settings)
+    ways = {person.channel: person.addresses[0]} if person.addresses else {}
+    if contact is not None and contact.phone:
+        ways |= dict.fromkeys(sorted(policy.senders - {"email", *ways}), contact.phone)
     return Visitor(
         person,
         _brand(place),
-        Policy.from_settings(settings),
+        policy,
         {topic.name: topic.title for topic in topics},
         {topic.name: topic.description for topic in topics},
         language,
+        frozenset(topic.name for topic in topics if topic.archived_at is not None),
+        ways,
+        contact.pace if contact is not None else None,
+        contact.paused_until if contact is not None else None,
     )
 
 
@@ -116,6 +133,7 @@ def _web(link: Any) -> str | None:
     return link if isinstance(link, str) and link.startswith(("https://", "http://")) else None
 
 
+_CONTACT = text("SELECT phone, pace, paused_until FROM contacts WHERE workspace_id = :ws AND id = :contact")
 _MESSAGE = text(
     """
     SELECT m.language, c.language AS contact_language, coalesce(b.property_id, m.property_id) AS property_id

@@ -102,4 +102,118 @@ TEXTS: dict[str, str] = {
     "bad_help": "Se non dovesse funzionare, risponda all'e-mail: se ne occuperà una persona.",
     "incomplete_title": "Non è cambiato nulla",
     "incomplete": "Richiesta incompleta: usi il pulsante.",
+    # how often, and one's data
+    "prefs_profiling": "Scegliete che cosa scrivermi in base ai miei soggiorni e interessi",
+    "prefs_profiling_hint": "Se disattivato, riceve le stesse novità di tutti.",
+    "prefs_sharing": "Comunicate i miei dati ai partner",
+    "prefs_sharing_hint": "Se disattivato, non comunichiamo più nulla di Lei a nessuno.",
+    "name_profiling": "scelta in base a soggiorni e interessi",
+    "name_sharing": "comunicazione dei dati ai partner",
+    "channel_email": "e-mail",
+    "channel_sms": "SMS",
+    "channel_whatsapp": "WhatsApp",
+    "channel_push": "notifiche push",
+    "prefs_pace": "Con quale frequenza",
+    "pace_normal": "Quando ci sono novità",
+    "pace_normal_hint": "Entro i limiti che ci siamo dati.",
+    "pace_monthly": "Al massimo una volta al mese",
+    "pace_monthly_hint": "Di tutto ciò che ha scelto sopra, un messaggio ogni 30 giorni.",
+    "pace_pause": "Non per 30 giorni",
+    "pace_pause_hint": "Poi tutto riprende come ha scelto.",
+    "pace_paused": "In pausa fino al {until}",
+    "pace_normal_now": "Arrivano quando ci sono novità.",
+    "pace_monthly_now": "Arrivano al massimo una volta al mese.",
+    "pace_pause_now": "Non arriva nulla prima del {until}.",
+    "saved_pace": "La frequenza è cambiata.",
+    "saved_will": "D'ora in poi riceve:",
+    "saved_will_not": "Non riceve:",
+    "saved_service": "messaggi sulle Sue prenotazioni",
+    "saved_changed": "Che cosa è cambiato",
+    "saved_stands": "La situazione attuale",
+    "data_title": "I Suoi dati",
+    "data_text": "Veda che cosa conserviamo, ne prenda una copia o li faccia cancellare.",
+    "data_know": "Che cosa sappiamo di Lei",
+    "data_download": "Scarica i miei dati",
+    "data_erase": "Cancella i miei dati",
+    "know_title": "Che cosa sappiamo di Lei",
+    "know_counts": "Di Lei conserviamo:",
+    "know_full": (
+        "Per vedere e scaricare tutto inviamo un collegamento a {address}: questa pagina potrebbe essere "
+        "stata inoltrata a qualcun altro."
+    ),
+    "know_contact": "come raggiungerLa",
+    "know_bookings": "prenotazioni e ordini: {count}",
+    "know_events": "fatti registrati (come una visita o una prenotazione): {count}",
+    "know_messages": "messaggi inviati: {count}",
+    "know_consents": "che cosa ha accettato o rifiutato: {count}",
+    "know_special": "esigenze particolari comunicate: {count}",
+    "know_said": "A che cosa ha detto sì o no",
+    "know_line": "{what}: {state}, {when}",
+    "know_words": "Il testo era: «{wording}»",
+    "know_nothing": "Ancora nulla.",
+    "know_inferred": "Che cosa abbiamo dedotto",
+    "know_segment": "Fa parte del gruppo «{title}».",
+    "know_logic": "Secondo questa regola: {logic}",
+    "know_holdout": "Per sorteggio fa parte di chi non riceve marketing, così possiamo misurarlo.",
+    "know_none": "Nulla: nessun punteggio, nessuna ipotesi.",
+    "know_recipients": "Chi altro riceve i Suoi dati",
+    "know_kept": "Per quanto tempo li conserviamo",
+    "know_months": "{what}: {count} mesi",
+    "state_granted": "sì",
+    "state_denied": "no",
+    "state_withdrawn": "revocato",
+    "state_objected": "opposizione",
+    "state_pending": "chiesto, non confermato",
+    "state_expired": "scaduto",
+    "purpose_marketing": "novità e offerte",
+    "purpose_feedback": "richieste di parere",
+    "purpose_open_tracking": "conteggio dei link che apre",
+    "purpose_profiling": "scelta in base a soggiorni e interessi",
+    "purpose_third_party_sharing": "comunicazione ai partner",
+    "purpose_notice": "informativa letta",
+    "right_sent_title": "Controlli la Sua posta",
+    "right_sent": "Un collegamento è in arrivo a {address}. Vale una volta sola, per due ore. Così sappiamo che è Lei.",
+    "right_sent_not": "Se non arriva nulla ci scriva: se ne occuperà una persona.",
+    "right_team_title": "Abbiamo ricevuto la richiesta",
+    "right_team": "Non possiamo inviarLe un collegamento per e-mail. Una persona Le risponderà entro il {when}.",
+    "right_over_title": "Questo collegamento non vale più",
+    "right_over": "Vale una volta sola, per due ore. Ne chieda uno nuovo dalle Sue preferenze.",
+    "right_export_title": "Ecco che cosa conserviamo di Lei",
+    "right_export_button": "Scarica tutto",
+    "right_export_hint": (
+        "Un file zip con una pagina da leggere, gli stessi dati in formato elettronico (JSON) e le e-mail "
+        "inviate. Poi il collegamento non vale più; la ricevuta arriva per e-mail."
+    ),
+    "right_profile": "Lei",
+    "right_bookings": "Prenotazioni e ordini",
+    "right_messages": "I messaggi più recenti",
+    "right_more": "e altri {count} nel file",
+    "right_erase_title": "Cancellare tutti i Suoi dati?",
+    "right_erase_text": (
+        "L'operazione è definitiva. Si cancella tutto ciò che sappiamo di Lei: chi è, le prenotazioni, i "
+        "messaggi, i clic. Quanto era previsto per Lei non sarà inviato, compresi i messaggi su un soggiorno "
+        "futuro."
+    ),
+    "right_erase_kept": (
+        "Restano due cose, come la legge consente: la prova di ciò che ha accettato e rifiutato, sotto chiave "
+        "fino alla prescrizione; e un'impronta illeggibile del Suo indirizzo, perché nessuno Le scriva per "
+        "errore a fini di marketing. Restano le statistiche che non nominano nessuno. Fatture e documenti "
+        "obbligatori per legge si trovano in altri sistemi."
+    ),
+    "right_erase_check": "Sì, cancellate tutti i miei dati",
+    "right_erase_button": "Cancella ora",
+    "right_erase_missing": "Spunti la casella per confermare.",
+    "right_erasing_title": "Cancelliamo i Suoi dati",
+    "right_erasing": (
+        "Tutto ciò che era previsto per Lei è stato fermato. Una ricevuta è in arrivo a {address}; appena "
+        "partita, al più tardi entro un'ora, tutto è cancellato."
+    ),
+    "right_erased_title": "I Suoi dati sono cancellati",
+    "right_receipt": "Ricevuta",
+    "right_receipt_number": "Numero {number}, {when}",
+    "erased_title": "Qui non c'è più nulla",
+    "erased_text": (
+        "I dati a cui questo collegamento apparteneva sono stati cancellati. A quell'indirizzo non si invia marketing."
+    ),
+    "reason_noted": "Ci aiuta a scrivere meno e meglio.",
 }

@@ -1,0 +1,209 @@
+"""What we know about somebody, told to them; and the links by which they take it out or have it erased (R50, R51).
+
+The link in a mail may have been passed on with the mail. So what it shows are kinds and counts, what was agreed to, and
+what was worked out; names, stays and messages are shown behind the link that goes to the person's own address only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from babel import dates
+from flask import make_response, request
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from app.doors import anyone, house, opened_by
+from app.messages import links
+from app.messages.links import BadTokenError, Ref
+from app.rights import requests
+from app.rights.export import Export, export
+from app.rights.export_texts import TEXTS as EXPORT_TEXTS
+from app.rights.models import KINDS, RightsRequest
+from app.subscriber import visitors
+from app.subscriber.pages import LARGEST_FORM, bad_link, blueprint, language_of, masked, page, ref_of, secluded, unit
+from app.subscriber.preferences import day
+from app.subscriber.texts import say
+from app.subscriber.visitors import Visitor
+
+SHOWN = 20
+"""So many of a kind on the page; the download holds all."""
+
+
+@blueprint.get("/p/<token>/data")
+@opened_by(anyone)
+def show_known(token: str) -> Response:
+    """What we know about the person, as far as whoever holds the mail may see it. Changes nothing."""
+    ref = ref_of("preferences", token)
+    if ref is None:
+        return bad_link()
+    with unit(ref.workspace_id) as session:
+        visitor = visitors.of_message(session, ref.message_id)
+        if visitor is None:
+            return bad_link()
+        language = language_of(visitor)
+        if not visitor.person.addresses:
+            return page("erased", visitor, language, status=410)
+        made = export(session, visitor.person.contact_id, house().clock.now(), rendered=False)
+    document = made.document
+    return page(
+        "known",
+        visitor,
+        language,
+        counts=_counts(document),
+        said=_said(document, visitor, language),
+        inferred=_inferred(document, language),
+        recipients=document["recipients"][:SHOWN],
+        kept=_kept(document, language),
+        **_links(ref, visitor),
+    )
+
+
+@blueprint.post("/p/<token>/data")
+@opened_by(anyone)
+def ask_for_data(token: str) -> Response:
+    """Send the link by which data is taken out or erased to the person's own address."""
+    ref = ref_of("preferences", token)
+    if ref is None:
+        return bad_link()
+    if (request.content_length or 0) > LARGEST_FORM:
+        return bad_link(413)
+    kind = request.form.get("want", "")
+    with unit(ref.workspace_id) as session:
+        visitor = visitors.of_message(session, ref.message_id)
+        if visitor is None or kind not in KINDS:
+            return bad_link(404 if visitor is None else 400)
+        language = language_of(visitor)
+        if not visitor.person.addresses:
+            return page("erased", visitor, language, status=410)
+        asked = requests.ask(session, visitor.person.contact_id, kind, language, house().clock.now())
+        until = day(asked.request.answer_by, language)
+    return page("right_asked", visitor, language, sent=asked.sent, answer_by=until, **_links(ref, visitor))
+
+
+@blueprint.route("/r/<token>", methods=["GET", "POST"])
+@opened_by(anyone)
+def use_right(token: str) -> Response:
+    """GET shows what is there, or what would go; POST takes it out, or erases it. The link is good once."""
+    try:
+        workspace_id, contact_id, number = links.read(house().settings, "right", token)
+    except (BadTokenError, ValueError):
+        return bad_link()
+    if (request.content_length or 0) > LARGEST_FORM:
+        return bad_link(413)
+    now = house().clock.now()
+    with unit(workspace_id) as session:
+        visitor = visitors.of_contact(session, contact_id)
+        asked = requests.open_(session, contact_id, number, now) if visitor is not None else None
+        language = asked.language if asked is not None and "lang" not in request.args else language_of(visitor)
+        if visitor is None or asked is None:
+            return page("right_over", visitor, language, status=410)
+        if asked.kind == "export":
+            return _take_out(session, asked, visitor, language, now)
+        return _erase(session, asked, visitor, language, now)
+
+
+def _take_out(session: Session, asked: RightsRequest, visitor: Visitor, language: str, now: datetime) -> Response:
+    if request.method != "POST":
+        made = export(session, asked.contact_id, now, rendered=False)
+        return page("right_export", visitor, language, **_full(made, language))
+    response = make_response(requests.fetch(session, asked, now).zip())
+    response.headers["Content-Type"] = "application/zip"
+    response.headers["Content-Disposition"] = f'attachment; filename="data-{now:%Y-%m-%d}.zip"'
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return secluded(response)
+
+
+def _erase(session: Session, asked: RightsRequest, visitor: Visitor, language: str, now: datetime) -> Response:
+    sure = request.form.get("sure") == "yes"
+    if request.method != "POST" or not sure:
+        missing = request.method == "POST"
+        return page("right_erase", visitor, language, status=400 if missing else 200, missing=missing)
+    receipt = requests.erase_(session, asked, "mailbox", now)
+    address = masked(visitor.person.addresses[0]) if visitor.person.addresses else ""
+    told = dates.format_datetime(now, "d MMMM y, HH:mm", locale=language)
+    return page(
+        "right_erasing",
+        visitor,
+        language,
+        done=receipt is not None,
+        address=address,
+        number=asked.id,
+        when=f"{told} UTC",
+    )
+
+
+def _links(ref: Ref, visitor: Visitor) -> dict[str, Any]:
+    here = links.url(house().settings, "preferences", ref)
+    return {"here": here, "data_url": f"{here}/data", "address": masked(visitor.person.addresses[0])}
+
+
+def _counts(document: Mapping[str, Any]) -> dict[str, int]:
+    tables = document["tables"]
+    return {
+        "bookings": len(tables.get("bookings", ())),
+        "events": len(tables.get("events", ())),
+        "messages": len(document["messages"]),
+        "consents": len(document["consents"]),
+        "special": len(tables.get("special_values", ())),
+    }
+
+
+def _said(document: Mapping[str, Any], visitor: Visitor, language: str) -> list[dict[str, Any]]:
+    """The newest yes or no, with its words."""
+    found = []
+    for one in list(reversed(document["consents"]))[:SHOWN]:
+        what = say(f"purpose_{one['purpose']}", language)
+        if one["topic"]:
+            what = visitor.title(one["topic"], language)
+        when = day(datetime.fromisoformat(one["confirmed_at"] or one["requested_at"]), language)
+        state = say(f"state_{one['state']}", language)
+        found.append({"what": what, "state": state, "when": when, "wording": one["wording"]})
+    return found
+
+
+def _inferred(document: Mapping[str, Any], language: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for one in document["inferred"][:SHOWN]:
+        if one["what"] == "segment":
+            title = one["title"].get(language) or one["title"].get("en") or one["value"]
+            found.append({"told": say("know_segment", language, title=title), "logic": one["logic"]})
+        elif one["what"] == "control_group" and one["value"]:
+            found.append({"told": say("know_holdout", language), "logic": None})
+    return found
+
+
+def _kept(document: Mapping[str, Any], language: str) -> list[dict[str, Any]]:
+    place = 1 if language == "it" else 0
+    return [
+        {"what": EXPORT_TEXTS[f"period_{name}"][place], "months": months}
+        for name, months in document["kept_for"].items()
+    ]
+
+
+def _full(made: Export, language: str) -> dict[str, Any]:
+    """Names, stays and messages, for the page behind the person's own link."""
+    document = made.document
+    bookings, mails = document["tables"].get("bookings", []), document["messages"]
+    technical = {"id", "field_versions", "created_at", "updated_at", "email_key", "merged_into"}
+    profile = [
+        (name.replace("_", " "), value)
+        for row in document["profile"]
+        for name, value in row.items()
+        if name not in technical and value not in ("", [], {})
+    ]
+    return {
+        "profile": profile,
+        "bookings": [_booking(one) for one in bookings[-SHOWN:]],
+        "more_bookings": len(bookings) - SHOWN,
+        "mails": [f"{(one['sent_at'] or '')[:10]} · {one['subject'] or one['template']}" for one in mails[:SHOWN]],
+        "more_mails": len(mails) - SHOWN,
+        "inferred": _inferred(document, language),
+    }
+
+
+def _booking(one: Mapping[str, Any]) -> str:
+    parts = (one.get("reference"), one.get("arrival"), one.get("departure"), one.get("status"))
+    return " · ".join(str(part) for part in parts if part)
