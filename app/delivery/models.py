@@ -95,8 +95,8 @@ class Sender(Owned, Base):
     """Requests that came to nothing, one after the other; see `delivery/circuit.py`."""
     open_until: Mapped[Instant | None]
     """While it lies ahead nothing is sent by it; once it has passed, one mail tries."""
-    last_error: Mapped[str | None] = mapped_column(info=PERSONAL)
-    """What went wrong last, in the provider's words, which may name an address."""
+    last_error: Mapped[Plain | None]
+    """What went wrong last, in the provider's words, without addresses."""
     last_error_at: Mapped[Instant | None]
     last_sent_at: Mapped[Instant | None]
     """When it took a mail last, to the minute."""

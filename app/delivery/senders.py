@@ -6,6 +6,7 @@ or by user and password), or both, which is how bounces find back to mails whose
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ PATH = "/api/v1/provider-webhooks"
 SMTP = {"url": "smtp://user:password@host:587?tls=starttls, or smtps://..."}
 """What a sender of the kind `smtp` needs."""
 _NOTED_EVERY = timedelta(minutes=1)
+_ADDRESS = re.compile(r"[^\s<>'\"(]+@[^\s<>'\",;)]+")
+"""What looks like somebody's address: a sender's row tells of the sender, and of nobody it wrote to."""
 
 
 class SenderError(ValueError):
@@ -164,6 +167,16 @@ def order(session: Session, stream: str, names: Sequence[str]) -> None:
     session.flush()  # whoever reads them next in this unit of work sees them
 
 
+def earlier(session: Session, sender: Sender) -> None:
+    """Have it tried before the one that is tried before it now; the first stays the first."""
+    rows = list(listed(session))
+    place = next(number for number, one in enumerate(rows) if one.id == sender.id)
+    if place:
+        rows[place - 1 : place + 1] = reversed(rows[place - 1 : place + 1])
+    for number, one in enumerate(rows, 1):
+        one.position = number
+
+
 def close_circuit(sender: Sender) -> None:
     """Send by it again at once, whatever went wrong before."""
     sender.failures, sender.open_until = 0, None
@@ -213,7 +226,7 @@ def keep(session: Session, heard: Sequence[Heard], now: datetime) -> None:
             "id": one.id,
             "failures": one.standing.failures,
             "open_until": one.standing.open_until,
-            "error": one.error[:500] if one.error else None,
+            "error": _ADDRESS.sub("…", one.error)[:500] if one.error else None,
             "sent": one.sent,
         }
         for one in heard

@@ -361,6 +361,13 @@ def upgrade() -> None:
     op.add_column(
         "attribute_definitions", sa.Column("inferred", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
+    op.create_index(
+        "ix_consent_records_refusals",
+        "consent_records",
+        ["workspace_id", "address"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('denied', 'withdrawn', 'objected')"),
+    )
     op.add_column("contacts", sa.Column("pace", sa.Text(), nullable=True))
     op.add_column("contacts", sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True))
     op.add_column("senders", sa.Column("credentials", sa.Text(), nullable=True))
@@ -404,6 +411,11 @@ def downgrade() -> None:
     op.drop_column("senders", "credentials")
     op.drop_column("contacts", "paused_until")
     op.drop_column("contacts", "pace")
+    op.drop_index(
+        "ix_consent_records_refusals",
+        table_name="consent_records",
+        postgresql_where=sa.text("state IN ('denied', 'withdrawn', 'objected')"),
+    )
     op.drop_column("attribute_definitions", "inferred")
     op.drop_index(
         "ix_consent_requests_due", table_name="consent_requests", postgresql_where=sa.text("next_at IS NOT NULL")

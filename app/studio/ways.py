@@ -1,0 +1,140 @@
+"""Settings: the providers that mails go out by, in order and with their health, and reports of no mail of ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import abort, request
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from app.delivery import senders
+from app.delivery.models import Sender, UnmatchedReport
+from app.delivery.providers.readers import READERS
+from app.delivery.providers.writers import WRITERS
+from app.delivery.senders import Outward, SenderError
+from app.delivery.ways import STREAMS
+from app.doors import opened_by
+from app.studio import access, pages, way_words
+from app.studio.blueprint import HERE, blueprint
+from app.studio.languages import gettext
+from app.studio.reading import ways as reading
+
+OWNERS = access.role("owner")
+
+
+@blueprint.get(f"{HERE}/settings/senders/ways")
+@opened_by(OWNERS)
+def way_form() -> Response:
+    """What a provider needs to send for us."""
+    return _form(request.args.get("provider", ""))
+
+
+@blueprint.post(f"{HERE}/settings/senders/ways")
+@opened_by(OWNERS)
+def way_create() -> Response:
+    """Keep a provider as the last way out of the streams that were chosen."""
+    provider = request.form.get("provider", "")
+    fields = _fields(provider)
+    given = {name: request.form.get(name, "").strip() for name in ("name", "secret", "basic", *fields)}
+    writer = WRITERS.get(provider)
+    options = {name: given[name] for name in (writer.options if writer else {}) if given[name]}
+    credentials = {name: given[name] for name in (writer.credentials if writer else senders.SMTP) if given[name]}
+    streams = [stream for stream in STREAMS if request.form.get(stream)]
+    wrong = ""
+    if not given["name"]:
+        wrong = gettext("Give it a name, such as main.")
+    else:
+        with pages.unit() as unit:
+            try:
+                keys, basic = ([given[name]] if given[name] else [] for name in ("secret", "basic"))
+                outward = Outward(credentials, options, streams)
+                senders.add(unit, provider, given["name"][:60], keys, basic, pages.now(), outward)
+            except SenderError as error:
+                wrong = str(error)
+    if wrong:
+        return _form(provider, 422, wrong=wrong, given={**given, **dict.fromkeys(streams, "1")})
+    pages.tell(gettext("Saved. Mails go out by it from the next batch on."))
+    return pages.gone_to("studio.senders")
+
+
+def _fields(provider: str) -> list[str]:
+    if provider not in {*WRITERS, "smtp"}:
+        abort(404)
+    writer = WRITERS.get(provider)
+    return [*writer.credentials, *writer.options] if writer else list(senders.SMTP)
+
+
+def _form(provider: str, status: int = 200, **more: Any) -> Response:
+    _fields(provider)
+    with pages.unit():
+        pass
+    writer = WRITERS.get(provider)
+    context: dict[str, Any] = {"wrong": "", "given": dict.fromkeys(STREAMS, "1")} | more
+    return pages.answer(
+        "settings_way.html",
+        status,
+        provider=provider,
+        credentials=writer.credentials if writer else senders.SMTP,
+        options=writer.options if writer else {},
+        lost=writer.lost if writer else "",
+        reader=READERS.get(provider),
+        streams=STREAMS,
+        told=way_words,
+        tab="senders",
+        at="settings",
+        **context,
+    )
+
+
+@blueprint.post(f"{HERE}/settings/senders/ways/<int:sender_id>/<what>")
+@opened_by(OWNERS)
+def way_act(sender_id: int, what: str) -> Response:
+    """Put a way out before the one ahead of it, switch it off or on, or send by it again at once."""
+    with pages.unit() as unit:
+        one = _sender(unit, sender_id)
+        if what == "earlier":
+            senders.earlier(unit, one)
+            told = gettext("The order is changed.")
+        elif what == "switch":
+            one.active = not one.active
+            told = gettext("Mails go out by it again.") if one.active else gettext("Nothing goes out by it any more.")
+        elif what == "resume":
+            senders.close_circuit(one)
+            told = gettext("The next mails try it again.")
+        else:
+            abort(404)
+    pages.tell(told)
+    return pages.gone_to("studio.senders")
+
+
+def _sender(unit: Session, sender_id: int) -> Sender:
+    found = unit.scalar(select(Sender).where(Sender.id == sender_id).with_for_update())
+    if found is None:
+        abort(404)
+    return found
+
+
+@blueprint.get(f"{HERE}/settings/senders/unmatched")
+@opened_by(access.member)
+def unmatched() -> Response:
+    """What providers reported of mails that are none of this workspace's."""
+    with pages.unit() as unit:
+        found = reading.unmatched(unit, pages.wanted())
+    return pages.answer("settings_unmatched.html", found=found, told=way_words, tab="senders", at="settings")
+
+
+@blueprint.post(f"{HERE}/settings/senders/unmatched")
+@opened_by(OWNERS)
+def unmatched_dismiss() -> Response:
+    """Throw away one report, or all that were shown up to the newest of them."""
+    number = request.form.get("report", "")
+    upto = request.form.get("upto", "")
+    if not (number or upto).isascii() or not (number or upto).isdigit():
+        abort(404)
+    chosen = UnmatchedReport.id == int(number) if number else UnmatchedReport.id <= int(upto)
+    with pages.unit() as unit:
+        unit.execute(delete(UnmatchedReport).where(chosen))
+    pages.tell(gettext("Thrown away."))
+    return pages.gone_to("studio.unmatched")
