@@ -1,10 +1,11 @@
-"""The door for machines: backends that report events, mail providers, and whoever looks after the house."""
+"""The door for machines: backends that report events, mail providers, forms of other sites, and whoever looks after the
+house."""
 
 from __future__ import annotations
 
 from apiflask import APIFlask
 
-from app.api import docs, health, provider_webhooks, routes
+from app.api import docs, forms, health, provider_webhooks, routes
 
 
 def register(app: APIFlask) -> None:
@@ -13,4 +14,5 @@ def register(app: APIFlask) -> None:
     app.register_blueprint(routes.blueprint)
     app.register_blueprint(provider_webhooks.blueprint)
     provider_webhooks.fetch_with(app, provider_webhooks.fetch)
+    app.register_blueprint(forms.blueprint)
     app.register_blueprint(docs.blueprint)

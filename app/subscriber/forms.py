@@ -49,7 +49,7 @@ def send(public_id: str) -> Response:
     """Take it, or show it again with what is wrong. The answer to a known address is that to any other."""
     if (request.content_length or 0) > LARGEST_FORM:
         return bad_link(413)
-    given = {name: text for name, text in request.form.items() if len(text) <= 4000}
+    given = {name: text for name, text in request.form.items() if len(text) <= 4000 and "\x00" not in text}
     parts = house()
     number = given.get("version", "")
     # Whoever pasted the form into a page shows the words it had then: the ledger must name those.

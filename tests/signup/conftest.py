@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
+from redis import Redis
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
@@ -21,11 +25,16 @@ from app.messages.models import Message
 from app.signup import forms, stage
 from app.signup.document import Document
 from app.signup.forms import Shown
-from app.signup.models import SignupForm
+from app.signup.models import SignupForm, Submission
 from app.signup.receiving import Entry, Where, submission
 from tests.messages.mailroom import Mailroom
 
 DOCUMENT = Document(topics=("newsletter",), notice_version="2026-05")
+
+FILLED = {"email": "anna@example.com", "notice": "yes", "newsletter": "yes", "language": "it", "version": "1"}
+SITE = "https://www.example.com"
+WAY = "/f/abcdefghjkmn"
+Kept = Callable[[], list[Submission]]
 
 
 @dataclass
@@ -43,11 +52,7 @@ class Hall:
 
     def shown(self) -> Shown:
         """The form as people see it."""
-        number = self.form.version or 0
-        version = next(one for one in forms.versions(self.session, self.form.id) if one.number == number)
-        assert version
-        found = forms.drafted(self.session, self.form, replace(DOCUMENT))
-        return replace(found, number=number, state="live")
+        return replace(forms.drafted(self.session, self.form, DOCUMENT), state="live")
 
     def fill(self, address: str, newsletter: bool = True, **given: Any) -> None:
         """Somebody fills it in; the stage has not looked yet."""
@@ -109,3 +114,32 @@ def hall(db: Database, session: Session, clock: FixedClock) -> Hall:
     session.flush()
     assert workspace_of(session)
     return Hall(room, form, [])
+
+
+@pytest.fixture
+def site(
+    db: Database,
+    client: FlaskClient,
+    work: Callable[[], AbstractContextManager[Session]],
+    clock: FixedClock,
+    redis: Redis,
+) -> FlaskClient:
+    """The web with a live form at `WAY`; Redis has counted nothing yet."""
+    with work() as session:
+        room = Mailroom(session, clock)
+        document = Document(topics=("newsletter",), notice_version="2026-05", first_name=True)
+        form = forms.create(session, "Newsletter", room.hotel.id, document, "Marta", clock.now())
+        form.public_id, form.origins = WAY.rpartition("/")[2], [SITE]
+        forms.publish(session, form, "Marta", clock.now())
+    return client
+
+
+@pytest.fixture
+def kept(work: Callable[[], AbstractContextManager[Session]]) -> Callable[[], list[Submission]]:
+    """What was written down."""
+
+    def rows() -> list[Submission]:
+        with work() as session:
+            return list(session.scalars(select(Submission).order_by(Submission.id)))
+
+    return rows
