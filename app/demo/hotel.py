@@ -99,6 +99,22 @@ TOPICS: tuple[dict[str, Any], ...] = (
     },
 )
 
+FORM: Mapping[str, Any] = {
+    "name": "Newsletter, on our own page",
+    "origins": ["https://rivaserena.example"],
+    "document": {
+        "topics": ("newsletter", "offers"),
+        "first_name": True,
+        "notice_version": "2026-05",
+        "title": {"en": "Letters from the lake", "it": "Lettere dal lago"},
+        "intro": {
+            "en": "Five or six times a year we write what is in bloom, what is on, and when the lake is at its quietest.",
+            "it": "Cinque o sei volte l'anno scriviamo che cosa fiorisce, che cosa succede e quando il lago è più quieto.",
+        },
+    },
+}
+"""A sign-up form that is live from the first day."""
+
 SOURCE = {"slug": "booking-engine", "name": "Booking engine"}
 
 GUESTS: tuple[tuple[str, str, str, str], ...] = (

@@ -36,6 +36,8 @@ from app.events.models import Source
 from app.events.partitions import ensure_partitions
 from app.events.sources import new_key, new_webhook_secret
 from app.house import House, furnish
+from app.signup import forms
+from app.signup.document import Document
 from app.web import create_app
 from app.worker import run_due
 
@@ -87,6 +89,7 @@ def found(house: House, now: datetime) -> Loaded:
         for position, topic in enumerate(hotel.TOPICS):
             session.add(Topic(workspace_id=workspace_id, position=position, created_at=now, **topic))
         session.flush()  # the source names the property, workflows name the topics
+        _form(session, lago, now)
         source = Source(workspace_id=workspace_id, property_id=lago.id, created_at=now, **hotel.SOURCE)
         session.add(source)
         session.flush()  # key and secret hang on it
@@ -94,6 +97,13 @@ def found(house: House, now: datetime) -> Loaded:
         secret = new_webhook_secret(session, source, now)
         _publish(session, now)
     return Loaded(workspace_id, key, secret)
+
+
+def _form(session: Session, place: Property, now: datetime) -> None:
+    """The sign-up form on the hotel's own page, live."""
+    form = forms.create(session, hotel.FORM["name"], place.id, Document(**hotel.FORM["document"]), OWNER, now)
+    form.origins = list(hotel.FORM["origins"])
+    forms.publish(session, form, OWNER, now)
 
 
 def _publish(session: Session, now: datetime) -> None:
