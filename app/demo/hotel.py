@@ -99,7 +99,7 @@ TOPICS: tuple[dict[str, Any], ...] = (
     },
 )
 
-FORM: Mapping[str, Any] = {
+FORM: dict[str, Any] = {
     "name": "Newsletter, on our own page",
     "origins": ["https://rivaserena.example"],
     "document": {
@@ -108,8 +108,8 @@ FORM: Mapping[str, Any] = {
         "notice_version": "2026-05",
         "title": {"en": "Letters from the lake", "it": "Lettere dal lago"},
         "intro": {
-            "en": "Five or six times a year we write what is in bloom, what is on, and when the lake is at its quietest.",
-            "it": "Cinque o sei volte l'anno scriviamo che cosa fiorisce, che cosa succede e quando il lago è più quieto.",
+            "en": "Five or six times a year we write what is in bloom, what is on, and when the lake is quietest.",
+            "it": "Cinque o sei volte l'anno scriviamo che cosa fiorisce, che cosa accade e quando il lago è più quieto.",
         },
     },
 }
