@@ -6,6 +6,24 @@ from typing import Any
 
 WORKSPACE = {"slug": "riva-serena", "name": "Albergo Riva Serena"}
 
+DOMAINS = ("rivaserena.example", "news.rivaserena.example")
+SENDERS: tuple[dict[str, Any], ...] = (
+    {
+        "name": "Albergo Riva Serena",
+        "email": "ciao@rivaserena.example",
+        "reply_to": "reception@rivaserena.example",
+        "stream": "service",
+    },
+    {
+        "name": "Riva Serena",
+        "names": {"it": "Riva Serena, novità", "en": "Riva Serena, news"},
+        "email": "novita@news.rivaserena.example",
+        "reply_to": "reception@rivaserena.example",
+        "stream": "marketing",
+    },
+)
+"""Service and marketing apart, from a subdomain each (R30)."""
+
 PROPERTY: dict[str, Any] = {
     "code": "riva-serena",
     "name": "Albergo Riva Serena",
@@ -109,7 +127,7 @@ FORM: dict[str, Any] = {
         "title": {"en": "Letters from the lake", "it": "Lettere dal lago"},
         "intro": {
             "en": "Five or six times a year we write what is in bloom, what is on, and when the lake is quietest.",
-            "it": "Cinque o sei volte l'anno scriviamo che cosa fiorisce, che cosa accade e quando il lago è più quieto.",
+            "it": "Cinque o sei volte l'anno scriviamo che cosa fiorisce, che cosa accade, quando il lago è più quieto.",
         },
     },
 }

@@ -29,6 +29,8 @@ from app.config import Settings, of_instance
 from app.consent.models import Topic
 from app.contacts.models import Property
 from app.content import catalogue as templates
+from app.delivery import domains, identities
+from app.delivery.identities import Given
 from app.demo import history, hotel
 from app.due import following
 from app.enrollments import catalogue as workflows
@@ -84,6 +86,7 @@ def found(house: House, now: datetime) -> Loaded:
         workspace_id = workspace.id
         ensure_partitions(session, now)
     with house.database.work(workspace_id) as session:
+        _senders(session, now)
         lago = Property(workspace_id=workspace_id, is_default=True, created_at=now, updated_at=now, **hotel.PROPERTY)
         session.add(lago)
         for position, topic in enumerate(hotel.TOPICS):
@@ -97,6 +100,17 @@ def found(house: House, now: datetime) -> Loaded:
         secret = new_webhook_secret(session, source, now)
         _publish(session, now)
     return Loaded(workspace_id, key, secret)
+
+
+def _senders(session: Session, now: datetime) -> None:
+    """Marketing and service apart, from a subdomain each: already verified, as what a hotel has used for years is."""
+    for name in hotel.DOMAINS:
+        domain = domains.add(session, name, now)
+        domain.marketing_at, domain.marketing_how, domain.marketing_by = now, "in_use", OWNER
+        domain.next_check_at = None
+    for given in hotel.SENDERS:
+        made = identities.save(session, Given(**given), now)
+        made.verified_at, made.verified_how = now, "given"
 
 
 def _form(session: Session, place: Property, now: datetime) -> None:

@@ -12,20 +12,16 @@ from flask_babel import lazy_gettext
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.content.render import RenderError
-from app.delivery.mime import HeaderError
-from app.delivery.proof import Proof, send
-from app.delivery.providers import Accepted
-from app.doors import house, opened_by
+from app.doors import opened_by
 from app.journey.waits import at_clock
 from app.messages import broadcast_desk as desk
 from app.messages.broadcast_audience import UnknownSegmentError
 from app.messages.broadcast_desk import BroadcastError, Wish
 from app.messages.broadcast_preview import Count, count_on
 from app.messages.models import BROADCAST_STATES, Broadcast
-from app.studio import access, pages, previews, streams
+from app.studio import access, pages, streams, trials
 from app.studio.blueprint import HERE, blueprint
-from app.studio.languages import gettext, language, zone
+from app.studio.languages import gettext, zone
 from app.studio.reading import broadcasts as reading
 
 _ = lazy_gettext
@@ -210,6 +206,7 @@ def _shown(unit: Session, found: Broadcast, errors: Mapping[str, str], status: i
         "broadcast.html", status, broadcast=found, counted=Count.from_json(found.preview), results=results,
         template_titles=template_titles, segment_titles=segment_titles, errors=errors,
         expected=desk.expected(found), to_stop=_to_stop(found, results), home_zone=zone().key, at="broadcasts",
+        trials=trials.addresses(unit) if found.state == "draft" else [],
     )  # fmt: skip
 
 
@@ -327,33 +324,12 @@ def broadcast_copy(number: int) -> Response:
 @blueprint.post(f"{HERE}/broadcasts/<int:number>/test")
 @opened_by(OPERATORS)
 def broadcast_test(number: int) -> Response:
-    """Send it to who asks, with the sample guest, marked in its subject; it counts nowhere (R64)."""
-    someone = access.person()
-    if someone is None:
-        abort(403)
+    """Send it to the team or a verified address, with the sample guest, marked in its subject (R64)."""
     with pages.unit() as unit:
         found = _one(unit, number)
         version = reading.version(unit, found.template)
         place = next((one for one in g.properties if one.id == found.property_id), None) or pages.spoken_property()
-    if version is None or place is None:
-        abort(404)
-    spoken = sorted(version.compiled["languages"])
-    tongue = language() if language() in spoken else spoken[0]
-    try:
-        shown = previews.of_version(version, tongue, place)
-        proof = Proof(
-            someone.email, tongue, shown.subject, shown.html, shown.text, place.sender_name, place.sender_email,
-            place.reply_to,
-        )  # fmt: skip
-        outcome = send(house(), access.here().workspace_id, proof)
-    except (RenderError, HeaderError) as error:
-        pages.tell(gettext("The test mail could not be made: %(why)s", why=str(error)), tone="wrong")
-        return pages.gone_to("studio.broadcast", number=number)
-    if isinstance(outcome, Accepted):
-        text = gettext("A test mail is on its way to %(address)s.", address=someone.email)
-        if pages.captures():
-            text = gettext("The test mail to %(address)s is in the outbox.", address=someone.email)
-        pages.tell(text)
-    else:
-        pages.tell(gettext("The provider did not take the test mail: %(why)s", why=outcome.text), tone="wrong")
+        if version is None or place is None:
+            abort(404)
+        trials.post(unit, version, place)
     return pages.gone_to("studio.broadcast", number=number)

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from app.content.render import RenderError
 from app.doors import opened_by
-from app.studio import access, mails, pages, previews
+from app.studio import access, mails, pages, previews, trials
 from app.studio.blueprint import HERE, blueprint
 from app.studio.languages import LANGUAGES, language
 from app.studio.reading import templates as reading
@@ -51,11 +51,13 @@ def template(name: str) -> Response:
                 shown = previews.of_version(version, tongue, pages.spoken_property())
             except RenderError as error:
                 trouble = str(error)
+        addresses = trials.addresses(unit)
     return pages.answer(
         "template_preview.html", template=row, version=version, shown=shown, trouble=trouble, tongue=tongue,
         tongues=sorted(version.compiled["languages"]) if version else [], names=LANGUAGES,
         width="phone" if request.args.get("width") == "phone" else "desktop",
         paper="dark" if request.args.get("paper") == "dark" else "light", tab="preview", at="templates",
+        trials=addresses,
     )  # fmt: skip
 
 
@@ -73,6 +75,19 @@ def template_mail(name: str) -> Response:
             abort(404)
     paper = request.args.get("paper")
     return mails.framed(shown.html, paper if paper in {"light", "dark"} else None)
+
+
+@blueprint.post(f"{HERE}/templates/<name>/test")
+@opened_by(access.role("owner", "marketer"))
+def template_test(name: str) -> Response:
+    """Send it to the team or a verified address, with the sample guest, marked in its subject (R64)."""
+    with pages.unit() as unit:
+        _, version = _one(unit, name)
+        place = pages.spoken_property()
+        if version is None or place is None:
+            abort(404)
+        trials.post(unit, version, place, request.args.get("lang", ""))
+    return pages.gone_to("studio.template", name=name, lang=request.args.get("lang"))
 
 
 @blueprint.get(f"{HERE}/templates/<name>/used-in")
