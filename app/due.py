@@ -31,7 +31,15 @@ _SIGNUPS = (
     "(SELECT workspace_id, due_at FROM signup_submissions WHERE due_at IS NOT NULL"
     " UNION ALL SELECT workspace_id, next_at FROM consent_requests WHERE next_at IS NOT NULL)"
 )
+_RETENTION = (
+    "(SELECT workspace_id, next_at AS due_at FROM rights_requests WHERE next_at IS NOT NULL"
+    " UNION ALL SELECT workspace_id, due_at FROM retention_marks"
+    " UNION ALL SELECT w.id, w.created_at FROM workspaces w"
+    " WHERE NOT EXISTS (SELECT 1 FROM retention_marks m WHERE m.workspace_id = w.id))"
+)
 _ROWS: Mapping[str, tuple[str, str]] = {
+    # Looked at for what is due alone: that the next night comes is nothing to wait for.
+    "retention": (f"{_RETENTION} e WHERE e.due_at <= :now", "e.due_at"),
     "signups": (f"{_SIGNUPS} e WHERE true", "e.due_at"),
     "imports": ("imports e WHERE e.next_at IS NOT NULL", "e.next_at"),
     "experiments": ("experiments e WHERE e.due_at IS NOT NULL", "e.due_at"),

@@ -18,15 +18,16 @@ from app.db import after_commit, workspace_of
 log = structlog.get_logger()
 
 STAGES = (
-    *("imports", "signups", "segments", "occasions", "broadcast", "calls", "carry", "experiments", "hits"),
+    *("retention", "imports", "signups", "segments", "occasions", "broadcast", "calls", "carry", "experiments", "hits"),
     *("enrol", "advance", "gate", "deliver"),
 )
 """Stages in path order; each has a queue of its name, which workers serve in turn, beginning with what is nearest to
-a mailbox. `imports` and the four after it bring about what `enrol` takes up; `calls` and `carry`
-stand among them since neither another house's slow answer nor a move of thousands to a new version of their workflow
-may keep a letter waiting."""
+a mailbox. `retention` can wait for all others; `imports` and the four after it bring about what `enrol` takes up;
+`calls` and `carry` stand among them since neither another house's slow answer nor a move of thousands to a new version
+of their workflow may keep a letter waiting."""
 
 PARALLEL = {
+    "retention": 1,
     "imports": 1,
     "signups": 1,
     "segments": 1,

@@ -26,7 +26,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "period_tracks": ("IP addresses and browsers", "Indirizzi IP e browser"),
     "period_mails": ("Mails as they were sent", "E-mail inviate"),
     "period_logs": ("Technical records", "Registrazioni tecniche"),
-    "period_proof": ("Proof of consent, once it has ended", "Prova del consenso, dopo la sua fine"),
     "logic": ("By what logic", "Con quale logica"),
     "words": ("The words you were shown", "Il testo che ha visto"),
     "open": ("Show the mail", "Mostra l'e-mail"),

@@ -25,8 +25,6 @@ class Periods:
     """Mails as they were sent."""
     logs: int = 12
     """Attempts to send, decisions, unmatched reports, calls."""
-    proof: int = 60
-    """Proof of consent after an erasure or a withdrawal: the limitation period of sanctions."""
 
     def as_json(self) -> dict[str, int]:
         """Name → months."""
@@ -39,7 +37,6 @@ LIMITS: Mapping[str, tuple[int, int]] = {
     "tracks": (1, 12),
     "mails": (1, 120),
     "logs": (1, 24),
-    "proof": (12, 132),
 }
 """Months from, to: who sets more is told to think again."""
 

@@ -39,7 +39,7 @@ from app.house import House, calm_collector, furnish
 from app.imports import stage as imports
 from app.messages import broadcast, gate
 from app.queues import STAGES
-from app.rights import erasure
+from app.rights import erasure, retention
 from app.signup import stage as signups
 
 log = structlog.get_logger()
@@ -76,6 +76,7 @@ def stages(house: House, served: Sequence[str] = STAGES) -> Mapping[str, Callabl
         return one_batch
 
     return {
+        "retention": within(lambda session, now: retention.run(session, now, batch)),
         "calls": lambda workspace_id: calls.run(house, workspace_id, batch),
         "broadcast": within(lambda session, now: broadcast.run(session, now, batch)),
         "carry": within(lambda session, now: versions.run(session, now, batch)),
