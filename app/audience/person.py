@@ -21,20 +21,7 @@ from app.audience.facts import Facts
 from app.audience.sides import Places
 from app.contacts.models import Booking, Contact, Property
 from app.db import workspace_of
-from app.journey.condition_tree import (
-    Compare,
-    Condition,
-    Day,
-    Did,
-    Engaged,
-    Group,
-    Moment,
-    Number,
-    Single,
-    Text,
-    Truth,
-    fields,
-)
+from app.journey.condition_tree import Compare, Condition, Did, Engaged, Group, fields
 from app.journey.conditions import evaluate, explain, to_line
 
 QUERIES = 7
@@ -67,23 +54,6 @@ class Line:
 def reads_bookings(condition: Condition) -> bool:
     """Whether it speaks of a booking or its property."""
     return any(path.split(".")[0] in {"booking", "property"} for path in fields(condition))
-
-
-def plain(value: Single) -> Any:
-    """A written value as Python has it; None for a length of time, money and references, which have rules of theirs."""
-    match value:
-        case Text():
-            return value.text
-        case Number():
-            return value.number
-        case Truth():
-            return value.truth
-        case Day():
-            return value.day
-        case Moment():
-            return value.instant
-        case _:
-            return None
 
 
 def judge(condition: Condition, who: Person, now: datetime) -> bool | None:

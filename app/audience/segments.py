@@ -31,6 +31,7 @@ from app.journey.condition_tree import (
     Span,
     Text,
     Truth,
+    constant,
     rests_on_engagement,
 )
 from app.journey.durations import Duration
@@ -277,7 +278,7 @@ class _Writer:
                 found = self.side(value.path)
                 return found if value.offset.zero else sides.moved(found, value.offset, self.frame)
             case _:
-                return self.frame.constant(person.plain(value))
+                return self.frame.constant(constant(value))
 
     def _now(self, by: Duration | None = None) -> Side:
         """Now, moved: each property's own calendar counts the days."""

@@ -24,13 +24,14 @@ from app.enrollments import asking, effects, passages, programs, sight
 from app.enrollments.effects import Done, Listeners
 from app.enrollments.passages import Inside
 from app.enrollments.pauses import Pause, pause_of
+from app.enrollments.planned import as_planned
 from app.journey import advance, entry
 from app.journey.advance import AskConsent, Decision, Send, SetFields
 from app.journey.carry import after_pause
 from app.journey.durations import say
 from app.journey.program import Program
 from app.journey.waits import add
-from app.messages.plan import Planned, plan
+from app.messages.plan import plan
 from app.queues import signal
 
 log = structlog.get_logger()
@@ -227,35 +228,6 @@ def _not_sent_lately(
         lately[row.contact_id, send.template] = now
         planned.append((row, send))
     return planned, repeated
-
-
-def as_planned(row: Inside, send: Send, program: Program, now: datetime) -> Planned:
-    """The message of one send effect, with its workflow's own terms; of several channels the gate chooses."""
-    return Planned(
-        contact_id=row.contact_id,
-        enrollment_id=row.id,
-        workflow_id=row.workflow_id,
-        version_id=row.version_id,
-        step_id=send.step_id,
-        visit=send.visit,
-        property_id=row.property_id,
-        booking_id=row.booking_id,
-        channel=send.channels[0],
-        channels=send.channels,
-        terms={
-            "caps": program.caps,
-            "quiet_hours": program.quiet_hours,
-            "tracking": program.tracking,
-            "reads": (send.class_ == "marketing" and program.reads_of_people) or None,
-        },
-        template=send.template,
-        class_=send.class_,
-        topic=send.topic,
-        priority=send.priority,
-        due_at=now,
-        latest=send.latest,
-        passage=row.spoken,
-    )
 
 
 def _set_fields(session: Session, workspace_id: int, fields: Sequence[tuple[int, SetFields]], now: datetime) -> None:

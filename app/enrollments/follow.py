@@ -19,8 +19,8 @@ from app.audience.facts import Facts
 from app.contacts.projection import REPLACED_WITHIN
 from app.db import as_rows, workspace_of
 from app.enrollments import passages, programs, sight
-from app.enrollments.advance import as_planned
 from app.enrollments.passages import Inside
+from app.enrollments.planned import as_planned
 from app.enrollments.sight import Sight
 from app.journey import advance
 from app.journey.advance import Decision

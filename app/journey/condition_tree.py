@@ -185,6 +185,23 @@ def from_json(tree: dict[str, Any]) -> Condition:
     return condition
 
 
+def constant(value: Single) -> Any:
+    """A written value as Python has it; None for a length of time, money and references, which have rules of theirs."""
+    match value:
+        case Text():
+            return value.text
+        case Number():
+            return value.number
+        case Truth():
+            return value.truth
+        case Day():
+            return value.day
+        case Moment():
+            return value.instant
+        case _:
+            return None
+
+
 def fields(condition: Condition) -> frozenset[str]:
     """Every path the condition reads, without `now`."""
     return frozenset(path for path in _paths(condition) if path != "now")

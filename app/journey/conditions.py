@@ -29,26 +29,24 @@ from app.journey.condition_tree import (
     ALWAYS,
     Compare,
     Condition,
-    Day,
     Did,
     Engaged,
     Group,
     Many,
-    Moment,
     Money,
-    Number,
     Ref,
     Single,
     Span,
     Text,
     Truth,
+    constant,
     fields,
     from_json,
     rests_on_engagement,
     to_json,
 )
 from app.journey.durations import Duration
-from app.journey.facts import Facts, lookup, temporal, zone
+from app.journey.facts import Facts, as_json, lookup, temporal, zone
 from app.journey.folding import folded
 from app.journey.waits import add, move_day
 
@@ -200,23 +198,13 @@ def _day(value: date, facts: Facts) -> date:
 
 def _plain(value: Single, facts: Facts, now: datetime) -> Any:
     match value:
-        case Text():
-            return value.text
-        case Number():
-            return value.number
-        case Truth():
-            return value.truth
-        case Day():
-            return value.day
-        case Moment():
-            return value.instant
         case Money():
             return value.minor
-        case Span():
-            return None
         case Ref():
             found = now if value.path == "now" else lookup(facts, value.path)
             return found if value.offset.zero else _moved(found, value.offset, facts)
+        case _:
+            return constant(value)
 
 
 def _moved(value: Any, by: Duration, facts: Facts) -> date | None:
@@ -307,18 +295,10 @@ def weighed(condition: Condition, facts: Facts, now: datetime) -> list[dict[str,
         row["found"] = _count(condition, facts, now)
     elif isinstance(condition, Compare):
         left = now if condition.field == "now" else lookup(facts, condition.field)
-        row |= {"field": condition.field, "found": _as_json(left)}
+        row |= {"field": condition.field, "found": as_json(left)}
         if isinstance(condition.value, Ref):
-            row["wanted"] = _as_json(_plain(condition.value, facts, now))
+            row["wanted"] = as_json(_plain(condition.value, facts, now))
     return [row]
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_as_json(one) for one in value]
-    return value if isinstance(value, (str, int, float, bool, dict)) or value is None else str(value)
 
 
 def _acted(condition: Engaged, facts: Facts, now: datetime, italian: bool) -> str:

@@ -100,3 +100,14 @@ def temporal(value: Any) -> date | datetime | None:
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=UTC)
     return value if isinstance(value, date) else None
+
+
+def as_json(value: Any) -> Any:
+    """A fact as JSON: days and instants in ISO form, sets as lists, and what JSON does not know as text."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(name): as_json(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [as_json(one) for one in value]
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from app.journey.condition_tree import Condition
 from app.journey.conditions import explain, weighed
-from app.journey.facts import Facts, lookup, zone
+from app.journey.facts import Facts, as_json, lookup, zone
 from app.journey.program import Op, Program, Sentence, Until
 from app.journey.sentences import both, moment_text
 from app.journey.state import Advanced, Decision, Effect, Left, State
@@ -166,16 +166,5 @@ class Walk:
         for name, path in copies.items():
             value = lookup(facts, path)
             if value is not None:
-                whole[name] = _plain(value)
+                whole[name] = as_json(value)
         return whole
-
-
-def _plain(value: Any) -> Any:
-    """A fact as JSON: days and instants in ISO form."""
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(name): _plain(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    return value

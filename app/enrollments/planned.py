@@ -1,0 +1,39 @@
+"""What a step wants sent becomes a message to be planned: the one way from a passage to a row of messages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.enrollments.passages import Inside
+from app.journey.program import Program
+from app.journey.state import Send
+from app.messages.plan import Planned
+
+
+def as_planned(row: Inside, send: Send, program: Program, now: datetime) -> Planned:
+    """The message of one send effect, with its workflow's own terms; of several channels the gate chooses."""
+    return Planned(
+        contact_id=row.contact_id,
+        enrollment_id=row.id,
+        workflow_id=row.workflow_id,
+        version_id=row.version_id,
+        step_id=send.step_id,
+        visit=send.visit,
+        property_id=row.property_id,
+        booking_id=row.booking_id,
+        channel=send.channels[0],
+        channels=send.channels,
+        terms={
+            "caps": program.caps,
+            "quiet_hours": program.quiet_hours,
+            "tracking": program.tracking,
+            "reads": (send.class_ == "marketing" and program.reads_of_people) or None,
+        },
+        template=send.template,
+        class_=send.class_,
+        topic=send.topic,
+        priority=send.priority,
+        due_at=now,
+        latest=send.latest,
+        passage=row.spoken,
+    )
