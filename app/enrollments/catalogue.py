@@ -60,7 +60,7 @@ def known(session: Session) -> Known:
     attributes = session.execute(named).all()
     fields: dict[str, FieldType] = dict(FACT_FIELDS)
     fields |= {f"contact.attributes.{row.key}": row.type for row in attributes}
-    topics = session.scalars(select(Topic.name)).all()
+    topics = session.scalars(select(Topic.name).where(Topic.archived_at.is_(None))).all()
     return Known(
         events=known_events(),
         fields=fields,

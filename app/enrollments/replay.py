@@ -96,7 +96,8 @@ class Replay(Stage):
         if any(one.scope == "all" for one in person.suppressed("email", now)):
             return "suppressed"
         held = person.states(now).get((person.address, "email", "marketing", topic))
-        return consents.turned_down(consents.word(self.known(None), topic), held.refused_at if held else None, now)
+        said = consents.word(self.known(None), topic)
+        return consents.turned_down(said, held.refused_at if held else None, now, self.asked.get(topic))
 
     def _states(self) -> Mapping[Key, State]:
         """The ledger of this instant, with what this replay has asked for and nobody has answered."""

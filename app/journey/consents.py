@@ -34,16 +34,20 @@ def word(facts: Facts, topic: str) -> str | None:
     return None if found is None else str(found)
 
 
-def turned_down(said: str | None, at: datetime | None, now: datetime) -> str | None:
-    """Why somebody is not asked: `granted` or `refused`; None where they may be.
+def turned_down(said: str | None, at: datetime | None, now: datetime, asked: datetime | None = None) -> str | None:
+    """Why somebody is not asked: `granted`, `refused` or `unanswered`; None where they may be.
 
     Args:
         said: where their consent stands.
         at: when they last said no, where they did; None: it is not known, which counts as lately.
+        asked: when they were last asked, where they were. Who did not answer in time has answered for a while.
     """
     if said == GIVEN:
         return GIVEN
-    return "refused" if said in REFUSALS and (at is None or now < at + REFUSED_FOR) else None
+    if said in REFUSALS:
+        return "refused" if at is None or now < at + REFUSED_FOR else None
+    waited = asked is not None and asked + PENDING_FOR < now < asked + REFUSED_FOR
+    return "unanswered" if waited else None
 
 
 def concerns(event: Event, topic: str) -> bool:

@@ -111,13 +111,13 @@ class Send(StepBase):
     )
     """The channel, or several in the order in which they are tried."""
     sender: str | None = None
-    """Another sender than the property's own."""
+    """Still to come, and refused until then: another sender than the stream's and the property's own."""
     latest: Annotated[Moment, short_for("for"), A_LENGTH] | None = None
     """Never sent after this. Default: 24 hours after it was due where a wait came before, else no limit."""
     skip_if_sent_within: Length | None = None
     """Not sent where the person got the same template within this time."""
     attachments: list[str] = Field(default=[])
-    """Names of files that go with it."""
+    """Still to come, and refused until then: names of files that go with it."""
     priority: Annotated[int, Field(ge=0, le=100)] | None = None
     """Who wins under a cap. Default: the workflow's."""
     updated: Annotated[Renewed, short_for("send"), A_TEXT] | None = None

@@ -330,7 +330,7 @@ class Stage:
     def turned_down(self, topic: str) -> str | None:
         """Why consent to a topic is not asked for now; None where it may be. Replays go by the ledger."""
         said = consents.word(self.known(None), topic)
-        return consents.turned_down(said, self.said_no.get(topic), self.now)
+        return consents.turned_down(said, self.said_no.get(topic), self.now, self.asked.get(topic))
 
     # --- the gate ---
 

@@ -176,6 +176,9 @@ def test_r6_a_no_holds_for_180_days_and_one_of_unknown_date_for_ever() -> None:
     assert turned_down("granted", None, NOW) == "granted"
     assert turned_down("pending", None, NOW) is None
     assert turned_down(None, None, NOW) is None
+    assert turned_down("pending", None, NOW, asked=at(6)) is None
+    assert turned_down("pending", None, NOW, asked=at(8)) == "unanswered"
+    assert turned_down("pending", None, NOW, asked=at(181)) is None
 
 
 def test_a_new_version_keeps_the_question_and_may_change_the_time_and_asks_anew_for_another_topic(

@@ -125,6 +125,9 @@ class StepChecks:
         if class_ == "marketing" and step.topic is None:
             ground.add(path, "no-topic", f"{step.id} is marketing and names no topic", "add topic: what one can leave")
         ground.named((*path, "topic"), "topic", step.topic, ground.known.topics)
+        for key, there in (("sender", step.sender is not None), ("attachments", bool(step.attachments))):
+            if there:
+                ground.add((*path, key), "not-yet", f"{key} is not available yet", f"remove {key}", on_key=True)
         if step.latest is not None:
             timing.moment(ground, (*path, "latest"), step.latest)
         ground.forward((*path, "skip_if_sent_within"), step.skip_if_sent_within, "a time")

@@ -26,18 +26,29 @@ Sent = tuple[str, datetime]
 
 
 def within_the_house(steps: Steps) -> Steps:
-    """The steps without what needs another workflow or system, sending a letter that there is."""
+    """The steps without what needs another workflow or system, or is settled between several (one request for consent
+    to one person, whoever asks), sending a letter that there is."""
     whole = json.dumps(steps)
     for name in ("w", "x", "y", "z"):
         whole = whole.replace(f'"send": "{name}"', f'"send": "{TEMPLATE}"')
     kept: Steps = []
     for step in json.loads(whole):
-        if not any(f'"{kind}": ' in json.dumps(step) for kind in ("webhook", "start", "stop")):
+        if not any(f'"{kind}": ' in json.dumps(step) for kind in ("webhook", "start", "stop", "consent")):
             kept.append(step)
     return kept
 
 
 workflows = sequences(3, 7).map(lambda steps: document([{"send": TEMPLATE}, *within_the_house(steps)]))
+
+
+@st.composite
+def asking(draw: st.DrawFn) -> dict[str, Any]:
+    """A workflow that asks for consent, once or twice."""
+    plain = sequences(1, 3).map(within_the_house)
+    asks = {"consent": {"topic": "offers", "up_to": draw(st.sampled_from(["1 day", "3 days", "7 days"]))}}
+    ways = {"then": [{"send": TEMPLATE}], "timeout": [{"send": TEMPLATE}, *draw(plain)]}
+    again = draw(st.sampled_from([[], [{"wait": draw(st.sampled_from(["2 days", "20 days"]))}, {**asks, **ways}]]))
+    return document([{"send": TEMPLATE}, *draw(plain), {**asks, **ways}, *again])
 
 
 @st.composite
@@ -57,6 +68,19 @@ def lives(draw: st.DrawFn) -> list[Told]:
         # Seconds of their own, so that nothing falls due in the very moment of an event.
         told.append((START + timedelta(minutes=minute, seconds=7), kind, data))
     return told
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> list[Told]:
+    """The same guest says yes, or no, or one after the other; or nothing."""
+    told = draw(lives())
+    said = []
+    for kind in draw(st.sampled_from([(), ("granted",), ("withdrawn",), ("granted", "withdrawn")])):
+        minute = draw(st.integers(60, 12 * 24 * 60))
+        at = START + timedelta(minutes=minute, seconds=29)
+        proof = {"confirmed_at": at.isoformat(), "wording": "Sì", "wording_version": "1"} if kind == "granted" else {}
+        said.append((at, f"consent.{kind}", {"topic": "offers", **proof}))
+    return sorted([*told, *said], key=lambda one: one[0])
 
 
 def dates(arrival: int, nights: int) -> dict[str, str]:
@@ -113,3 +137,12 @@ def test_the_line_sends_what_the_story_says(
     contact_id, sent = lived(hotels(), life, documents)
     for written in documents:
         assert sent[written["workflow"]] == told(life, contact_id, written), json.dumps(written)
+
+
+@settings(max_examples=6, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(answers(), asking())
+def test_so_it_does_where_a_workflow_asks_for_consent(
+    hotels: Callable[[], Hotel], life: list[Told], document_: dict[str, Any]
+) -> None:
+    contact_id, sent = lived(hotels(), life, [document_])
+    assert sent["at-random"] == told(life, contact_id, document_), json.dumps(document_)
