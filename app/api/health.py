@@ -22,6 +22,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from app.delivery.circuit import Standing, State
 from app.doors import anyone, house, opened_by
 from app.due import oldest
 from app.house import House
@@ -116,7 +117,13 @@ class Figures:
         yield from self._signals()
         try:
             with self._parts.database.system() as session:
-                found = [*_lags(session, now), *_ever(session), *_newest(session), *_streams(session)]
+                found = [
+                    *_lags(session, now),
+                    *_ever(session),
+                    *_newest(session),
+                    *_streams(session),
+                    *_circuits(session, now),
+                ]
         except SQLAlchemyError as error:
             log.warning("metrics_incomplete", error=str(error).partition("\n")[0])
             found = []
@@ -208,3 +215,22 @@ def _streams(session: Session) -> Iterator[Metric]:
     for name, now_at in session.execute(_STREAMS):
         standing.add_metric([name], now_at)
     yield standing
+
+
+_CIRCUITS = text(
+    "SELECT w.name, s.name, s.failures, s.open_until FROM senders s JOIN workspaces w ON w.id = s.workspace_id"
+    " WHERE s.active AND s.credentials IS NOT NULL AND s.streams <> '{}' ORDER BY 1, 2"
+)
+_CIRCUIT_FIGURES: dict[State, int] = {"closed": 0, "half-open": 1, "open": 2}
+
+
+def _circuits(session: Session, now: datetime) -> Iterator[Metric]:
+    """Which ways out are left alone."""
+    circuits = GaugeMetricFamily(
+        "percorso_sender_circuit",
+        "0: mails go out by it; 1: one mail tries it next; 2: left alone after failures.",
+        labels=["workspace", "sender"],
+    )
+    for workspace, sender, failures, open_until in session.execute(_CIRCUITS):
+        circuits.add_metric([workspace, sender], _CIRCUIT_FIGURES[Standing(failures, open_until).state(now)])
+    yield circuits

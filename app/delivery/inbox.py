@@ -221,7 +221,13 @@ def _arrival(letter: Letter, report: Report, now: datetime, message_pk: int) -> 
         dedupe=hashlib.sha256(letter.raw).hexdigest()[:32],
         message_pk=message_pk,
         reason=reason,
-        data={"status": worst.status, "text": worst.text, "feedback": worst.feedback, "at": "inbox"},
+        data={
+            "status": worst.status,
+            "text": worst.text,
+            "feedback": worst.feedback,
+            "recipient": worst.recipient,
+            "at": "inbox",
+        },
     )
 
 

@@ -215,7 +215,7 @@ def _write(session: Session, fresh: Sequence[tuple[Arrival, Row[Any]]], now: dat
                 "occurred_at": arrival.occurred_at,
                 "provider": arrival.provider,
                 "dedupe": arrival.dedupe,
-                "data": data_of(arrival),
+                "data": data_of(arrival) if not _is_erased(row) else {"code": arrival.data.get("code")},
             }
         )
         if _waits(arrival):
@@ -254,6 +254,9 @@ def _follow(session: Session, fresh: Sequence[tuple[Arrival, Row[Any]]], now: da
     soft = []
     for arrival, row in fresh:
         detail = {"message_pk": row.id, "provider": arrival.provider}
+        if _is_erased(row):
+            barred += _of_nobody(arrival, row)
+            continue
         if arrival.kind == "bounced" and row.address:
             if arrival.reason == "hard":
                 barred.append(Barred(row.channel, row.address, "hard_bounce", "all", detail))
@@ -270,6 +273,26 @@ def _follow(session: Session, fresh: Sequence[tuple[Arrival, Row[Any]]], now: da
     suppress(session, barred, now)
     choices.leave(session, complaints, now)
     record_own(session, own, now)
+
+
+def _is_erased(row: Row[Any]) -> bool:
+    """Whether the mail left and nothing says any more to whom: its reader has been erased since (R51)."""
+    return row.address is None and row.state in _LEFT
+
+
+def _of_nobody(arrival: Arrival, row: Row[Any]) -> list[Barred]:
+    """What a report still changes for somebody who has been erased: the hash of the address it names, and no more.
+
+    It brings back no profile: no ledger line, no event, nothing of what the provider said (X33).
+    """
+    told = arrival.data.get("recipient")
+    if not isinstance(told, str) or "@" not in told:
+        return []
+    if arrival.kind == "bounced" and arrival.reason == "hard":
+        return [Barred(row.channel, told, "hard_bounce")]
+    if arrival.kind == "complained" and arrival.reason != "not_spam":
+        return [Barred(row.channel, told, "complaint", "marketing")]
+    return []
 
 
 def _worn_out(session: Session, rows: Sequence[Row[Any]], now: datetime) -> list[Barred]:

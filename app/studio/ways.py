@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import abort, request
@@ -36,42 +37,37 @@ def way_form() -> Response:
 def way_create() -> Response:
     """Keep a provider as the last way out of the streams that were chosen."""
     provider = request.form.get("provider", "")
-    fields = _fields(provider)
-    given = {name: request.form.get(name, "").strip() for name in ("name", "secret", "basic", *fields)}
-    writer = WRITERS.get(provider)
-    options = {name: given[name] for name in (writer.options if writer else {}) if given[name]}
-    credentials = {name: given[name] for name in (writer.credentials if writer else senders.SMTP) if given[name]}
-    streams = [stream for stream in STREAMS if request.form.get(stream)]
-    wrong = ""
-    if not given["name"]:
-        wrong = gettext("Give it a name, such as main.")
-    else:
+    if provider not in way_words.SENDING:
+        abort(404)
+    given = {name: text.strip() for name, text in request.form.items()}
+    streams = request.form.getlist("stream")
+    wrong = "" if given.get("name") else gettext("Give it a name, such as main.")
+    if not wrong:
+        outward = Outward(_named(given, "send-"), _named(given, "option-"), streams)
+        keys, basic = ([given[name]] if given.get(name) else [] for name in ("hook-secret", "hook-basic"))
         with pages.unit() as unit:
             try:
-                keys, basic = ([given[name]] if given[name] else [] for name in ("secret", "basic"))
-                outward = Outward(credentials, options, streams)
                 senders.add(unit, provider, given["name"][:60], keys, basic, pages.now(), outward)
             except SenderError as error:
                 wrong = str(error)
     if wrong:
-        return _form(provider, 422, wrong=wrong, given={**given, **dict.fromkeys(streams, "1")})
+        return _form(provider, 422, wrong=wrong, given=given, chosen=streams)
     pages.tell(gettext("Saved. Mails go out by it from the next batch on."))
     return pages.gone_to("studio.senders")
 
 
-def _fields(provider: str) -> list[str]:
-    if provider not in {*WRITERS, "smtp"}:
-        abort(404)
-    writer = WRITERS.get(provider)
-    return [*writer.credentials, *writer.options] if writer else list(senders.SMTP)
+def _named(given: Mapping[str, str], mark: str) -> dict[str, str]:
+    """The fields whose names begin so, without that beginning; what was left empty is not there."""
+    return {name.removeprefix(mark): text for name, text in given.items() if name.startswith(mark) and text}
 
 
 def _form(provider: str, status: int = 200, **more: Any) -> Response:
-    _fields(provider)
+    if provider not in way_words.SENDING:
+        abort(404)
     with pages.unit():
         pass
     writer = WRITERS.get(provider)
-    context: dict[str, Any] = {"wrong": "", "given": dict.fromkeys(STREAMS, "1")} | more
+    context: dict[str, Any] = {"wrong": "", "given": {}, "chosen": STREAMS} | more
     return pages.answer(
         "settings_way.html",
         status,

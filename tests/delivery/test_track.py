@@ -14,6 +14,7 @@ from app.delivery import track
 from app.delivery.track import Arrival, Tracked
 from app.events.models import Event
 from app.messages.links import Ref, bounce_address
+from app.rights.erasure import erase
 from tests.delivery.conftest import Post
 
 
@@ -54,7 +55,7 @@ def test_a_delivery_is_kept_and_becomes_an_event(post: Post, sent: int) -> None:
 
 
 def test_the_same_report_twice_counts_once(post: Post, sent: int) -> None:
-    same = arrival(post, "clicked", message_pk=sent, data={"url": "https://verbano.example/"})
+    same = arrival(post, "unsubscribed", message_pk=sent)
     assert report(post, same, same) == Tracked(1, 1, ())
     assert report(post, same) == Tracked(0, 1, ())
     assert len(post.reports(sent)) == len(own_events(post)) == 1
@@ -168,3 +169,23 @@ def test_only_words_of_the_vocabulary_are_taken(post: Post) -> None:
         arrival(post, "exploded", message_pk=1)
     with pytest.raises(ValueError, match="no reason"):
         arrival(post, "bounced", message_pk=1, reason="whatever")
+
+
+@pytest.mark.parametrize("kind", ["bounced", "complained"])
+def test_x33_a_report_on_somebody_who_was_erased_bars_the_address_and_brings_back_no_profile(
+    post: Post, sent: int, kind: str
+) -> None:
+    contact_id = post.message(sent).contact_id
+    with post.house.database.work(post.workspace_id) as session:
+        erase(session, contact_id, "person", post.clock.now())
+        lines = current(session, [contact_id])
+    known = len(own_events(post))
+    told = {"recipient": "anna@example.com", "raw": {"email": "anna@example.com"}, "code": "5.1.1"}
+    report(post, arrival(post, kind, message_pk=sent, reason="hard" if kind == "bounced" else "abuse", data=told))
+    reason = ("hard_bounce", "all") if kind == "bounced" else ("complaint", "marketing")
+    assert reason in barred(post)
+    assert [one.data for one in post.reports(sent)] == [{"code": "5.1.1"}]
+    assert len(own_events(post)) == known
+    with post.house.database.work(post.workspace_id) as session:
+        assert current(session, [contact_id]) == lines
+        assert session.get_one(Contact, (post.workspace_id, contact_id)).email is None

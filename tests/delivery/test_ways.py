@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from app.api.health import Figures
 from app.db import Database
 from app.delivery import proof, reported, senders, ways
 from app.delivery.circuit import FAILURES, SHORTEST
@@ -83,6 +84,12 @@ def sender(post: Post, name: str) -> Sender:
 
 def tries(post: Post, id_: int) -> list[tuple[int, str, str]]:
     return [(one.number, one.transport, one.outcome) for one in post.attempts(id_)]
+
+
+def figures(post: Post) -> dict[str, float]:
+    """What `/metrics` says of each sender."""
+    told = {metric.name: metric.samples for metric in Figures(post.house).collect()}
+    return {one.labels["sender"]: one.value for one in told["percorso_sender_circuit"]}
 
 
 def test_a_mail_goes_out_by_the_first_way_and_its_attempt_names_the_sender(two: tuple[Post, Fake, Fake]) -> None:
@@ -164,12 +171,14 @@ def test_a_way_that_fails_again_and_again_is_left_alone_then_tried_with_one_mail
         post.plan(f"guest{next(_numbers)}@example.com")
         post.run()
     assert sender(post, "first").open_until == post.clock.now() + SHORTEST
+    assert figures(post) == {"first": 2, "second": 0}
     asked = len(first.asked)
     (spared,) = post.plan("spared@example.com")
     post.run()
     assert tries(post, spared) == [(1, "second", "accepted")]
     assert len(first.asked) == asked
     post.clock.advance(SHORTEST)
+    assert figures(post)["first"] == 1
     first.answer = mailgun
     ids = post.plan(*(f"guest{next(_numbers)}@example.com" for _ in range(5)))
     post.run()

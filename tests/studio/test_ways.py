@@ -7,11 +7,15 @@ from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
+from markupsafe import escape
 from sqlalchemy import delete, select
 
 from app.delivery import senders
 from app.delivery.models import Sender, UnmatchedReport
-from app.delivery.senders import Outward
+from app.delivery.providers.readers import READERS
+from app.delivery.providers.writers import WRITERS
+from app.delivery.senders import SMTP, Outward, providers
+from app.studio import way_words
 from tests.studio.stage import ANALYST, HERE, STRANGER, Stage, token, token_in
 
 PAGE = f"{HERE}/settings/senders"
@@ -86,19 +90,30 @@ def test_only_owners_change_ways_and_nobody_those_of_another_workspace(ways: Sta
 
 def test_a_way_out_is_added_by_a_form_that_asks_for_what_its_provider_needs(ways: Stage, owner: FlaskClient) -> None:
     form = owner.get(f"{PAGE}/ways?provider=amazon_ses")
-    for asked in ("key_id", "secret", "region", "configuration_set", "ARN of the SNS topic"):
+    for asked in ("Access key id", "Secret key", "Region", "Configuration set", "ARN of the SNS topic"):
         assert asked in form.text
-    given = {"csrf_token": token_in(form), "provider": "sendgrid", "name": "third", "service": "1"}
+    given = {"csrf_token": token_in(form), "provider": "sendgrid", "name": "third", "stream": "service"}
     missing = owner.post(f"{PAGE}/ways", data=given)
     assert missing.status_code == 422
     assert "sendgrid needs key" in missing.text
     assert 'value="third"' in missing.text
-    assert owner.post(f"{PAGE}/ways", data={**given, "key": "SG.new"}).status_code == 303
+    assert owner.post(f"{PAGE}/ways", data={**given, "send-key": "SG.new"}).status_code == 303
     assert rows(ways)[-1] == ("third", True, ["service"])
     with ways.work() as session:
         kept = session.scalars(select(Sender.credentials).where(Sender.name == "third")).one()
     assert "SG.new" not in (kept or "")
     assert owner.get(f"{PAGE}/ways?provider=nobody").status_code == 404
+
+
+def test_what_providers_files_say_is_said_in_italian_too(ways: Stage) -> None:
+    reader = ways.signed_in(language="it")
+    for provider in way_words.SENDING:
+        text = reader.get(f"{PAGE}/ways?provider={provider}").text
+        writer = WRITERS.get(provider)
+        told = [*writer.credentials.values(), *writer.options.values(), writer.lost] if writer else SMTP.values()
+        told = [*told, READERS[provider].secret if provider in READERS else ""]
+        assert [one for one in told if one and str(escape(one)) in text] == []
+    assert set(way_words.PROVIDERS) == set(providers())
 
 
 def test_a_report_of_no_mail_of_ours_is_looked_at_and_thrown_away(ways: Stage, owner: FlaskClient) -> None:

@@ -287,7 +287,7 @@ WRITER = Writer(
     },
     options={
         "region": "eu-south-1 (where nothing is said), eu-west-1 ...",
-        "configuration_set": "publishing events",
+        "configuration_set": "the configuration set that publishes events",
     },
     raw=True,
     lost="SES writes its own Message-ID and Date and its own envelope sender, and signs for the domain (Easy DKIM); "
