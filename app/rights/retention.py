@@ -68,11 +68,12 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
         .with_for_update(skip_locked=True)
     ).first()
     if mark is None:
-        return Ran(finished + _begin(session, now), False)
+        _begin(session, now)
+        return Ran(finished, False)
     task = TASKS.get(mark.task)
     if task is None:  # of a release that kept another period
         session.delete(mark)
-        return Ran(finished + 1, True)
+        return Ran(finished, True)
     periods = retention_periods.of(
         session.scalar(select(Workspace.settings).where(Workspace.id == workspace_of(session))) or {}
     )
@@ -84,7 +85,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
         mark.due_at = tonight(now)
     else:
         mark.after_id = page.last
-    return Ran(finished + 1, True)
+    return Ran(finished + page.removed, True)
 
 
 def before(now: datetime, periods: Periods, period: str) -> datetime:
@@ -99,11 +100,10 @@ def tonight(now: datetime) -> datetime:
     return night if night > now else night + timedelta(days=1)
 
 
-def _begin(session: Session, now: datetime) -> int:
-    """Marks for tasks that have none; how many. One query."""
+def _begin(session: Session, now: datetime) -> None:
+    """Marks for tasks that have none. One query."""
     rows = [{"workspace_id": workspace_of(session), "task": name, "due_at": tonight(now)} for name in TASKS]
-    made = session.scalars(insert(RetentionMark).values(rows).on_conflict_do_nothing().returning(RetentionMark.task))
-    return len(made.all())
+    session.execute(insert(RetentionMark).values(rows).on_conflict_do_nothing())
 
 
 def _paged(rows: str, **statements: str) -> Step:

@@ -29,6 +29,7 @@ from app.studio import (
     pressure,
     publishing,
     results,
+    rights,
     segments,
     senders,
     settings,
@@ -46,8 +47,8 @@ from app.studio.blueprint import blueprint, csrf
 
 __all__ = [
     "audience", "broadcasts", "calls", "consent", "content", "files", "forms", "home", "imports", "messages",
-    "pressure", "publishing", "register", "results", "segments", "senders", "settings", "simulate", "special", "streams", "tasks",
-    "topics", "ways", "why", "workflows",
+    "pressure", "publishing", "register", "results", "rights", "segments", "senders", "settings", "simulate",
+    "special", "streams", "tasks", "topics", "ways", "why", "workflows",
 ]  # fmt: skip
 
 

@@ -121,6 +121,17 @@ PURPOSES: Mapping[str, Any] = {
     "third_party_sharing": _("Sharing with others"),
     "notice": _("Privacy notice read"),
 }
+RIGHTS: Mapping[str, Any] = {
+    "export": _("A copy of the data"),
+    "erasure": _("Erasure"),
+}
+PERIODS: Mapping[str, Any] = {
+    "marketing": _("Data for marketing, after the last sign of interest"),
+    "purchases": _("Details of purchases"),
+    "tracks": _("Internet addresses and browsers"),
+    "mails": _("Mails as they were sent"),
+    "logs": _("Technical records"),
+}
 METHODS: Mapping[str, Any] = {
     "web": _("web form"),
     "desk_tablet": _("tablet at the desk"),
@@ -147,6 +158,9 @@ ACCESSES: Mapping[str, Any] = {
     "proof": _("took out the proof of consent"),
     "export": _("took out all data"),
     "special": _("looked at health, diet and the like"),
+    "erasure": _("erased the person"),
+    "restricted": _("restricted the use"),
+    "restriction ended": _("ended the restriction"),
 }
 SUPPRESSIONS: Mapping[str, Any] = {
     "unsubscribe": _("Unsubscribed"),
