@@ -1,6 +1,9 @@
-"""`flask contacts`: two records of one person made one, and made two again."""
+"""`flask contacts`: two records of one person made one, and two again; somebody's data taken out, erased, kept."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
@@ -9,10 +12,12 @@ from sqlalchemy.orm import Session
 
 from app.cli.places import in_workspace, the_workspace
 from app.contacts.merge import MergeRefusedError
+from app.consent.ledger import address_key
 from app.contacts.models import Contact
 from app.doors import house
 from app.events.merging import merge, undo_merge
 
+from app.rights import requests
 
 @click.group("contacts", help="People.")
 def group() -> None:
@@ -58,3 +63,72 @@ def undo(number: int, slug: str | None) -> None:
     except MergeRefusedError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"Contacts {keep} and {gave} are two people again.")
+
+
+def _anybody(session: Session, who: str) -> int:
+    """A contact by our number (`#12`), external id or e-mail address, merged or not."""
+    if who.startswith("#") and who[1:].isdigit():
+        found: Sequence[int] = session.scalars(select(Contact.id).where(Contact.id == int(who[1:]))).all()
+    elif "@" in who:
+        found = session.scalars(select(Contact.id).where(Contact.email_key == address_key(who))).all()
+    else:
+        found = session.scalars(select(Contact.id).where(Contact.external_id == who)).all()
+    if len(found) != 1:
+        raise click.UsageError(f"{len(found) or 'No'} contacts are called {who!r}: say #number.")
+    return found[0]
+
+
+_IDENTITY = click.option(
+    "--identity", required=True, help="How you know that it is for this person; kept with the request."
+)
+
+
+@group.command("export")
+@click.argument("who")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@_IDENTITY
+@in_workspace
+@with_appcontext
+def export_(who: str, path: Path, identity: str, slug: str | None) -> None:
+    """Write all data of WHO (external id, address or #number) into the zip file PATH (R50)."""
+    _, workspace_id = the_workspace(slug)
+    parts = house()
+    with parts.database.work(workspace_id) as session:
+        made = requests.export_by_team(session, _anybody(session, who), "cli", identity, parts.clock.now())
+    path.write_bytes(made.zip())
+    path.chmod(0o600)
+    click.echo(f"{path}: data.json, pages in {', '.join(made.html)}, {len(made.mails)} mails.")
+
+
+@group.command("erase")
+@click.argument("who")
+@_IDENTITY
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@in_workspace
+@with_appcontext
+def erase_(who: str, identity: str, slug: str | None, *, yes: bool) -> None:
+    """Erase WHO (R51): everything stops at once; the data goes when the receipt has left, within an hour."""
+    _, workspace_id = the_workspace(slug)
+    parts = house()
+    with parts.database.work(workspace_id) as session:
+        number = _anybody(session, who)
+        if not yes:
+            click.confirm(f"Erase contact #{number} for good?", abort=True)
+        request = requests.erase_by_team(session, number, "cli", identity, parts.clock.now())
+        done = request.state == "done"
+    click.echo(f"Request {request.id}: " + ("erased." if done else "stopped; erased when the receipt has left."))
+
+
+@group.command("freeze")
+@click.argument("who")
+@click.option("--end", is_flag=True, help="End the restriction.")
+@in_workspace
+@with_appcontext
+def freeze(who: str, slug: str | None, *, end: bool) -> None:
+    """Restrict the use of WHO's data (R52): nothing goes to them but what the law asks for."""
+    _, workspace_id = the_workspace(slug)
+    parts = house()
+    with parts.database.work(workspace_id) as session:
+        number = _anybody(session, who)
+        requests.restrict(session, number, "cli", parts.clock.now(), frozen=not end)
+    click.echo(f"Contact #{number}: " + ("as before." if end else "restricted."))
