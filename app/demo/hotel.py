@@ -127,7 +127,7 @@ FORM: dict[str, Any] = {
         "title": {"en": "Letters from the lake", "it": "Lettere dal lago"},
         "intro": {
             "en": "Five or six times a year we write what is in bloom, what is on, and when the lake is quietest.",
-            "it": "Cinque o sei volte l'anno scriviamo che cosa fiorisce, che cosa accade, quando il lago è più quieto.",
+            "it": "Cinque o sei volte l'anno scriviamo che cosa fiorisce, che cosa accade, quando il lago è quieto.",
         },
     },
 }

@@ -41,11 +41,12 @@
       event.preventDefault();
       form.setAttribute("aria-busy", "true");
       const patience = new Promise((done) => setTimeout(done, PATIENCE));
-      Promise.race([work(), patience]).finally(() => {
+      // Never within this very event: a form that is being sent cannot be sent.
+      Promise.race([work(), patience]).finally(() => setTimeout(() => {
         form.dataset.ready = "yes";
         form.requestSubmit();
         delete form.dataset.ready;
-      });
+      }));
     });
   }
 
