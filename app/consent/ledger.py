@@ -157,7 +157,12 @@ def _told(acts: Sequence[Act], known: Mapping[int, Mapping[Key, list[Line]]]) ->
 
 
 def lines(session: Session, contact_ids: Iterable[int]) -> dict[int, list[Line]]:
-    """What the fold reads, by contact, oldest first; one query. Contacts without a line are left out."""
+    """What the fold reads, by contact, oldest first; one query. Contacts without a line are left out.
+
+    Every no that was said on an address a contact has now counts, whoever said it: it may have been the same person
+    under another number (merged since, or read from a list), and a mailbox that said "no more" means it until a newer
+    yes from it. What a merge wrote speaks of its winner alone, or undoing it would leave traces on the other.
+    """
     wanted = sorted(set(contact_ids))
     if not wanted:
         return {}
@@ -199,12 +204,23 @@ _INSERT = text(
 )
 _CURRENT = text(
     """
-    SELECT contact_id, line, address, channel, purpose, topic, state, method, requested_at, confirmed_at,
+    WITH said AS (
+        SELECT contact_id AS of_contact, * FROM consent_records
+        WHERE workspace_id = :ws AND contact_id = ANY(:contacts)
+        UNION ALL
+        SELECT c.id, r.*
+        FROM contacts c CROSS JOIN LATERAL (VALUES (c.email_key), (c.phone)) AS a(address)
+        JOIN consent_records r ON r.workspace_id = :ws AND r.address = a.address AND r.contact_id <> c.id
+            AND r.state IN ('denied', 'withdrawn', 'objected') AND r.proof ->> 'merge_id' IS NULL
+        JOIN contacts o ON o.workspace_id = :ws AND o.id = r.contact_id AND o.erased_at IS NULL
+        WHERE c.workspace_id = :ws AND c.id = ANY(:contacts)
+    )
+    SELECT of_contact AS contact_id, line, address, channel, purpose, topic, state, method, requested_at, confirmed_at,
            proof ->> 'wording_version' AS wording_version, proof ->> 'scan_id' AS scan_id,
            proof ->> 'import_file' AS import_file, proof ->> 'refusal_offered' AS refusal_offered,
            proof ->> 'recovery_mentioned' AS recovery_mentioned,
            proof ->> 'guardian' AS guardian
-    FROM consent_records WHERE workspace_id = :ws AND contact_id = ANY(:contacts) ORDER BY contact_id, line
+    FROM said ORDER BY of_contact, line
     """
 )
 
@@ -343,6 +359,17 @@ def lift(session: Session, channel: str, address: str, reasons: Sequence[str], w
     return len(rows)
 
 
+LIFTABLE = frozenset({"hard_bounce", "soft_bounces", "manual"})
+"""Reasons that somebody of the team may lift, saying why. What a person stopped, only that person starts again (R37)."""
+
+
+def lift_one(session: Session, suppression_id: int, why: str, now: datetime) -> bool:
+    """Lift one suppression by its number, for a reason that is kept; False where there is no live one that the team may
+    lift. One query."""
+    wanted = {"ws": workspace_of(session), "id": suppression_id, "why": why, "now": now, "reasons": sorted(LIFTABLE)}
+    return session.execute(_LIFT_ONE, wanted).first() is not None
+
+
 def suppressed(session: Session, addresses: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[Suppressed, ...]]:
     """(channel, address) → its live suppressions, for the addresses that have any. One query."""
     settings = settings_of(session)
@@ -377,6 +404,13 @@ _LIFT = text(
     RETURNING id
     """
 )
+_LIFT_ONE = text(
+    """
+    UPDATE suppressions SET lifted_at = :now, lifted_why = :why
+    WHERE workspace_id = :ws AND id = :id AND reason = ANY(:reasons) AND lifted_at IS NULL
+    RETURNING id
+    """
+)
 _SUPPRESSED = text(
     """
     SELECT channel, address_hash, reason, scope FROM suppressions
@@ -395,6 +429,7 @@ __all__ = [
     "fold",
     "history",
     "lift",
+    "lift_one",
     "lines",
     "suppress",
     "suppressed",

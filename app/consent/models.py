@@ -56,7 +56,15 @@ class ConsentRecord(Owned, Base):
     hash: Mapped[bytes] = mapped_column(LargeBinary, info=IMPERSONAL)
     """SHA-256 over the previous hash and this line's canonical JSON."""
 
-    __table_args__ = (Index("ix_consent_records_contact", "workspace_id", "contact_id", "line"),)
+    __table_args__ = (
+        Index("ix_consent_records_contact", "workspace_id", "contact_id", "line"),
+        Index(
+            "ix_consent_records_refusals",
+            "workspace_id",
+            "address",
+            postgresql_where=text("state IN ('denied', 'withdrawn', 'objected')"),
+        ),
+    )
 
 
 class ConsentWords(Owned, Base):

@@ -10,6 +10,7 @@ branch_labels = None
 depends_on = None
 
 OWNED: tuple[str, ...] = (
+    "api_answers",
     "data_accesses",
     "dkim_keys",
     "hits",

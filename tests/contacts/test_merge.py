@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -158,13 +159,27 @@ def test_permission_after_a_merge_is_the_most_restrictive_but_for_a_newer_yes(
 ) -> None:
     winner, loser = pair
     ledger.append(session, [act(winner, *of_winner), act(loser, *of_loser)], NOW)
+    before = ledger.current(session, [loser])[loser]
     number = merge(session, winner, loser, "marta", NOW)
     assert granted(session, winner) == left
-    before = ledger.current(session, [loser])[loser]
     undo_merge(session, number, NOW)
     assert ledger.current(session, [loser])[loser] == before
     assert granted(session, winner) <= ({of_winner[0]} if of_winner[1] == "granted" else set())
     assert chain.broken(session) is None
+
+
+def test_r10_a_mailbox_that_said_no_means_it_whoever_is_found_under_its_address_next(
+    session: Session, pair: tuple[int, int], make: Factory
+) -> None:
+    winner, loser = pair
+    ledger.append(session, [act(loser, "ada@example.com", "withdrawn", -3)], NOW)
+    merge(session, winner, loser, "marta", NOW)
+    again = make.contact(external_id=None, email="ada@example.com").id
+    read = act(again, "ada@example.com", "granted", 1)
+    ledger.append(session, [replace(read, method="import", proof={**read.proof, "import_file": "list.csv"})], NOW)
+    assert granted(session, again) == set()
+    ledger.append(session, [act(again, "ada@example.com", "granted", 2)], NOW)
+    assert granted(session, again) == {"ada@example.com"}, "their own newer yes"
 
 
 def test_every_table_that_names_a_contact_is_walked(session: Session) -> None:

@@ -41,8 +41,8 @@ class Truth:
     dead: set[str] = field(default_factory=set)
     """Addresses that bounced for good: nothing goes there (R35)."""
     locked: set[str] = field(default_factory=set)
-    """Addresses whose owner stopped everything or complained: only a fresh double opt-in opens them (R36, R37)."""
-    erased: bool = False
+    """Addresses whose owner stopped everything, complained or was erased: only a fresh double opt-in opens them again
+    (R36, R37)."""
 
     def joined(self, other: Truth) -> None:
         """The two turned out to be one person: nothing is wider than either's (X11)."""
@@ -56,11 +56,10 @@ class Truth:
         self.notices |= other.notices
         self.dead |= other.dead
         self.locked |= other.locked
-        self.erased |= other.erased
 
     def may(self, address: str, class_: str, topic: str | None) -> bool:
         """Whether marketing on a topic, or a request for an opinion, has anything to stand on now."""
-        if self.erased or address in self.dead or address in self.locked:
+        if address in self.dead or address in self.locked:
             return False
         if class_ == "feedback":
             return self._yes(address, "feedback") or (

@@ -21,13 +21,17 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.consent import chain
-from app.contacts.models import Contact
+from app.contacts.models import Contact, Property
 from app.db import Database
 from app.delivery import deliver, senders
 from app.events.merging import merge
 from app.events.sources import signature
+from app.rights import erasure
+from app.signup import forms
+from app.signup.document import Document
 from app.worker import run_due
 from tests.hotel import Hotel
+from tests.imports import lists
 from tests.lives.lives import TOPICS, Act, World, story, timeline
 from tests.lives.model import ALL, Truth, Word
 from tests.messages import broadcasts
@@ -126,8 +130,15 @@ class Play:
         self._settled: dict[str, tuple[Guest, bool]] = {}
         """Reference → whose booking it is, and whether all stages have run since it was reported."""
         with self._work() as session:
-            made = senders.add(session, "generic", "provider", [SECRET], [], self._now())
+            now = self._now()
+            made = senders.add(session, "generic", "provider", [SECRET], [], now)
             self._reports_to = urlsplit(senders.address(hotel.house.settings, made)).path
+            lago = session.scalars(select(Property.id)).one()
+            form = forms.create(
+                session, "Lives", lago, Document(topics=("newsletter",), notice_version="1"), "test", now
+            )
+            forms.publish(session, form, "test", now)
+            self._form = form.public_id
 
     def run(self) -> Counter[str]:
         """Play it to its end; gives what happened, counted.
@@ -188,7 +199,7 @@ class Play:
             mail = email.message_from_bytes(row.raw, policy=email.policy.default)
             guest.mails.append((row, mail))
             self.counted[f"left: {row.class_}"] += 1
-            if guest.truth.erased or row.address in guest.truth.dead:
+            if row.address in guest.truth.dead:
                 self._wrong(guest, f"{row.template} went to an address that must get nothing")
             if row.class_ in LISTS and not guest.truth.may(row.address, row.class_, row.topic):
                 self._wrong(guest, f"{row.template} ({row.class_}, {row.topic}) left without a basis; {row.basis}")
@@ -202,7 +213,7 @@ class Play:
                 self._wrong(guest, f"nothing was even planned for booking {reference}")
             elif row.state == "unknown" and self.counted["killed"]:
                 self.counted["in doubt"] += 1  # a worker died while it handed it over: shown to people, never resent
-            elif row.left != 1 and not (guest.truth.dead or guest.truth.erased):
+            elif row.left != 1 and not guest.truth.dead:
                 self._wrong(guest, f"{row.left} confirmations of {reference} left; {row.state} {row.reason}")
             self.counted["confirmed"] += row.left if row else 0
 
@@ -471,7 +482,7 @@ class Play:
                 session.scalar(select(Contact.id).where(Contact.external_id == one.name, Contact.merged_into.is_(None)))
                 for one in (guest, other)
             ]
-            if None in ids or guest.truth.erased or other.truth.erased:
+            if None in ids:
                 return
             merge(session, ids[0] or 0, ids[1] or 0, "desk", self._now())
         guest.truth.joined(other.truth)
@@ -480,6 +491,46 @@ class Play:
                 one.truth = guest.truth
         other.truth = guest.truth
         self.counted["merged"] += 1
+
+    def sign_up(self, guest: Guest, n: int) -> None:
+        """They fill in the form: yes to the newsletter, or "No grazie". Whoever types it, a no counts."""
+        yes = n > 1
+        answer = self.hotel.client.post(
+            f"/f/{self._form}",
+            data={"email": guest.address, "notice": "yes", "newsletter": "yes" if yes else "no", "language": "it"}
+            | {"version": "1"},
+            environ_overrides={"REMOTE_ADDR": f"10.0.0.{guest.number}"},
+        )
+        if answer.status_code == 429:
+            self.counted["held back by a limit"] += 1
+            return
+        assert answer.status_code == 303, answer.get_data(as_text=True)
+        guest.told.append({"at": _written(self._now()), "type": "form.submitted", "data": {"newsletter": yes}})
+        if not yes:
+            self._say(guest, "newsletter", False)
+
+    def come_in_a_file(self, guest: Guest, n: int) -> None:
+        """The hotel imports a list with them on it; some rows can show a yes, most cannot."""
+        proven, at = n % 2 == 0, _written(self._now())
+        row = f"{guest.address},yes,old list" + (f",w1,{at},{at}" if proven else ",,,")
+        with self._work() as session:
+            lists.taken(session, lists.csv(lists.PROVEN, row), self._now())
+        if proven:
+            self._say(guest, "newsletter", True, by_system=True)
+
+    def be_erased(self, guest: Guest, n: int) -> None:
+        """They ask to be erased; for few of them. Who comes back later comes back as somebody new."""
+        with self._work() as session:
+            found = session.scalar(select(Contact.id).where(Contact.external_id == guest.name)) if n < 2 else None
+            if found is None:
+                return
+            erasure.erase(session, found, "person", self._now())
+        cluster = [one for one in self.guests if one.truth is guest.truth]
+        for one in cluster:
+            one.truth = Truth(dead=guest.truth.dead & {one.address}, locked={one.address})
+            one.mails, one.booked, one.last_undo = [], [], None
+        self._settled = {name: held for name, held in self._settled.items() if held[0] not in cluster}
+        self.counted["erased"] += 1
 
     def _report(self, guest: Guest, kind: str, reason: str) -> Any:
         if not guest.mails:
