@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import structlog
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import select, text
+from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Workspace
@@ -27,7 +27,7 @@ from app.delivery import dns_check, keys, spf
 from app.delivery.dkim import Keyring
 from app.delivery.dns_ask import Dns, Key, Result, Setup, Unanswered
 from app.delivery.dns_check import NEEDED
-from app.delivery.models import Sender, SenderDomain, SenderIdentity
+from app.delivery.models import DkimKey, Sender, SenderDomain, SenderIdentity
 from app.delivery.providers.smtp import Server
 from app.house import House
 from app.messages import identities
@@ -113,6 +113,13 @@ def missing(session: Session) -> list[str]:
     used = [*session.scalars(select(Property.sender_email)), *session.scalars(select(SenderIdentity.email))]
     names = dict.fromkeys(one.rpartition("@")[2].lower() for one in used if "@" in one)
     return [name for name in names if not any(covers(one, name) for one in known)]
+
+
+def in_trouble(session: Session) -> Sequence[SenderDomain]:
+    """Domains in use that fail their checks, or sign with a key whose record is not seen any more. One query."""
+    lost = select(DkimKey.domain_id).where(DkimKey.phase == "active", DkimKey.lost_at.is_not(None))
+    failing = or_(SenderDomain.failing_since.is_not(None), SenderDomain.id.in_(lost))
+    return session.scalars(select(SenderDomain).where(failing).order_by(SenderDomain.name)).all()
 
 
 def addresses(session: Session, name: str) -> list[str]:

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from app.delivery.models import CapturedMail
+from app.delivery.domains import in_trouble
+from app.delivery.models import CapturedMail, SenderDomain
 from app.due import oldest
 from app.enrollments.models import Enrollment, Workflow
 from app.events.catalogue import known_events
@@ -64,6 +65,9 @@ class Home:
     warned: Mapping[str, str]
     """Kind of message → the figures, where it comes near that."""
 
+    domains: Sequence[SenderDomain] = ()
+    """Domains in use that fail their checks, or whose signing key is not seen any more (R30)."""
+
     def late(self, now: datetime) -> datetime | None:
         """Since when the oldest due item waits, where that is long enough to speak of."""
         return self.oldest_due if self.oldest_due and now - self.oldest_due > LATE else None
@@ -72,13 +76,13 @@ class Home:
         """Whether nothing needs anybody."""
         troubles = (
             self.failed, self.unknown, self.stuck, self.poisoned, self.paused, self.unmapped, self.streams,
-            self.warned, self.late(now),
+            self.warned, self.domains, self.late(now),
         )  # fmt: skip
         return not any(troubles)
 
 
 def home(session: Session, now: datetime, zone: ZoneInfo, property_id: int | None = None) -> Home:
-    """All of it; fourteen queries, two more where a stream was near its limit."""
+    """All of it; fifteen queries, two more where a stream was near its limit."""
     local = now.astimezone(zone)
     midnight = datetime(local.year, local.month, local.day, tzinfo=zone)
     days = [midnight + timedelta(days=shift) for shift in range(3)]
@@ -160,6 +164,7 @@ def home(session: Session, now: datetime, zone: ZoneInfo, property_id: int | Non
         outbox=session.scalar(select(func.count()).select_from(CapturedMail)) or 0,
         streams=paused(session),
         warned=warnings(session, now),
+        domains=in_trouble(session),
     )
 
 
