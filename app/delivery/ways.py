@@ -103,6 +103,9 @@ class Ways:
         return found
 
     def _of_stream(self, order: Sequence[_Open], mails: Sequence[Outgoing]) -> list[Handed]:
+        if order[0].id is None:  # SMTP_URL, which nothing stands behind
+            transport = order[0].transport
+            return [Handed(transport.name, outcome) for outcome in transport.send(mails)]
         handed: list[Handed | None] = [None] * len(mails)
         before: list[tuple[tuple[str, Outcome], ...]] = [()] * len(mails)
         left = list(range(len(mails)))
@@ -129,8 +132,6 @@ class Ways:
 
     def _by(self, way: _Open, mails: Sequence[Outgoing]) -> list[Outcome]:
         """What came of the first so many of the mails; the others have not been tried by this way."""
-        if way.id is None:
-            return way.transport.send(mails)
         admitted = way.circuit.admits(self._clock.now())
         if admitted == "none":
             return []

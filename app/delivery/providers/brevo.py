@@ -21,14 +21,13 @@ from app.delivery.providers.webhooks import (
     Report,
     Request,
     Secrets,
-    UnreadableError,
     bracketed,
     hashed,
     instant,
     json_of,
     prove,
     same,
-    sent_as,
+    sent_within,
     table,
     word,
 )
@@ -81,21 +80,11 @@ def parse(request: Request) -> list[Report]:
             recipient=word(event.get("email")),
             message_id=bracketed(event.get("message-id")),
             provider_id=bracketed(event.get("message-id")),
-            sent_as=_ours(event.get("X-Mailin-custom")),
+            sent_as=sent_within(event.get("X-Mailin-custom")),
             text=word(event.get("reason")),
             url=word(event.get("link")),
         )
     ]
-
-
-def _ours(custom: object) -> str | None:
-    text = word(custom)
-    if text is None:
-        return None
-    try:
-        return sent_as(json_of(text))
-    except UnreadableError:
-        return None  # the header holds somebody else's words
 
 
 READER = Reader(verify, parse, "a token, sent as `Authorization: Bearer`", keys="possible")

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from app.delivery.providers import resend
 from app.delivery.providers.webhooks import (
     Reader,
     Report,
@@ -20,10 +19,12 @@ from app.delivery.providers.webhooks import (
     Secrets,
     UnreadableError,
     bracketed,
+    fresh,
     hashed,
     instant,
     json_of,
     prove,
+    standard,
     table,
     tables,
     word,
@@ -34,9 +35,9 @@ from app.events.sources import verifies
 
 def verify(request: Request, secrets: Secrets, now: datetime) -> None:
     """By HMAC-SHA256 over id, time and body, within five minutes."""
-    signed = resend.standard(request, "webhook")
+    signed = standard(request, "webhook")
     prove(request, secrets, lambda key: verifies(key, signed))
-    resend.fresh(signed, now)
+    fresh(signed, now)
 
 
 def parse(request: Request) -> list[Report]:

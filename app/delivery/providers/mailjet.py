@@ -33,13 +33,12 @@ from app.delivery.providers.webhooks import (
     Request,
     Row,
     Secrets,
-    UnreadableError,
     bracketed,
     hashed,
     instant,
     json_of,
     prove,
-    sent_as,
+    sent_within,
     tables,
     word,
 )
@@ -89,17 +88,10 @@ def _report(event: Row) -> Report:
         occurred_at=instant(event.get("time")),
         recipient=word(event.get("email")),
         provider_id=word(event.get("MessageID")),
-        sent_as=_ours(event.get("Payload")) or bracketed(event.get("CustomID")),
+        sent_as=sent_within(event.get("Payload")) or bracketed(event.get("CustomID")),
         text=said,
         url=word(event.get("url")),
     )
-
-
-def _ours(payload: Any) -> str | None:
-    try:
-        return sent_as(json_of(payload)) if isinstance(payload, str) and payload else None
-    except UnreadableError:
-        return None  # somebody else's words
 
 
 READER = Reader(verify, parse, "", basic="needed")

@@ -16,21 +16,22 @@ from app.delivery.providers.api import Access, Answer, Call, Refusal, Writer, js
 from app.delivery.providers.webhooks import (
     METADATA,
     Reader,
-    RefusedError,
     Report,
     Request,
     Secrets,
     as_tag,
+    fresh,
     hashed,
     instant,
     json_of,
     prove,
     sent_as,
+    standard,
     table,
     word,
 )
 from app.delivery.status import verdict
-from app.events.sources import SignatureRefusedError, Signed, check_time, verifies
+from app.events.sources import verifies
 
 KINDS = {
     "email.sent": "accepted",
@@ -51,24 +52,6 @@ def verify(request: Request, secrets: Secrets, now: datetime) -> None:
     prove(request, secrets, lambda key: verifies(key, signed), optional=True)
     if secrets.keys:
         fresh(signed, now)
-
-
-def standard(request: Request, prefix: str) -> Signed:
-    """The three headers of Standard Webhooks, by this prefix. A fraction of a second is not signed, as with Svix."""
-    id_, at, signature = (request.headers.get(f"{prefix}-{name}", "") for name in ("id", "timestamp", "signature"))
-    return Signed(id_, at.partition(".")[0], signature, request.body)
-
-
-def fresh(signed: Signed, now: datetime) -> None:
-    """Refuse a signature that lacks a part or is older than five minutes: each try is signed anew.
-
-    Raises:
-        RefusedError: it is.
-    """
-    try:
-        check_time(signed, now)
-    except SignatureRefusedError as error:
-        raise RefusedError(str(error)) from error
 
 
 def parse(request: Request) -> list[Report]:

@@ -25,6 +25,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from app.delivery.status import enhanced
+from app.events.sources import SignatureRefusedError, Signed, check_time
 
 METADATA = "percorso_message"
 """Under this name a mail that can carry metadata is given its own Message-ID, for providers that write another one.
@@ -169,6 +170,24 @@ def _basic_holds(request: Request, known: Sequence[str]) -> bool:
     return given is not None and any(same(given, one) for one in known)
 
 
+def standard(request: Request, prefix: str) -> Signed:
+    """The three headers of Standard Webhooks, by this prefix. A fraction of a second is not signed, as with Svix."""
+    id_, at, signature = (request.headers.get(f"{prefix}-{name}", "") for name in ("id", "timestamp", "signature"))
+    return Signed(id_, at.partition(".")[0], signature, request.body)
+
+
+def fresh(signed: Signed, now: datetime) -> None:
+    """Refuse a signature that lacks a part or is older than five minutes: each try is signed anew.
+
+    Raises:
+        RefusedError: it is.
+    """
+    try:
+        check_time(signed, now)
+    except SignatureRefusedError as error:
+        raise RefusedError(str(error)) from error
+
+
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
@@ -262,6 +281,15 @@ def sent_as(metadata: Any) -> str | None:
         read = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8", "replace")
         text = read if "@" in read and read.isprintable() else text
     return bracketed(text)
+
+
+def sent_within(text: Any) -> str | None:
+    """The same from metadata that come back as JSON within a text; None where it is somebody else's words."""
+    told = word(text)
+    try:
+        return sent_as(json_of(told)) if told else None
+    except UnreadableError:
+        return None
 
 
 def as_tag(message_id: str) -> str:
