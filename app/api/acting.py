@@ -119,7 +119,11 @@ def tick_off(house: House, caller: Caller, number: str) -> dict[str, Any]:
         raise ProblemError("not-found", "No task has this number.")
 
     def kept(session: Session) -> dict[str, Any]:
-        tasks.done(session, int(number), f"api:{caller.slug}", house.clock.now())
+        try:
+            tasks.done(session, int(number), f"api:{caller.slug}", house.clock.now())
+        except tasks.BarredError:
+            detail = "Look the number up in the opposition register first, and send contact.attributes.rpo_checked_on."
+            raise ProblemError("invalid", detail) from None
         found = tasks.one(session, int(number))
         if found is None:
             raise ProblemError("not-found", "No task has this number.")

@@ -360,7 +360,7 @@ def lift(session: Session, channel: str, address: str, reasons: Sequence[str], w
 
 
 LIFTABLE = frozenset({"hard_bounce", "soft_bounces", "manual"})
-"""Reasons that somebody of the team may lift, saying why. What a person stopped, only that person starts again (R37)."""
+"""Reasons that the team may lift, saying why. What a person stopped, only that person starts again (R37)."""
 
 
 def lift_one(session: Session, suppression_id: int, why: str, now: datetime) -> bool:

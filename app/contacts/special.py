@@ -98,6 +98,11 @@ def of(session: Session, contact_id: int) -> list[Value]:
     return list(found.values())
 
 
+def kept(session: Session, contact_id: int) -> bool:
+    """Whether anything is kept of one person. One query."""
+    return session.scalar(select(SpecialValue.id).where(SpecialValue.contact_id == contact_id).limit(1)) is not None
+
+
 def keep(session: Session, contact_id: int, key: str, wanted: bool) -> None:
     """The guest asks to keep a value beyond the stay, or no longer. One query."""
     session.execute(_KEEP, {"ws": workspace_of(session), "contact": contact_id, "key": key, "keep": wanted})

@@ -19,6 +19,9 @@ INVITES: Final = _any(
     r"review (?:us|your stay|our)", r"rate (?:us|your stay|our)",
     # Italian
     r"(?:lasci\w*|scriv\w*|pubblic\w*|condivid\w*)(?: \w+){0,3} recension\w*", r"recensi(?:sci|sca|teci|rci)\w*",
+    # To change or remove one is the same request (R49)
+    r"(?:remov\w+|delet\w+|chang\w+|edit\w*|updat\w+|tak\w+ down)(?: \w+){0,2} review",
+    r"(?:rimuov\w+|rimozione|cancell\w+|elimin\w+|modific\w+|cambi\w+)(?: \w+){0,2} recension\w*",
     # German, French, Spanish
     r"(?:schreib\w*|hinterlass\w*|geben)(?: \w+){0,4} bewertung\w*", r"(?:laiss\w*|écri\w*|donn\w*)(?: \w+){0,3} avis",
     r"(?:dej\w*|escrib\w*|compart\w*)(?: \w+){0,3} reseñ\w*",

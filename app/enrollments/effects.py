@@ -22,6 +22,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.audience.facts import Facts, Who
+from app.consent.calls import is_marketing_call
 from app.enrollments import calls, tasks
 from app.enrollments.passages import Inside
 from app.events.catalogue import is_own
@@ -95,7 +96,9 @@ class Done:
                         booking_id=row.booking_id,
                         property_id=row.property_id,
                         team=effect.to,
-                        what=effect.text,
+                        what={**effect.text, "call": "marketing"}
+                        if is_marketing_call(program.class_, effect.text)
+                        else effect.text,
                         due_at=effect.due,
                     )
                 )

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import and_, func, select, text
 from sqlalchemy.orm import Session
 
+from app.consent import calls
 from app.contacts.models import Booking, Contact
 from app.db import as_rows, workspace_of
 from app.enrollments.models import Task, Workflow
@@ -59,6 +61,18 @@ _DONE = text(
         (SELECT reference FROM bookings b WHERE b.workspace_id = t.workspace_id AND b.id = t.booking_id) AS reference
     """
 )
+_CALL = text(
+    """
+    SELECT c.attributes FROM tasks t JOIN contacts c ON c.workspace_id = t.workspace_id AND c.id = t.contact_id
+    WHERE t.workspace_id = :workspace_id AND t.id = :task_id AND t.done_at IS NULL AND t.what ->> 'call' = 'marketing'
+    """
+)
+_LOOKED = text(
+    """
+    UPDATE contacts SET attributes = attributes || CAST(:given AS jsonb), updated_at = :now
+    WHERE workspace_id = :ws AND id = :contact
+    """
+)
 _UNDONE = text(
     "UPDATE tasks SET done_at = NULL, done_by = NULL WHERE workspace_id = :workspace_id AND id = :task_id"
     " AND done_at IS NOT NULL"
@@ -73,13 +87,35 @@ def ask(session: Session, wanted: Sequence[Wanted], now: datetime) -> None:
         session.execute(_INSERT, {"workspace_id": workspace_of(session), "rows": as_rows(rows), "now": now})
 
 
+class BarredError(ValueError):
+    """It asks for a call that may not be made now (R19); the message is `unchecked`, `stale` or `listed`."""
+
+
+def register_looked_at(session: Session, contact_id: int, listed: bool, now: datetime) -> None:
+    """Keep what a look at the opposition register gave (R19). One query."""
+    session.execute(
+        _LOOKED,
+        {
+            "ws": workspace_of(session),
+            "contact": contact_id,
+            "given": msgspec.json.encode(calls.outcome(listed, now)).decode(),
+            "now": now,
+        },
+    )
+
+
 def done(session: Session, task_id: int, by: str, now: datetime) -> bool:
     """Take a task off the list; False where it is not there or done already, which changes nothing.
+
+    Raises BarredError where it asks for a marketing call to somebody who may not be called now (R19).
 
     Args:
         by: who says so, as it is shown.
     """
     asked = {"workspace_id": workspace_of(session), "task_id": task_id, "by": by, "now": now}
+    barred = session.execute(_CALL, {"workspace_id": asked["workspace_id"], "task_id": task_id}).one_or_none()
+    if barred is not None and (why := calls.may_call(barred.attributes, now.date())):
+        raise BarredError(why)
     row = session.execute(_DONE, asked).one_or_none()
     if row is None:
         return False

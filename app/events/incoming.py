@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from app.events import strangers
 from app.events.catalogue import BY_NAME, is_own
 
 MOST = 1_000
@@ -146,8 +147,11 @@ def read(raw: Any, at: str = "") -> Incoming | Verdict:
         return Verdict(name, "rejected", (Problem(at + where, detail, cure),))
 
     try:
+        body, strangers_at = _encoder.encode(raw), []
+        if isinstance(raw, dict) and strangers.may_hold(body):
+            raw, strangers_at = strangers.without(raw)
+            body = _encoder.encode(raw)
         event = msgspec.convert(raw, EventIn)
-        body = _encoder.encode(raw)
     except msgspec.ValidationError as error:
         where, detail = _told(str(error))
         return refuse(where, detail, _CURES.get(where, "Send the field as the API description says."))
@@ -175,6 +179,8 @@ def read(raw: Any, at: str = "") -> Incoming | Verdict:
         body=body,
         body_hash=hashlib.sha256(body).digest(),
     )
+    for where in strangers_at:
+        incoming.warn(where, "It tells of somebody else; it was left out (R17).", "Give your guest a link to share.")
     if raw.keys() - EVENT_FIELDS:
         for key in sorted(raw.keys() - EVENT_FIELDS):
             incoming.warn("/" + escaped(key), "No such field; it was left out.", "Put your own fields under data.")

@@ -7,6 +7,7 @@ from secrets import token_hex
 from flask import abort, request
 from werkzeug.wrappers import Response
 
+from app.contacts import special
 from app.doors import opened_by
 from app.enrollments import starting
 from app.studio import access, pages
@@ -34,11 +35,12 @@ def contact(contact_id: int) -> Response:
     with pages.unit() as unit:
         told = reading.one(unit, contact_id)
         startable = starting.startable(unit, "manual") if access.may("owner", "marketer") else ()
+        has_special = special.kept(unit, contact_id) if access.may(*special.ROLES) else False
     if told is None:
         abort(404)
     if told.contact.merged_into is not None:
         return pages.gone_to("studio.contact", contact_id=told.contact.merged_into)
     return pages.answer(
         "contact.html", told=told, contact=told.contact, startable=startable, once=token_hex(8),
-        at="contacts",
+        has_special=has_special, at="contacts",
     )  # fmt: skip

@@ -5,10 +5,12 @@ from __future__ import annotations
 from flask import abort, request, url_for
 from werkzeug.wrappers import Response
 
+from app.consent.calls import may_call
 from app.contacts.models import Contact
 from app.doors import opened_by
 from app.enrollments import starting, tasks
 from app.enrollments.starting import NotStartedError, Wish
+from app.enrollments.tasks import BarredError
 from app.studio import access, pages
 from app.studio.blueprint import HERE, blueprint
 from app.studio.languages import gettext, in_words
@@ -28,7 +30,18 @@ def task_list() -> Response:
         teams = tasks.teams(unit)
         colleagues = reading.colleagues(unit)
     return pages.answer(
-        "tasks.html", found=found, teams=teams, team=team, is_done=is_done, colleagues=colleagues, at="task_list"
+        "tasks.html",
+        found=found,
+        teams=teams,
+        team=team,
+        is_done=is_done,
+        colleagues=colleagues,
+        barred={
+            row[0].id: why
+            for row in found.rows
+            if row[0].what.get("call") and (why := may_call(row[1].attributes, pages.now().date()))
+        },
+        at="task_list",
     )
 
 
@@ -41,13 +54,32 @@ def task_done(task_id: int) -> Response:
         found = tasks.one(unit, task_id)
         if found is None:
             abort(404)
-        changed = tasks.undone(unit, task_id) if undo else tasks.done(unit, task_id, _name(), pages.now())
+        try:
+            changed = tasks.undone(unit, task_id) if undo else tasks.done(unit, task_id, _name(), pages.now())
+        except BarredError:
+            pages.tell(gettext("Look the number up in the opposition register first."), tone="wrong")
+            return pages.back()
         what = in_words(found[0].what)
     if changed and undo:
         pages.tell(gettext("It is on the list again: %(task)s", task=what))
     elif changed:
         where = url_for("studio.task_done", task_id=task_id)
         pages.tell(gettext("Done: %(task)s", task=what), undo=where, again="1", next=request.form.get("next", ""))
+    return pages.back()
+
+
+@blueprint.post(f"{HERE}/tasks/<int:task_id>/register")
+@opened_by(DOERS)
+def task_register(task_id: int) -> Response:
+    """Keep what a look at the opposition register gave: it is good for 15 days (R19)."""
+    listed = request.form.get("listed") == "1"
+    with pages.unit() as unit:
+        found = tasks.one(unit, task_id)
+        if found is None:
+            abort(404)
+        tasks.register_looked_at(unit, found[0].contact_id, listed, pages.now())
+    told = gettext("The number is in the register: do not call.") if listed else gettext("Noted: good for 15 days.")
+    pages.tell(told, tone="wrong" if listed else "good")
     return pages.back()
 
 

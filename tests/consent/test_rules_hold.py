@@ -78,7 +78,7 @@ policies = st.sampled_from([Policy(), interest, Policy(day_cap=0)])
 
 
 @given(requests, people, moments, policies)
-def test_no_marketing_goes_without_a_basis_valid_at_that_instant(
+def test_r1_no_marketing_goes_without_a_basis_valid_at_that_instant(
     asks: Request, person: ConsentFacts, now: datetime, policy: Policy
 ) -> None:
     decision = decide(asks, person, now, policy)

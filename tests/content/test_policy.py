@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from app.content.contrast import ratio
+from app.journey.model_steps import STEPS
 from tests.content.library import codes, files, plain, problems
 
 LETTER = "<mj-section><mj-column><mj-text>{{ t.lead }}</mj-text><mj-button href='https://x.example'>{{ t.cta }}</mj-button></mj-column></mj-section>"
@@ -147,6 +148,23 @@ def test_r48_plain_words_about_validity_and_refusal_pass(words: str) -> None:
 def test_r34_a_service_message_calls_nobody_to_book_elsewhere(words: str) -> None:
     assert "books-elsewhere" in codes(letter("transactional", lead=words))
     assert "books-elsewhere" not in codes(letter("marketing", lead=words))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "If you remove your review, a free night is yours.", "Change the review and receive a voucher.",
+        "Se rimuove la recensione, le offriamo un buono sconto.", "Un omaggio per la rimozione della recensione",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("class_", ["feedback", "marketing", "transactional"])
+def test_r49_nothing_is_offered_for_changing_or_removing_a_review(words: str, class_: str) -> None:
+    assert "review-reward" in codes(letter(class_, lead=words))
+
+
+def test_r49_no_step_answers_a_review() -> None:
+    assert not {kind for kind in STEPS if "reply" in kind or "answer" in kind}
+    assert "review" not in STEPS
 
 
 def test_one_button_is_the_main_one() -> None:

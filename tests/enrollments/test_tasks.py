@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from app import cli
-from app.enrollments import catalogue, starting
+from app.enrollments import catalogue, starting, tasks
 from app.enrollments.models import Enrollment, EntryRefusal, Task
 from app.events.models import Event
 from app.events.sources import SCOPES, new_key
@@ -140,6 +141,32 @@ def test_a_task_is_ticked_off_once_and_lets_who_waits_for_it_go_on(desk: Hotel) 
     assert len(ask(desk, "GET", "/tasks?state=done").get_json()["data"]) == 1
     assert ask(desk, "POST", "/tasks/999/done").status_code == 404
     assert ask(desk, "GET", "/tasks?contact=nobody").get_json()["data"] == []
+
+
+SELLING = DESK.replace("workflow: desk", "workflow: selling").replace("class: transactional", "class: marketing")
+
+
+def test_r19_a_marketing_call_waits_for_a_look_at_the_opposition_register_of_the_last_15_days(desk: Hotel) -> None:
+    with desk.house.database.work(desk.loaded.workspace_id) as session:
+        catalogue.publish(session, SELLING, by="test", now=desk.clock.now())
+    start(desk, "selling")
+    desk.work()
+    (task,) = ask(desk, "GET", "/tasks?team=front_desk").get_json()["data"]
+    done = f"/tasks/{task['id']}/done"
+    assert ask(desk, "POST", done).status_code == 422
+    (row,) = rows(desk, Task)
+    for listed, days, answer in ((False, 16, 422), (True, 0, 422), (False, 15, 200)):
+        with desk.house.database.work(desk.loaded.workspace_id) as session:
+            looked_at = desk.clock.now() - timedelta(days=days)
+            tasks.register_looked_at(session, row.contact_id, listed, looked_at)
+        assert ask(desk, "POST", done).status_code == answer, (listed, days)
+
+
+def test_r19_a_call_the_booking_needs_waits_for_no_register(desk: Hotel) -> None:
+    start(desk)
+    desk.work()
+    (task,) = ask(desk, "GET", "/tasks?team=front_desk").get_json()["data"]
+    assert ask(desk, "POST", f"/tasks/{task['id']}/done").status_code == 200
 
 
 def test_a_workflow_is_started_from_the_command_line_and_only_one_that_may_be(desk: Hotel) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import and_, func, select
@@ -9,10 +10,13 @@ from sqlalchemy.orm import Session
 
 from app.consent.models import ConsentRecord, Suppression, Topic
 from app.contacts.models import Contact
+from app.messages.models import Message
 from app.studio.reading.paging import Page, Wanted, page
 
 
-def ledger(session: Session, wanted: Wanted, *, text: str, state: str, purpose: str) -> Page[Any]:
+def ledger(
+    session: Session, wanted: Wanted, *, text: str, state: str, purpose: str, channel: str = "", method: str = ""
+) -> Page[Any]:
     """Lines with who they are about, newest first; one query."""
     query = select(ConsentRecord, Contact).outerjoin(
         Contact, and_(Contact.workspace_id == ConsentRecord.workspace_id, Contact.id == ConsentRecord.contact_id)
@@ -21,6 +25,10 @@ def ledger(session: Session, wanted: Wanted, *, text: str, state: str, purpose: 
         query = query.where(ConsentRecord.state == state)
     if purpose:
         query = query.where(ConsentRecord.purpose == purpose)
+    if channel:
+        query = query.where(ConsentRecord.channel == channel)
+    if method:
+        query = query.where(ConsentRecord.method == method)
     if text:
         like = f"%{text}%"
         query = query.where(
@@ -41,9 +49,37 @@ def line(session: Session, number: int) -> tuple[ConsentRecord, Contact | None] 
     return (row[0], row[1]) if row else None
 
 
-def suppressions(session: Session, wanted: Wanted, *, reason: str) -> Page[Any]:
-    """Suppressed addresses, newest first; one query."""
+def relied_on(session: Session, number: int, contact: Contact | None, limit: int = 50) -> Sequence[Message]:
+    """The newest messages that left standing on a line of this contact's, or of whom it has become part; one query."""
+    if contact is None:
+        return ()
+    return session.scalars(
+        select(Message)
+        .where(
+            Message.contact_id.in_([contact.id, contact.merged_into or contact.id]),
+            Message.ledger_line == number,
+            Message.basis.is_not(None),
+            Message.handed_over_at.is_not(None) | Message.accepted_at.is_not(None),
+        )
+        .order_by(Message.id.desc())
+        .limit(limit)
+    ).all()
+
+
+def suppressions(
+    session: Session, wanted: Wanted, *, reason: str, hashes: Sequence[bytes] = (), live: bool = False
+) -> Page[Any]:
+    """Suppressed addresses, newest first; one query.
+
+    Args:
+        hashes: only those under these keyed hashes: how one address is looked up, since none is kept in clear.
+        live: only those that have not been lifted.
+    """
     query = select(Suppression)
+    if hashes:
+        query = query.where(Suppression.address_hash.in_(hashes))
+    if live:
+        query = query.where(Suppression.lifted_at.is_(None))
     if reason:
         query = query.where(Suppression.reason == reason)
     return page(session, query, Suppression.id, wanted, lambda row: int(row[0].id))

@@ -1,0 +1,63 @@
+"""A friend's address is never stored (R17): refer-a-friend gives the guest a link to share, and no more. Pure.
+
+What a sender reports of a friend (`friend_email`, `invitee: {...}`) is taken out before the event is looked at, so that
+no table, log or conflict ever holds it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+_WORD = r"(?:friend|invitee|referee|referred|invited|amic[oaih]+|invitat[oaie]|presentat[oaie])s?"
+_KEY = re.compile(rf"(?:\w+_)?{_WORD}(?:_\w+)?|\w*_(?:of|to)_{_WORD}", re.IGNORECASE)
+_HARMLESS = re.compile(r".*_(?:by|id|code|at|on|count|number|status|link|url|stay|booking|reward)", re.IGNORECASE)
+_MAY_HOLD = re.compile(_WORD.encode() + rb'\w*"\s*:', re.IGNORECASE)
+
+
+def may_hold(body: bytes) -> bool:
+    """Whether a body may speak of a friend: a quick look, so that all other events cost nothing."""
+    return _MAY_HOLD.search(body) is not None
+
+
+def names_one(key: str) -> bool:
+    """Whether a field of this name is for somebody else's data: forms and imports offer and take none."""
+    return _KEY.fullmatch(key) is not None and not _HARMLESS.fullmatch(key)
+
+
+def without(raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The event without what it says of a friend, and JSON Pointers to what was taken out."""
+    left = dict(raw)
+    taken: list[str] = []
+    for part in ("data", "contact"):
+        if isinstance(raw.get(part), dict):
+            left[part] = _cleared(raw[part], f"/{part}", taken)
+    return left, taken
+
+
+def _cleared(value: Any, where: str, taken: list[str]) -> Any:
+    if isinstance(value, list):
+        return [_cleared(one, f"{where}/{place}", taken) for place, one in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    for key, one in value.items():
+        step = f"{where}/{str(key).replace('~', '~0').replace('/', '~1')}"
+        if names_one(str(key)) and any(_tells(one)):
+            taken.append(step)
+        else:
+            kept[key] = _cleared(one, step, taken)
+    return kept
+
+
+def _tells(value: Any) -> Iterator[bool]:
+    """Whether anything in it can be a name, an address or a number to call."""
+    if isinstance(value, dict):
+        for one in value.values():
+            yield from _tells(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _tells(one)
+    else:
+        yield isinstance(value, str) and bool(value.strip())
