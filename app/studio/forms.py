@@ -274,6 +274,7 @@ def _code(unit: Session, row: SignupForm, spoken: str, base: str) -> dict[str, s
         topics=(),
         wrong={},
         framed=False,
+        pasted=True,
     )
     plain = "\n".join(line for line in plain.splitlines() if line.strip())
     address = f"{base}/f/{row.public_id}?lang={spoken}&amp;embed=1"

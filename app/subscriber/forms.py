@@ -106,7 +106,7 @@ def draft(public_id: str, mark: str) -> Response:
     if form is None:
         return bad_link()
     visitor = _visitor(form)
-    shown: dict[str, Any] = {"given": {}, "topics": (), "wrong": {}, "notice": "", "base": ""}
+    shown: dict[str, Any] = {"given": {}, "topics": (), "wrong": {}, "notice": "", "base": "", "drafted": True}
     policy = "frame-ancestors 'self'"
     return page("form", visitor, language_of(visitor), policy=policy, form=form, framed=False, **shown)
 

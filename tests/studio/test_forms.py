@@ -102,6 +102,7 @@ def test_the_code_for_another_site_is_the_form_itself(owner: FlaskClient, made: 
     assert '<input type="hidden" name="version" value="1">' in page
     assert f"/f/{public}?lang=it&amp;amp;embed=1" in page
     assert "No grazie, non voglio ricevere la newsletter." in page
+    assert 'style="position:absolute;left:-99rem"' in page, "the trap is unseen where our style is not"
 
 
 def test_sites_are_kept_in_one_form_and_wrong_ones_told(stage: Stage, owner: FlaskClient, made: str) -> None:
