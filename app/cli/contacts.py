@@ -10,18 +10,23 @@ from flask.cli import with_appcontext
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.cli import imports
 from app.cli.places import in_workspace, the_workspace
-from app.contacts.merge import MergeRefusedError
 from app.consent.ledger import address_key
+from app.contacts.merge import MergeRefusedError
 from app.contacts.models import Contact
 from app.doors import house
 from app.events.merging import merge, undo_merge
-
 from app.rights import requests
+
 
 @click.group("contacts", help="People.")
 def group() -> None:
     """Commands about contacts."""
+
+
+for command in (imports.import_, imports.meanings, imports.undo, imports.domains):
+    group.add_command(command)
 
 
 def _find(session: Session, external_id: str) -> int:

@@ -104,21 +104,37 @@ def _other(
     return EventKind(name, {"en": en, "it": it}, changes, fields, example, own=own)
 
 
-_CONSENT = (
-    Field("purpose", "text", "marketing (default), profiling, open_tracking, feedback, third_party_sharing"),
+_ACT = (
+    Field("purpose", "text", "marketing (default), profiling, open_tracking, feedback, third_party_sharing, notice"),
     Field("topic", "text", "for marketing: which topic; none means all"),
     Field("channel", "text", "email (default), sms, whatsapp, push"),
-    Field("method", "text", "web (default), desk_tablet, paper, phone, staff, import, api ..."),
+    Field("method", "text", "web (default of a yes), desk_tablet, paper, phone, staff, import, pms_sync, api ..."),
+    Field("requested_at", "instant", "when the person acted; default: occurred_at"),
+)
+_PROOF = (
+    Field("controller", "text", "legal name of who asked"),
+    Field("source", "text", "where it was given: which site, desk, fair"),
     Field("wording", "text", "the very words shown"),
     Field("wording_version", "text", "without it a yes permits nothing"),
-    Field("language", "text"),
-    Field("notice_version", "text"),
-    Field("page", "text", "path of the form"),
+    Field("language", "text", "of the words"),
+    Field("notice_version", "text", "of the privacy notice"),
+    Field("notice_hash", "text", "SHA-256 of the notice's text"),
+    Field("form", "text", "its id"),
+    Field("page", "text", "path of the page it stood on"),
     Field("ip", "text"),
     Field("user_agent", "text"),
-    Field("requested_at", "instant", "when the box was ticked; default: occurred_at"),
-    Field("confirmed_at", "instant", "when the link in the mailbox was used; without it the consent is pending"),
+    Field("operator_id", "text", "who took it, where staff did"),
+    Field("scan_id", "text", "of the signed paper; stands for a confirmation"),
+    Field("import_file", "text", "for import and pms_sync: the file it was copied from"),
+    Field("guardian", "text", "for a child: the parent who said yes, and how that was checked"),
 )
+_CONFIRMED = (
+    Field("confirmed_at", "instant", "when the link in the mailbox was used; without it the consent is pending"),
+    Field("confirmed_ip", "text"),
+    Field("confirmed_user_agent", "text"),
+    Field("token_id", "text", "of the link that was used"),
+)
+_CONSENT = (*_ACT, *_PROOF, *_CONFIRMED)
 _CONSENT_EXAMPLE = {
     "topic": "newsletter",
     "method": "web",
@@ -190,7 +206,7 @@ KINDS: tuple[EventKind, ...] = (
         "Consent asked for",
         "Consenso richiesto",
         "A line of the ledger: pending, until confirmed.",
-        _CONSENT[:-1],
+        (*_ACT, *_PROOF),
         {name: value for name, value in _CONSENT_EXAMPLE.items() if name != "confirmed_at"},
     ),
     _other(
@@ -206,8 +222,24 @@ KINDS: tuple[EventKind, ...] = (
         "Consent withdrawn",
         "Consenso revocato",
         "A line of the ledger: withdrawn.",
-        _CONSENT[:4],
+        (*_ACT, *_PROOF),
         {"topic": "newsletter", "method": "phone"},
+    ),
+    _other(
+        "consent.denied",
+        "Consent refused",
+        "Consenso negato",
+        "A line of the ledger: denied. Nobody is asked again for 180 days.",
+        (*_ACT, *_PROOF),
+        {"topic": "newsletter", "method": "desk_tablet", "wording": "No grazie, non voglio ricevere la newsletter."},
+    ),
+    _other(
+        "consent.objected",
+        "Objection to all marketing",
+        "Opposizione al marketing",
+        "A line of the ledger: objected. It ends all marketing on every address and channel (R10).",
+        (*_ACT[2:], *_PROOF),
+        {"method": "phone", "operator_id": "marta"},
     ),
     _other(
         "survey.answered",

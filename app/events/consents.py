@@ -1,7 +1,9 @@
 """What a reported consent event writes into the ledger. Pure: events in, acts out.
 
 The person's word counts only with its proof (R5, R6): a yes by a method that needs the mailbox's confirmation, and has
-none, is written as pending. No date may lie in the future, for a yes dated ahead would outlive every later no.
+none, is written as pending. A system's copy of a yes needs its source and the confirmation beside the file it is from,
+as a list that is imported does (R16). No date may lie in the future, for a yes dated ahead would outlive every later
+no. Whatever is missing is told by name; what was sent is kept all the same, as what it is.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from app.consent.fold import NEEDS_CONFIRMATION, PURPOSES
+from app.consent.fold import IMPORTED, NEEDS_CONFIRMATION, PURPOSES
 from app.consent.ledger import Act, address_key
 from app.contacts.attributes import WrongTypeError, coerced
 from app.events.incoming import Incoming
@@ -18,17 +20,21 @@ from app.events.incoming import Incoming
 TYPES: Mapping[str, str] = {
     "consent.requested": "pending",
     "consent.granted": "granted",
+    "consent.denied": "denied",
     "consent.withdrawn": "withdrawn",
+    "consent.objected": "objected",
 }
 """Event → the state it stands for, proof permitting."""
 
 METHODS = ("web", "desk_tablet", "paper", "phone", "staff", "import", "pms_sync", "api", "preference_centre")
 CHANNELS = ("email", "sms", "whatsapp", "push")
 PROOF = (
-    *("controller", "wording", "wording_version", "language", "notice_version", "notice_hash", "page", "ip"),
-    *("user_agent", "operator_id", "import_file", "scan_id", "refusal_offered"),
-    "recovery_mentioned",
+    *("controller", "source", "wording", "wording_version", "language", "notice_version", "notice_hash", "form"),
+    *("page", "ip", "user_agent", "confirmed_ip", "confirmed_user_agent", "token_id", "operator_id", "import_file"),
+    *("scan_id", "guardian", "refusal_offered", "recovery_mentioned"),
 )
+"""What is kept of R5's list, beside address, channel, purpose, method and the two instants."""
+YES = frozenset({"pending", "granted"})
 
 
 def act_of(
@@ -42,7 +48,7 @@ def act_of(
     """
     state, data = TYPES[event.type], event.data
     purpose, channel = data.get("purpose", "marketing"), data.get("channel", "email")
-    method = data.get("method", "web" if state != "withdrawn" else "api")
+    method = data.get("method", "web" if state in YES else "api")
     for name, value, allowed in (
         ("purpose", purpose, PURPOSES),
         ("channel", channel, CHANNELS),
@@ -52,6 +58,10 @@ def act_of(
             _left_out(event, f"/data/{name}", f"{name} has an unknown value", "Send " + ", ".join(allowed) + ".")
             return None
     topic = data.get("topic")
+    if state == "objected" and (purpose != "marketing" or topic is not None):
+        cure = "Send consent.withdrawn for one topic or another purpose; an objection is to all marketing (R10)."
+        _left_out(event, "/data", "an objection has no topic and no purpose but marketing", cure)
+        return None
     if topic is not None and (purpose != "marketing" or not isinstance(topic, str) or not 0 < len(topic) <= 200):
         _left_out(event, "/data/topic", "only marketing has a topic, a text", "Send the topic's name, or none.")
         return None
@@ -64,12 +74,15 @@ def act_of(
     requested_at = min(_instant(event, "requested_at") or event.occurred_at, upto)
     confirmed_at = _instant(event, "confirmed_at") if state == "granted" else None
     confirmed_at = min(confirmed_at, upto) if confirmed_at else None
-    if state == "granted" and method in NEEDS_CONFIRMATION and not confirmed_at and not proof.get("scan_id"):
+    shown = bool(confirmed_at or proof.get("scan_id"))
+    if state == "granted" and method in _CONFIRMED_ELSEWHERE and not shown:
         state = "pending"
         cure = "Send confirmed_at once the person has used the link in the mailbox, or report consent.requested."
         event.warn("/data", f"A consent by {method} counts only when confirmed; it is pending.", cure)
-    if state == "granted" and not proof.get("wording_version"):
-        event.warn("/data", "Without wording_version a consent proves nothing and permits nothing.", "Send it.")
+    if TYPES[event.type] == "granted" and (missing := _missing(method, proof, shown=shown)):
+        names = ", ".join(missing)
+        detail = f"This consent permits nothing: {names} {'is' if len(missing) == 1 else 'are'} missing."
+        event.warn("/data", detail, f"Send another consent.granted with {names}, under an id of its own.")
     return Act(
         contact_id=contact_id,
         address=address_key(address) if channel == "email" else address,
@@ -82,6 +95,20 @@ def act_of(
         confirmed_at=confirmed_at,
         proof={**proof, "source_id": source_id, "event_id": event.id},
     )
+
+
+_CONFIRMED_ELSEWHERE = NEEDS_CONFIRMATION | IMPORTED | {"paper"}
+"""Methods whose yes is nothing without the mailbox's confirmation or a signed scan (R6, R16)."""
+
+
+def _missing(method: str, proof: Mapping[str, Any], *, shown: bool) -> list[str]:
+    """The fields for want of which a yes permits nothing."""
+    missing = [] if proof.get("wording_version") else ["wording_version"]
+    if method in IMPORTED:
+        missing += [name for name in ("source", "import_file") if not proof.get(name)]
+    if method in _CONFIRMED_ELSEWHERE and not shown:
+        missing.append("scan_id" if method == "paper" else "confirmed_at")
+    return missing
 
 
 def _left_out(event: Incoming, where: str, why: str, cure: str) -> None:

@@ -186,6 +186,7 @@ def _languages() -> Mapping[str, str]:
     return found
 
 
+@lru_cache(maxsize=2_048)
 def country(text: str) -> str | None:
     """ISO 3166-1 alpha-2 of a code or a name in one of five languages; None: no country is known by it."""
     if re.fullmatch(r"[A-Za-z]{2}", text) and text.upper() in set(_countries().values()):
@@ -193,6 +194,7 @@ def country(text: str) -> str | None:
     return _countries().get(plain(text))
 
 
+@lru_cache(maxsize=2_048)
 def language(text: str) -> str | None:
     """BCP 47 of a code or a name in one of five languages; None: no language is known by it."""
     if re.fullmatch(r"[A-Za-z]{2}([-_][A-Za-z0-9]{2,8})*", text) and text[:2].lower() in set(_languages().values()):

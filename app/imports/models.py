@@ -62,7 +62,8 @@ class ImportRow(Owned, Base):
     """Its line in the file, as a text editor or Excel counts."""
     cells: Mapped[JsonList] = mapped_column(JSONB, info=PERSONAL)
     key: Mapped[str | None] = mapped_column(info=PERSONAL)
-    """Address, id or number it is found by among the rows of its file."""
+    """Import and address, id or number: what it is found by among the rows of its file. One text, so that the planner
+    has one index to find it by, statistics or none."""
     who: Mapped[Json | None] = mapped_column(JSONB, info=PERSONAL)
     """Names and ids of whom the dry run would have made: a later row of the file may be the same person."""
     verdict: Mapped[Plain | None]
@@ -78,7 +79,7 @@ class ImportRow(Owned, Base):
     """What its fields were before this row, with their versions: what an undoing goes by."""
 
     __table_args__ = (
-        Index("ix_import_rows_key", "workspace_id", "import_id", "key"),
+        Index("ix_import_rows_key", "workspace_id", "key", postgresql_where=text("key IS NOT NULL")),
         Index(
             "ix_import_rows_contact",
             "workspace_id",

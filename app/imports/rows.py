@@ -148,11 +148,11 @@ class _Row:
             if name in self.given:
                 # What is no word of ours goes on as it is: the one place where fields are checked refuses it.
                 fields[name] = known(self.given[name][0]) or self.given[name][0]
-        country = fields.get("country") if len(fields.get("country") or "") == 2 else None
+        country = (fields.get("country") if len(fields.get("country") or "") == 2 else None) or self.ground.country
         if "phone" in self.given:
-            fields["phone"] = self._phone(self.given["phone"][0], country or self.ground.country)
+            fields["phone"] = self._phone(self.given["phone"][0], country)
         usable = [one for one in dict.fromkeys(tags) if len(one) <= LONGEST_NAME][:MOST_TAGS]
-        person = person_of({**fields, "tags": usable}, self.ground.country, self.ground.relays)
+        person = person_of({**fields, "tags": usable}, country, self.ground.relays)
         person.attributes = self._attributes()
         for wrong in person.wrong:
             self.notes.append(Note("left_out_" + wrong.where[1:], _place(self.given, _WHERE.get(wrong.where, ""))))

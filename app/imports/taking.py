@@ -167,7 +167,7 @@ class _Chunk:
 
     def _ghosts(self, people: Iterable[Person], first: int) -> list[Any]:
         """Those whom the dry run would have made of earlier rows of the file. One query."""
-        keys = sorted({key for person in people if (key := _key(person))})
+        keys = sorted({key for person in people if (key := _key(self.one.id, person))})
         found = []
         for row in self.session.execute(_GHOSTS, {**self.asked, "keys": keys, "first": first}):
             values = {**dict.fromkeys(COLUMNS), **{key: row.who.get(key) for key in _WHO}}
@@ -326,7 +326,7 @@ class _Chunk:
         given = [
             {
                 "position": item.position,
-                "key": _key(item.told.person),
+                "key": _key(self.one.id, item.told.person),
                 "who": None if self.write or item.verdict != "new" else _who(item.told.person),
                 "verdict": item.verdict,
                 "permission": item.permission,
@@ -359,12 +359,12 @@ def _column(reading: columns.Reading, meaning: str) -> int | None:
     return next(iter(reading.places(meaning)), None)
 
 
-def _key(person: Person) -> str | None:
+def _key(import_id: int, person: Person) -> str | None:
     if person.email:
-        return f"email:{person.email.key}"
+        return f"{import_id}:email:{person.email.key}"
     if person.external_id:
-        return f"id:{person.external_id}"
-    return f"phone:{person.phone}" if person.phone else None
+        return f"{import_id}:id:{person.external_id}"
+    return f"{import_id}:phone:{person.phone}" if person.phone else None
 
 
 def _who(person: Person) -> dict[str, Any]:
@@ -406,16 +406,16 @@ def _value(profile: Profile, name: str) -> Any:
 _GHOSTS = text(
     """
     SELECT r.position, r.who FROM unnest(CAST(:keys AS text[])) AS w (key) CROSS JOIN LATERAL (
-        SELECT position, who FROM import_rows
-         WHERE workspace_id = :ws AND import_id = :import AND key = w.key AND position < :first AND verdict = 'new'
-           AND who IS NOT NULL
-        OFFSET 0) AS r
+        SELECT position, who, verdict FROM import_rows WHERE workspace_id = :ws AND key = w.key OFFSET 0) AS r
+     WHERE r.position < :first AND r.verdict = 'new' AND r.who IS NOT NULL
     """
 )
 _SEEN = text(
     """
-    SELECT DISTINCT contact_id FROM import_rows
-     WHERE workspace_id = :ws AND contact_id = ANY(:ids) AND import_id = :import AND position < :first
+    SELECT DISTINCT r.contact_id FROM unnest(CAST(:ids AS bigint[])) AS w (id) CROSS JOIN LATERAL (
+        SELECT contact_id, import_id, position FROM import_rows
+         WHERE workspace_id = :ws AND contact_id = w.id OFFSET 0) AS r
+     WHERE r.import_id = :import AND r.position < :first
     """
 )
 _NOTE = text(
