@@ -20,7 +20,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Workspace
-from app.contacts import special
+from app.consent.policy import Policy
+from app.contacts import relays, special
 from app.db import Ran, workspace_of
 from app.rights import requests, retention_periods
 from app.rights.models import RetentionMark
@@ -125,6 +126,14 @@ def _paged(rows: str, **statements: str) -> Step:
 def _special(session: Session, cutoff: datetime, after: int, _limit: int) -> Page:
     """Special data goes 30 days after the stay (R18): that period is the rule's, not ours to change."""
     return Page(after, 0, special.expire(session, cutoff))
+
+
+def _relays(session: Session, cutoff: datetime, after: int, _limit: int) -> Page:
+    """Masked addresses of booking sites are hidden once they have expired (R34)."""
+    policy = Policy.from_settings(
+        session.scalar(select(Workspace.settings).where(Workspace.id == workspace_of(session))) or {}
+    )
+    return Page(after, 0, relays.hide(session, cutoff, policy.relay_suffixes, policy.relay_days))
 
 
 _CONTACTS = """
@@ -281,5 +290,6 @@ TASKS: Mapping[str, Task] = {
         ),
     ),
     "special": Task(None, _special),
+    "relays": Task(None, _relays),
 }
 """Name → what it does."""
