@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -154,7 +153,6 @@ class Slowed:
         return self.at + timedelta(seconds=min(900, 15 * 2**self.level))
 
 
-@lru_cache(maxsize=8192)
 def provider_of(address: str) -> str:
     """The mailbox provider of an address: its name in `PROVIDERS`, else the domain itself."""
     domain = address.rpartition("@")[2].lower()
@@ -214,9 +212,12 @@ class Paces:
         """
         slowed = self.slowed(now)
         groups: dict[tuple[str, str, float], tuple[list[Wanting], list[Wanting]]] = {}
+        rates: dict[str, float] = {}
         for one in wanting:
             provider = provider_of(one.address)
-            rate = rate_now(pace_of(provider, self._own), slowed.get(provider), now)
+            rate = rates.get(provider)
+            if rate is None:
+                rate = rates[provider] = rate_now(pace_of(provider, self._own), slowed.get(provider), now)
             if rate:
                 track = "bulk" if one.class_ in {"marketing", "feedback"} else "service"
                 promised, fresh = groups.setdefault((provider, track, rate), ([], []))
