@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,12 +15,13 @@ import pytest
 
 from app.delivery.mime import Mail, Mailbox, assemble
 from app.delivery.providers import Accepted, Outgoing, Permanent, Transient, Unknown
-from app.delivery.providers.api import Access, Api
+from app.delivery.providers.api import Access, Answer, Api, Refusal
 from app.delivery.providers.readers import READERS
 from app.delivery.providers.webhooks import as_tag, sent_as
 from app.delivery.providers.writers import WRITERS
 from tests.delivery.fakes.providers import PROVIDERS
 from tests.delivery.fakes.server import Asked, Fake, Said, say
+from tests.delivery.test_provider_words import mutants
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LIST = [
@@ -242,6 +244,36 @@ def test_a_redirect_is_not_followed(provider: str) -> None:
         (outcome,) = api.send([mail()])
     assert isinstance(outcome, Transient)
     assert len(fake.asked) == 1
+
+
+@each
+def test_an_answer_that_makes_no_sense_is_an_outcome_and_never_an_error(provider: str) -> None:
+    """An error would leave the whole group in doubt."""
+    writer, about = WRITERS[provider], PROVIDERS[provider]
+    asked = Asked("POST", about.path, {}, b"[]", 1)
+    with way(provider) as (api, fake):
+        api.send([mail()])
+        asked = fake.asked[0]
+    tried = 0
+    for said in (about.took(asked), about.bad_reader, about.bad_account):
+        for odd in mutants(json.loads(said.body or b"{}")):
+            answer = Answer(said.status, {}, json.dumps(odd).encode())
+            took, refused = writer.took(answer, [mail()]), writer.refused(answer, [mail()])
+            assert len(took) == 1
+            assert isinstance(refused, Refusal) or len(refused) == 1
+            tried += 1
+        for body in (b"", b"<html>", b"\xff\xfe", b"{", b"null"):
+            assert len(writer.took(Answer(200, {}, body), [mail()])) == 1
+            writer.refused(Answer(400, {}, body), [mail()])
+    assert tried > 20
+
+
+@each
+def test_a_mail_that_cannot_be_written_ends_alone(provider: str) -> None:
+    odd = replace(mail(), mail=replace(mail().mail, subject="half a pair \ud800", html="\ud800", text="\ud800"))
+    with way(provider) as (api, _):
+        outcomes = api.send([odd])
+    assert isinstance(outcomes[0], Accepted if WRITERS[provider].raw else Permanent)
 
 
 # -- one by one -------------------------------------------------------------------------------------------------------

@@ -153,6 +153,7 @@ class Api:
         self._writer = writer
         self._access = access
         self._pauses = pauses
+        self._timeout = timeout
         self._client = httpx.Client(
             base_url=access.base or writer.base(access),
             verify=_tls(),
@@ -187,7 +188,11 @@ class Api:
         self._client.close()
 
     def _request(self, mails: Sequence[Outgoing]) -> list[Outcome]:
-        call = self._writer.write(self._access, mails)
+        try:
+            call = self._writer.write(self._access, mails)
+        except ValueError as error:
+            # A text that cannot be written as JSON, say. Nothing has left, and no other try would do better.
+            return [Permanent(None, f"no request can be made of it: {error}", "sender")] * len(mails)
         outcomes, silences = self._once(call, mails, 0)
         for pause in self._pauses if call.key else ():
             if not any(isinstance(one, Unknown) for one in outcomes):
@@ -211,7 +216,7 @@ class Api:
         try:
             response = self._client.send(request, stream=True)
             try:
-                read = _beginning(response)
+                read = _beginning(response, time.monotonic() + self._timeout)
             finally:
                 response.close()
         except httpx.HTTPError as error:
@@ -285,6 +290,11 @@ def own_headers(mail: Outgoing, besides: frozenset[str] = frozenset()) -> list[t
     return headers
 
 
+def errors_of(value: object) -> list[dict[str, Any]]:
+    """The objects of a list, whatever else it is or holds."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
 def person(box: Mailbox, email: str = "email", name: str = "name") -> dict[str, str]:
     """An address with its name, where it has one, under the names that the provider gives them."""
     return {email: wire_address(box.email), **({name: clean(box.name)} if clean(box.name) else {})}
@@ -317,13 +327,14 @@ class _Body(httpx.SyncByteStream):
         yield self._whole[cut:]
 
 
-def _beginning(response: httpx.Response) -> bytes:
-    """The answer's body, bounded. Where it breaks off after a 2xx, what came will do: the status has said it."""
+def _beginning(response: httpx.Response, until: float) -> bytes:
+    """The answer's body, bounded in size and time. Where it breaks off after a 2xx, what came will do: the status has
+    said it."""
     read = bytearray()
     try:
         for part in response.iter_bytes():
             read += part
-            if len(read) >= MOST_BYTES:
+            if len(read) >= MOST_BYTES or time.monotonic() > until:
                 break
     except httpx.HTTPError:
         if not 200 <= response.status_code < 300:

@@ -158,13 +158,14 @@ def _outcome(one: dict[str, Any]) -> Outcome:
 
 def _refusal(error: dict[str, Any]) -> Refusal:
     name, said = word(error.get("ErrorCode")) or "", word(error.get("ErrorMessage")) or ""
-    status = error.get("StatusCode") or 400
+    given = error.get("StatusCode")
+    status = given if isinstance(given, int) else 400
     about = error.get("ErrorRelatedTo")
     about = " ".join(map(str, about)) if isinstance(about, list) else ""
     code = f"{status} {name}".strip()
     if about.startswith("To"):
         return Refusal("recipient", code, said, "hard")
-    of_way = about.startswith("From") or status in {401, 403, 429} or (isinstance(status, int) and status >= 500)
+    of_way = about.startswith("From") or status in {401, 403, 429} or status >= 500
     return Refusal("way" if of_way else "sender", code, said)
 
 

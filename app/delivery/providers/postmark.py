@@ -170,16 +170,16 @@ def refused(answer: Answer, _mails: Sequence[Outgoing]) -> Refusal:
 
 
 def _refusal(one: dict[str, Any]) -> Refusal:
-    number, said = one.get("ErrorCode"), word(one.get("Message")) or ""
-    code = f"422 {number}"
-    if number == 300 and ("'To'" in said or "'to'" in said):
+    number, said = word(one.get("ErrorCode")) or "", word(one.get("Message")) or ""
+    code = f"422 {number}".strip()
+    if number == "300" and ("'To'" in said or "'to'" in said):
         return Refusal("recipient", code, said, "hard")
-    if number == 406:  # on its own list, after a bounce or a complaint
+    if number == "406":  # on its own list, after a bounce or a complaint
         return Refusal("recipient", code, said, "soft")
     return Refusal("way" if number in _OF_ACCOUNT else "sender", code, said)
 
 
-_OF_ACCOUNT = frozenset({10, 100, 400, 401, 405, 412, 413, 429, 1235, 1236})
+_OF_ACCOUNT = frozenset({"10", "100", "400", "401", "405", "412", "413", "429", "1235", "1236"})
 """Token, maintenance, sender not confirmed, no credits, account not approved, too fast, no such stream."""
 
 WRITER = Writer(

@@ -16,7 +16,18 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from app.delivery.mime import clean
 from app.delivery.providers import Outcome, Outgoing
-from app.delivery.providers.api import Access, Answer, Call, Refusal, Writer, json_call, own_headers, person, taken
+from app.delivery.providers.api import (
+    Access,
+    Answer,
+    Call,
+    Refusal,
+    Writer,
+    errors_of,
+    json_call,
+    own_headers,
+    person,
+    taken,
+)
 from app.delivery.providers.webhooks import (
     METADATA,
     Reader,
@@ -143,7 +154,7 @@ def took(answer: Answer, _mails: Sequence[Outgoing]) -> list[Outcome]:
 
 def refused(answer: Answer, _mails: Sequence[Outgoing]) -> Refusal:
     """400 or 413 with a list of errors, each with the field it is about."""
-    errors = [one for one in answer.table.get("errors") or () if isinstance(one, dict)]
+    errors = errors_of(answer.table.get("errors"))
     first = errors[0] if errors else {}
     field, said = word(first.get("field")) or "", word(first.get("message")) or answer.text
     if field.startswith("personalizations") and ".to" in field:

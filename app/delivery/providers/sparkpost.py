@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from app.delivery.providers import Outcome, Outgoing, Permanent
-from app.delivery.providers.api import Access, Answer, Call, Refusal, Writer, json_call, taken
+from app.delivery.providers.api import Access, Answer, Call, Refusal, Writer, errors_of, json_call, taken
 from app.delivery.providers.webhooks import (
     METADATA,
     Reader,
@@ -137,7 +137,7 @@ def took(answer: Answer, _mails: Sequence[Outgoing]) -> list[Outcome]:
 
 def refused(answer: Answer, _mails: Sequence[Outgoing]) -> Refusal:
     """400 or 422 with a list of errors, each with a code of its own."""
-    errors = [one for one in answer.table.get("errors") or () if isinstance(one, dict)]
+    errors = errors_of(answer.table.get("errors"))
     first = errors[0] if errors else {}
     number = word(first.get("code")) or ""
     said = " ".join(filter(None, (word(first.get("message")), word(first.get("description"))))) or answer.text
