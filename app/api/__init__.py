@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from apiflask import APIFlask
 
-from app.api import docs, forms, health, provider_webhooks, routes
+from app.api import audience_routes, docs, forms, health, provider_webhooks, routes
+
+__all__ = ["audience_routes", "register"]
 
 
 def register(app: APIFlask) -> None:

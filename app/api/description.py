@@ -13,15 +13,18 @@ import msgspec
 from sqlalchemy import ARRAY, BigInteger, Boolean, Date, DateTime, Integer, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.api import acting, reading, result_shapes
+from app.api import acting, audience, audience_shapes, broadcasting, reading, result_shapes
 from app.api.operations import EXAMPLE_EVENT, OPERATIONS, REF, Operation, Schema, ref
 from app.api.problems import CONTENT_TYPE, KINDS
+from app.audience.models import Segment
 from app.contacts.models import Booking, Contact
 from app.enrollments.decisions import STAGES
 from app.enrollments.models import Task
 from app.events.catalogue import BOOKING_FIELDS, ORDER_FIELDS
 from app.events.incoming import MOST, ContactIn, EventIn, Problem, Verdict
-from app.messages.models import Message
+from app.messages.models import Broadcast, Message
+
+BODIES = (audience.SegmentIn, audience.CountIn, broadcasting.BroadcastIn, broadcasting.ScheduleIn)
 
 
 @lru_cache(maxsize=1)
@@ -90,7 +93,8 @@ def _answered(operation: Operation) -> Schema:
 
 
 def _schemas() -> Schema:
-    _, found = msgspec.json.schema_components((EventIn, ContactIn, Problem, Verdict, acting.StartIn), ref_template=REF)
+    types = (EventIn, ContactIn, Problem, Verdict, acting.StartIn, *BODIES)
+    _, found = msgspec.json.schema_components(types, ref_template=REF)
     schemas: Schema = dict(found)
     # What shows as empty is left out of a verdict, so only these two are always there.
     schemas["Verdict"]["required"] = ["id", "status"]
@@ -169,6 +173,9 @@ def _schemas() -> Schema:
     }
     about = {"contact": "External id of the person.", "booking": "Reference.", "booking_status": "Where it stands."}
     schemas["Task"] = _columns(Task.__table__, acting.TASK, {**about, "workflow": "Name of the workflow."})
+    schemas |= audience_shapes.schemas(
+        _columns(Segment.__table__, audience.SEGMENT), _columns(Broadcast.__table__, (*broadcasting.BROADCAST, "class"))
+    )
     return schemas
 
 

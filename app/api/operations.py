@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
-from app.api import pages
+from app.api import audience_operations
+from app.api.operation import PAGE, REF, TEXT, Operation, Schema, in_path, page_of, query, ref
 from app.events.catalogue import KINDS as EVENTS
 from app.events.incoming import MOST
 from app.messages.models import STATES
 
-Schema = dict[str, Any]
-
-REF = "#/components/schemas/{name}"
 EXAMPLE_EVENT: Mapping[str, Any] = {
     "id": "evt_20931",
     "type": "booking.confirmed",
@@ -27,56 +24,9 @@ EXAMPLE_EVENT: Mapping[str, Any] = {
     },
     "data": next(event.example for event in EVENTS if event.name == "booking.confirmed"),
 }
+_EXTERNAL_ID = in_path("external_id", "Your id of the person.", "guest-1093")
 
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One method on one path."""
-
-    method: str
-    path: str
-    name: str
-    summary: str
-    about: str
-    scope: str
-    status: int
-    answer: Schema
-    parameters: Sequence[Schema] = ()
-    body: Schema | None = None
-    body_example: Any = None
-    problems: Sequence[str] = ()
-    signed: bool = False
-    curl: str = ""
-    answer_example: Any = field(default=None)
-
-
-def ref(name: str) -> Schema:
-    """A schema of the description by its name."""
-    return {"$ref": REF.format(name=name)}
-
-
-def _in_path(name: str, about: str, example: str) -> Schema:
-    schema = {"type": "string", "minLength": 1, "maxLength": 200}
-    return {"name": name, "in": "path", "required": True, "description": about, "schema": schema, "example": example}
-
-
-def _query(name: str, about: str, **schema: Any) -> Schema:
-    return {"name": name, "in": "query", "required": False, "description": about, "schema": {**schema}}
-
-
-_TEXT = {"type": "string", "maxLength": 200}
-_PAGE = (
-    _query("limit", "Rows of a page.", type="integer", minimum=1, maximum=pages.MOST, default=pages.DEFAULT),
-    _query("cursor", "`next` of the page before.", type="string"),
-)
-_EXTERNAL_ID = _in_path("external_id", "Your id of the person.", "guest-1093")
-
-
-def _page_of(name: str) -> Schema:
-    rows = {"type": "array", "items": ref(name)}
-    following = {"type": ["string", "null"], "description": "Cursor of the page after this one; null on the last."}
-    return {"type": "object", "required": ["data", "next"], "properties": {"data": rows, "next": following}}
-
+__all__ = ["EXAMPLE_EVENT", "OPERATIONS", "REF", "Operation", "Schema", "ref"]
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -94,7 +44,7 @@ OPERATIONS: tuple[Operation, ...] = (
         signed=True,
         status=202,
         answer=ref("Verdicts"),
-        parameters=(_query("source", "Who signed, where no header says so: `workspace/source`.", type="string"),),
+        parameters=(query("source", "Who signed, where no header says so: `workspace/source`.", type="string"),),
         body={"anyOf": [ref("EventIn"), ref("Batch")]},
         body_example=EXAMPLE_EVENT,
         answer_example={"counts": {"accepted": 1}, "events": [{"id": "evt_20931", "status": "accepted"}]},
@@ -139,8 +89,8 @@ OPERATIONS: tuple[Operation, ...] = (
         about="Events, messages and consent, newest first.",
         scope="contacts:read",
         status=200,
-        answer=_page_of("Moment"),
-        parameters=(_EXTERNAL_ID, *_PAGE),
+        answer=page_of("Moment"),
+        parameters=(_EXTERNAL_ID, *PAGE),
         problems=("not-found", "invalid"),
     ),
     Operation(
@@ -153,10 +103,8 @@ OPERATIONS: tuple[Operation, ...] = (
         status=200,
         answer=ref("Booking"),
         parameters=(
-            _in_path("reference", "What its sender calls it.", "LAGO-2381"),
-            _query(
-                "kind", "A booking, or a shop's order.", type="string", enum=["booking", "order"], default="booking"
-            ),
+            in_path("reference", "What its sender calls it.", "LAGO-2381"),
+            query("kind", "A booking, or a shop's order.", type="string", enum=["booking", "order"], default="booking"),
         ),
         problems=("not-found", "invalid"),
     ),
@@ -168,13 +116,13 @@ OPERATIONS: tuple[Operation, ...] = (
         about="Newest first. `verdict` holds every judgement with its rule and inputs.",
         scope="messages:read",
         status=200,
-        answer=_page_of("Message"),
+        answer=page_of("Message"),
         parameters=(
-            _query("contact", "External id of the contact.", **_TEXT),
-            _query("workflow", "Name of the workflow.", **_TEXT),
-            _query("state", "Where the message stands.", type="string", enum=list(STATES)),
-            _query("reason", "Code of its last verdict or outcome.", **_TEXT),
-            *_PAGE,
+            query("contact", "External id of the contact.", **TEXT),
+            query("workflow", "Name of the workflow.", **TEXT),
+            query("state", "Where the message stands.", type="string", enum=list(STATES)),
+            query("reason", "Code of its last verdict or outcome.", **TEXT),
+            *PAGE,
         ),
         problems=("invalid",),
     ),
@@ -192,9 +140,9 @@ OPERATIONS: tuple[Operation, ...] = (
         status=200,
         answer=ref("Why"),
         parameters=(
-            _query("contact", "External id or address of the person.", **_TEXT),
-            _query("workflow", "Name of the workflow.", **_TEXT),
-            _query("message", "Id of a message.", type="integer", minimum=1),
+            query("contact", "External id or address of the person.", **TEXT),
+            query("workflow", "Name of the workflow.", **TEXT),
+            query("message", "Id of a message.", type="integer", minimum=1),
         ),
         problems=("invalid", "not-found"),
         curl="-G -d contact=guest-1093 -d workflow=pre-arrival",
@@ -211,7 +159,7 @@ OPERATIONS: tuple[Operation, ...] = (
         scope="messages:read",
         status=200,
         answer=ref("Results"),
-        parameters=(_in_path("name", "Name of the workflow.", "win-back"),),
+        parameters=(in_path("name", "Name of the workflow.", "win-back"),),
         problems=("not-found",),
     ),
     Operation(
@@ -229,7 +177,7 @@ OPERATIONS: tuple[Operation, ...] = (
         status=202,
         answer=ref("Started"),
         parameters=(
-            _in_path("name", "Name of the workflow.", "win-back"),
+            in_path("name", "Name of the workflow.", "win-back"),
             {
                 "name": "Idempotency-Key",
                 "in": "header",
@@ -252,12 +200,12 @@ OPERATIONS: tuple[Operation, ...] = (
         about="Tasks that workflows have asked of a team, newest first: open ones, or with `state=done` those done.",
         scope="tasks:read",
         status=200,
-        answer=_page_of("Task"),
+        answer=page_of("Task"),
         parameters=(
-            _query("state", "Open or done.", type="string", enum=["open", "done"], default="open"),
-            _query("team", "Whose work it is, as the workflow's `to` says.", **_TEXT),
-            _query("contact", "External id of the contact.", **_TEXT),
-            *_PAGE,
+            query("state", "Open or done.", type="string", enum=["open", "done"], default="open"),
+            query("team", "Whose work it is, as the workflow's `to` says.", **TEXT),
+            query("contact", "External id of the contact.", **TEXT),
+            *PAGE,
         ),
         problems=("invalid",),
     ),
@@ -273,7 +221,8 @@ OPERATIONS: tuple[Operation, ...] = (
         scope="tasks:write",
         status=200,
         answer=ref("Task"),
-        parameters=(_in_path("number", "Id of the task.", "12"),),
+        parameters=(in_path("number", "Id of the task.", "12"),),
         problems=("not-found", "invalid"),
     ),
+    *audience_operations.OPERATIONS,
 )

@@ -145,7 +145,7 @@ def post_enrollment(name: str) -> Response:
     """Start a workflow for somebody."""
     pages.only()
     given = receiving.read_json(body_of_request())
-    return json(acting.start(house(), caller(), name, given, _idempotency_key()), 202)
+    return json(acting.start(house(), caller(), name, given, idempotency_key()), 202)
 
 
 @blueprint.get("/tasks")
@@ -169,8 +169,9 @@ def post_task_done(number: str) -> Response:
     return json(acting.tick_off(house(), caller(), number))
 
 
-def _idempotency_key() -> str | None:
+def idempotency_key() -> str | None:
+    """The header of that name; raises ProblemError where it is none."""
     given = request.headers.get("Idempotency-Key", "").strip()
-    if len(given) > 200:
-        raise ProblemError("invalid", "Idempotency-Key is longer than 200 characters.")
+    if len(given) > 200 or "\x00" in given:
+        raise ProblemError("invalid", "Idempotency-Key is longer than 200 characters, or holds U+0000.")
     return given or None

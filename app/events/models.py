@@ -51,6 +51,21 @@ class ApiKey(Owned, Base):
     revoked_at: Mapped[Instant | None]
 
 
+class ApiAnswer(Owned, Base):
+    """What a request with an Idempotency-Key was answered, so that the same request again changes nothing."""
+
+    __tablename__ = "api_answers"
+
+    source_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    key: Mapped[Plain] = mapped_column(primary_key=True)
+    asked: Mapped[bytes] = mapped_column(LargeBinary, info=IMPERSONAL)
+    """A hash of the operation and the body: the same key for something else is refused."""
+    answer: Mapped[Json | None] = mapped_column(JSONB, info=IMPERSONAL)
+    at: Mapped[Instant]
+
+    __table_args__ = (Index("ix_api_answers_at", "workspace_id", "at"),)
+
+
 class EventKey(Owned, Base):
     """Once per (source, id) for ever: outlives the events themselves, whose partitions may be dropped."""
 

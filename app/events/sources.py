@@ -32,6 +32,10 @@ SCOPES: Mapping[str, str] = {
     "workflows:start": "start workflows for a person",
     "tasks:read": "read what people are to do",
     "tasks:write": "say that a task is done",
+    "segments:read": "read segments and who is in them",
+    "segments:write": "make segments",
+    "broadcasts:read": "read broadcasts and what became of them",
+    "broadcasts:write": "write, schedule and cancel broadcasts",
 }
 """What a key may be allowed to do."""
 
