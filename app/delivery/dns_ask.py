@@ -109,7 +109,7 @@ class Key:
 
     selector: str
     public: str
-    """Base64, what follows p=."""
+    """Base64, what follows p=; empty: the provider's own key, whichever it is."""
     algorithm: str = "rsa-sha256"
 
     @property

@@ -88,7 +88,7 @@ def wanted(name: str, setup: Setup) -> tuple[Record, ...]:
     if name == "spf":
         return (spf.record_for(setup),) if setup.spf else ()
     if name == "dkim":
-        return tuple(_dkim_record(setup.domain, key) for key in setup.keys)
+        return tuple(_dkim_record(setup.domain, key) for key in setup.keys if key.public)
     return (_dmarc_record(setup.domain),) if name == "dmarc" else ()
 
 
@@ -100,8 +100,13 @@ def _dkim_record(domain: str, key: Key) -> Record:
 
 
 def dkim_key(domain: str, key: Key, ask: Resolver) -> Result:
-    """The record of one key of ours; a CNAME on the way is followed by the resolver."""
+    """The record of one key, ours or the provider's; a CNAME on the way is followed by the resolver."""
     record = _dkim_record(domain, key)
+    result = _dkim_key(record, key, ask)
+    return result if key.public else replace(result, wanted=())
+
+
+def _dkim_key(record: Record, key: Key, ask: Resolver) -> Result:
     inputs: dict[str, Any] = {"selector": key.selector}
     texts = ask.texts(record.name)
     found = tuple(texts)
@@ -114,7 +119,7 @@ def dkim_key(domain: str, key: Key, ask: Resolver) -> Result:
     published = re.sub(r"\s+", "", tags["p"])
     if not published:
         return Result("fail", "dkim_withdrawn", found, (record,), inputs)
-    if published != key.public:
+    if key.public and published != key.public:
         return Result("fail", "dkim_other", found, (record,), inputs)
     bits = key_bits(published)
     if bits is not None:

@@ -9,6 +9,7 @@ fails in earnest has `identities.GRACE` before its marketing waits; service mail
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -170,6 +171,7 @@ def setup_of(session: Session, domain: SenderDomain) -> Setup:
     if not any(one.phase == "active" for one in theirs):
         files = Keyring(settings.data_dir).refresh().signers(domain.name)
         shown += [Key(one.selector, one.public, one.algorithm) for one in files if one.domain == domain.name]
+    shown = [Key(one, "") for one in domain.selectors] + shown
     return Setup(
         domain=domain.name,
         spf=domain.spf,
@@ -296,9 +298,16 @@ def withhold(domain: SenderDomain) -> None:
     domain.failing_since = None
 
 
-def set_spf(domain: SenderDomain, typed: str, now: datetime) -> None:
-    """Say by which way mails leave; looked at anew at the next turn. Raises ValueError for what is no mechanism."""
+def set_way_out(domain: SenderDomain, typed: str, selectors: str, now: datetime) -> None:
+    """Say by which way mails leave, and under which selectors the provider signs for the domain by itself.
+
+    Raises ValueError for what is no SPF mechanism, or no selector.
+    """
+    named = selectors.lower().replace(",", " ").split()
+    if not all(re.fullmatch(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9-]{1,63})*", one) for one in named):
+        raise ValueError(selectors)
     domain.spf = spf.term(typed) if typed.strip() else None
+    domain.selectors = named[:8]
     domain.next_check_at = now
 
 

@@ -162,7 +162,7 @@ class SenderIdentity(Owned, Base):
     """None: of every property that has none of its own."""
     stream: Mapped[Plain]
     """marketing or service."""
-    position: Mapped[int] = mapped_column(server_default=text("0"))
+    position: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     active: Mapped[bool] = mapped_column(server_default=text("true"))
     verified_at: Mapped[Instant | None]
     """Nothing goes out as it before."""
@@ -187,6 +187,8 @@ class SenderDomain(Owned, Base):
     """Lower case, ASCII."""
     spf: Mapped[Plain | None]
     """The SPF mechanism that names our way out, such as include:spf.example.net or ip4:192.0.2.7."""
+    selectors: Mapped[Words] = mapped_column(server_default=text("'{}'::text[]"), info=IMPERSONAL)
+    """Selectors under which the provider signs for the domain by itself."""
     checks: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), info=IMPERSONAL)
     """Name of a check → what `dns_check.Result` says, and since when."""
     checked_at: Mapped[Instant | None]
@@ -223,7 +225,7 @@ class DkimKey(Owned, Base):
     selector: Mapped[Plain]
     algorithm: Mapped[Plain]
     """rsa-sha256 or ed25519-sha256."""
-    bits: Mapped[int]
+    bits: Mapped[int] = mapped_column(BigInteger)
     public: Mapped[Plain]
     """What follows p= in the record."""
     sealed: Mapped[str] = mapped_column(info=SEALED)
@@ -257,7 +259,7 @@ class WarmUp(Owned, Base):
     """What is allowed on the first day, the second ...; after the last it is over."""
     service: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether service mails count and wait too."""
-    skipped: Mapped[int] = mapped_column(server_default=text("0"))
+    skipped: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     """Days that a person has skipped (positive) or that passed in a pause (negative)."""
     paused_at: Mapped[Instant | None]
     ended_at: Mapped[Instant | None]

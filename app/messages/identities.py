@@ -130,7 +130,7 @@ def load(session: Session) -> Senders:
         domains[one["name"]] = Domain(one["id"], one["name"], one["marketing"], failing)
     for one in row.ramps or ():
         ramps[one["domain_id"]] = Ramp.read(one)
-    asks = not settings.demo and not settings.smtp_url.startswith("capture:")
+    asks = not settings.demo and (row.by_provider or not settings.smtp_url.startswith("capture:"))
     return Senders(identities, domains, ramps, asks)
 
 
@@ -143,6 +143,7 @@ def wake(session: Session, now: datetime, reasons: Sequence[str]) -> int:
 _LOAD = text(
     """
     SELECT
+        EXISTS (SELECT 1 FROM senders s WHERE s.workspace_id = :ws AND s.active AND s.streams <> '{}') AS by_provider,
         (SELECT json_agg(json_build_object('id', i.id, 'name', i.name, 'names', i.names, 'email', i.email,
                 'reply_to', i.reply_to, 'stream', i.stream, 'property', p.code) ORDER BY i.position, i.id)
          FROM sender_identities i LEFT JOIN properties p ON p.workspace_id = i.workspace_id AND p.id = i.property_id

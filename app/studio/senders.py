@@ -244,7 +244,7 @@ def domain_way_out(domain_id: int) -> Response:
     typed = request.form.get("spf", "")
     try:
         with pages.unit() as unit:
-            domains.set_spf(_domain(unit, domain_id), typed, pages.now())
+            domains.set_way_out(_domain(unit, domain_id), typed, request.form.get("selectors", ""), pages.now())
     except ValueError:
         said = gettext("Write what your provider asks for, such as include:spf.example.net, or an address.")
         return _domain_page(domain_id, 422, given=request.form, errors={"spf": said})

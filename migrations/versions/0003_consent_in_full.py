@@ -43,7 +43,7 @@ def upgrade() -> None:
         sa.Column("domain_id", sa.BigInteger(), nullable=False),
         sa.Column("selector", sa.Text(), nullable=False),
         sa.Column("algorithm", sa.Text(), nullable=False),
-        sa.Column("bits", sa.Integer(), nullable=False),
+        sa.Column("bits", sa.BigInteger(), nullable=False),
         sa.Column("public", sa.Text(), nullable=False),
         sa.Column("sealed", sa.Text(), nullable=False),
         sa.Column("phase", sa.Text(), server_default="new", nullable=False),
@@ -191,6 +191,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("spf", sa.Text(), nullable=True),
+        sa.Column("selectors", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'::text[]"), nullable=False),
         sa.Column(
             "checks", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
@@ -224,7 +225,7 @@ def upgrade() -> None:
         sa.Column("reply_to", sa.Text(), nullable=True),
         sa.Column("property_id", sa.BigInteger(), nullable=True),
         sa.Column("stream", sa.Text(), nullable=False),
-        sa.Column("position", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("position", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("verified_how", sa.Text(), nullable=True),
@@ -328,7 +329,7 @@ def upgrade() -> None:
         sa.Column("started_on", sa.Date(), nullable=False),
         sa.Column("plan", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("service", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("skipped", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("skipped", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column(

@@ -98,7 +98,7 @@ def registry(
         house = furnish(given, clock=clock, database=db)
         with db.work(workspace_id) as session:
             domain = domains.add(session, f"  {NAME.upper()}. ", clock.now())
-            domains.set_spf(domain, "spf.post.example", clock.now())
+            domains.set_way_out(domain, "spf.post.example", "", clock.now())
         yield Registry(house, workspace_id, clock, names, domain.id)
         house.redis.close()
 
@@ -278,3 +278,19 @@ def test_the_way_out_is_suggested_where_it_is_well_known(smtp_url: str, term: st
 
 def test_a_private_key_lies_sealed(registry: Registry, redis: Redis) -> None:
     assert "PRIVATE" not in registry.keys()[0].sealed
+
+
+def test_a_provider_that_signs_by_itself_is_seen_by_its_own_selectors(registry: Registry) -> None:
+    with registry.work() as session:
+        domain = session.get_one(SenderDomain, (registry.workspace_id, registry.domain_id))
+        with pytest.raises(ValueError, match="not a selector"):
+            domains.set_way_out(domain, "spf.post.example", "not a selector!", registry.clock.now())
+        domains.set_way_out(domain, "spf.post.example", "S1, s2", registry.clock.now())
+    assert not registry.look().passing
+    theirs = keys.published(registry.keys()[0])
+    registry.names.zone[f"s1._domainkey.{NAME}", "CNAME"] = ["s1.post.example."]
+    registry.names.zone["s1.post.example", "TXT"] = [quoted(theirs.record)]
+    looked = registry.look()
+    assert looked.passing
+    assert [one.name for one in looked.results["dkim"].wanted] == [f"{theirs.selector}._domainkey.{NAME}"]
+    assert registry.keys()[0].phase == "new"

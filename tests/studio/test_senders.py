@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from app import cli
 from app.delivery import identities
 from app.delivery.dns_ask import Result
 from app.delivery.domains import note
@@ -200,6 +201,8 @@ def test_home_says_when_a_domain_in_use_is_no_longer_in_order(stage: Stage, owne
 
 
 def test_the_command_line_tells_the_same(stage: Stage) -> None:
+    cli.register(stage.app)
+
     def told(*words: str) -> Any:
         return stage.app.test_cli_runner().invoke(args=["delivery", *words, "--workspace", "riva-serena"])
 
