@@ -417,6 +417,7 @@ PROOF: Mapping[str, Any] = {
     "token_id": _("Confirmation link"),
     "message_pk": _("Message"),
     "source": _("Source"),
+    "source_id": _("Source"),
     "event_id": _("Event"),
     "refusal_offered": _("Refusal was offered"),
     "confirmed": _("Step of confirmation"),
@@ -431,6 +432,13 @@ FALLBACK = Mark("", "still", "info")
 def mark(table: Mapping[str, Mark], code: str | None) -> Mark:
     """How a state is shown; an unlisted one by its own name."""
     return table.get(code or "", FALLBACK._replace(word=(code or "–").replace("_", " ")))
+
+
+def said(purpose: str, state: str) -> Mark:
+    """How a line of the ledger is shown: a privacy notice that was read is no yes, and must not look like one."""
+    if purpose == "notice" and state == "granted":
+        return Mark(_("Read"), "still", "eye")
+    return mark(CONSENT_STATES, state)
 
 
 def name(table: Mapping[str, Any], code: str | None) -> Any:
