@@ -82,6 +82,15 @@ _WRITE = text(
      WHERE workspace_id = :workspace AND id = :id
     """
 )
+# Of how often to be written to, the stricter of the two holds (X11); an undoing leaves it so.
+_STRICTER = text(
+    """
+    UPDATE contacts w SET pace = coalesce(w.pace, l.pace), paused_until = greatest(w.paused_until, l.paused_until),
+           frozen_at = coalesce(w.frozen_at, l.frozen_at)
+      FROM contacts l
+     WHERE w.workspace_id = :workspace AND w.id = :winner AND l.workspace_id = :workspace AND l.id = :loser
+    """
+)
 _ALIAS = text(
     """
     INSERT INTO contact_aliases (workspace_id, external_id, contact_id, merge_id)
@@ -144,6 +153,7 @@ def merge(session: Session, winner: int, loser: int, by: str, now: datetime) -> 
     empty: dict[str, Any] = {**dict.fromkeys(COLUMNS), "tags": [], "attributes": {}, "field_versions": {}}
     _write(connection, workspace_id, loser, empty, winner, now)
     _write(connection, workspace_id, winner, whole, None, now)
+    connection.execute(_STRICTER, wanted)
     if theirs["external_id"] and mine["external_id"]:
         connection.execute(_ALIAS, {**wanted, "external_id": theirs["external_id"], "merge": number})
     kept = {

@@ -25,7 +25,7 @@ from app.rights.models import KINDS, RightsRequest
 from app.subscriber import visitors
 from app.subscriber.pages import LARGEST_FORM, bad_link, blueprint, language_of, masked, page, ref_of, secluded, unit
 from app.subscriber.preferences import day
-from app.subscriber.texts import say
+from app.subscriber.texts import TABLES, say
 from app.subscriber.visitors import Visitor
 
 SHOWN = 20
@@ -55,7 +55,7 @@ def show_known(token: str) -> Response:
         counts=_counts(document),
         said=_said(document, visitor, language),
         inferred=_inferred(document, language),
-        recipients=document["recipients"][:SHOWN],
+        recipients=_recipients(document, language),
         kept=_kept(document, language),
         **_links(ref, visitor),
     )
@@ -175,6 +175,15 @@ def _inferred(document: Mapping[str, Any], language: str) -> list[dict[str, Any]
     return found
 
 
+def _recipients(document: Mapping[str, Any], language: str) -> list[str]:
+    found = []
+    for one in document["recipients"][:SHOWN]:
+        why = f"know_for_{one['for'].replace(' ', '_')}"
+        what = say(why, language) if why in TABLES[language] else one["for"]
+        found.append(f"{one['who']}: {what}" if what else one["who"])
+    return found
+
+
 def _kept(document: Mapping[str, Any], language: str) -> list[dict[str, Any]]:
     place = 1 if language == "it" else 0
     return [
@@ -189,10 +198,10 @@ def _full(made: Export, language: str) -> dict[str, Any]:
     bookings, mails = document["tables"].get("bookings", []), document["messages"]
     technical = {"id", "field_versions", "created_at", "updated_at", "email_key", "merged_into"}
     profile = [
-        (name.replace("_", " "), value)
+        (say(f"field_{name}", language) if f"field_{name}" in TABLES[language] else name.replace("_", " "), told)
         for row in document["profile"]
         for name, value in row.items()
-        if name not in technical and value not in ("", [], {})
+        if name not in technical and (told := _plain(value))
     ]
     return {
         "profile": profile,
@@ -202,6 +211,13 @@ def _full(made: Export, language: str) -> dict[str, Any]:
         "more_mails": len(mails) - SHOWN,
         "inferred": _inferred(document, language),
     }
+
+
+def _plain(value: Any) -> str:
+    """A value as people read it; empty for nothing."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {told}" for key, one in value.items() if (told := _plain(one)))
+    return ", ".join(str(one) for one in value) if isinstance(value, list) else str(value)
 
 
 def _booking(one: Mapping[str, Any]) -> str:

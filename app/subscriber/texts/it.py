@@ -216,4 +216,18 @@ TEXTS: dict[str, str] = {
         "I dati a cui questo collegamento apparteneva sono stati cancellati. A quell'indirizzo non si invia marketing."
     ),
     "reason_noted": "Ci aiuta a scrivere meno e meglio.",
+    "know_for_delivery_of_messages": "consegna dei messaggi",
+    "know_for_data_calls": "informato dai nostri percorsi",
+    "field_external_id": "Codice presso di noi",
+    "field_email": "E-mail",
+    "field_phone": "Telefono",
+    "field_first_name": "Nome",
+    "field_last_name": "Cognome",
+    "field_language": "Lingua",
+    "field_country": "Paese",
+    "field_zone": "Fuso orario",
+    "field_tags": "Contrassegni",
+    "field_attributes": "Altro",
+    "field_pace": "Frequenza",
+    "field_paused_until": "In pausa fino a",
 }
