@@ -147,7 +147,8 @@ def read(raw: Any, at: str = "") -> Incoming | Verdict:
         return Verdict(name, "rejected", (Problem(at + where, detail, cure),))
 
     try:
-        body, strangers_at = _encoder.encode(raw), []
+        body = _encoder.encode(raw)
+        strangers_at: list[str] = []
         if isinstance(raw, dict) and strangers.may_hold(body):
             raw, strangers_at = strangers.without(raw)
             body = _encoder.encode(raw)

@@ -16,7 +16,8 @@ from app.enrollments.models import Enrollment
 from app.messages import compose
 from app.messages.compose import Composed
 from app.messages.models import Message
-from tests.enrollments.test_engagement import ASKING, booked
+from tests.enrollments.test_engagement import ASKING
+from tests.enrollments.test_stages import booked
 from tests.hotel import Hotel
 from tests.messages.broadcasts import people, send
 from tests.messages.mailroom import Mailroom
