@@ -337,12 +337,18 @@ _WAYS = text(
 )
 _KEEP = text(
     """
+    WITH r AS (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given(id bigint, failures integer,
+            open_until timestamptz, error text, sent boolean)
+    ), locked AS (
+        -- In one order, as other threads write down the same senders.
+        SELECT id FROM senders WHERE workspace_id = :ws AND id IN (SELECT id FROM r) ORDER BY id FOR NO KEY UPDATE
+    )
     UPDATE senders s SET failures = r.failures, open_until = r.open_until,
         last_error = coalesce(r.error, s.last_error),
         last_error_at = CASE WHEN r.error IS NULL THEN s.last_error_at ELSE :now END,
         last_sent_at = CASE WHEN r.sent THEN :now ELSE s.last_sent_at END
-    FROM json_to_recordset(CAST(:rows AS json)) AS r(id bigint, failures integer, open_until timestamptz, error text,
-                                                     sent boolean)
+    FROM r JOIN locked USING (id)
     WHERE s.workspace_id = :ws AND s.id = r.id
     """
 )
