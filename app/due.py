@@ -37,6 +37,9 @@ _RETENTION = (
     " UNION ALL SELECT w.id, w.created_at FROM workspaces w"
     " WHERE NOT EXISTS (SELECT 1 FROM retention_marks m WHERE m.workspace_id = w.id))"
 )
+_IN_A_LANE = "CASE e.class WHEN 'feedback' THEN 1 WHEN 'marketing' THEN 2 ELSE 0 END IN (0, 1, 2)"
+"""True of every message: the indexes of waiting messages begin with the lane (`messages/models.py` LANE), and who names
+every lane is led to what is due in it past all that waits for later."""
 _ROWS: Mapping[str, tuple[str, str]] = {
     # Looked at for what is due alone: that the next night comes is nothing to wait for.
     "retention": (f"{_RETENTION} e WHERE e.due_at <= :now", "e.due_at"),
@@ -51,8 +54,8 @@ _ROWS: Mapping[str, tuple[str, str]] = {
     "advance": (f"enrollments e WHERE e.status = 'active' AND e.wake_at IS NOT NULL AND {_RUNNING}", "e.wake_at"),
     "broadcast": ("broadcasts e WHERE e.next_at IS NOT NULL", "e.next_at"),
     "calls": ("calls e WHERE e.next_at IS NOT NULL", "e.next_at"),
-    "gate": ("messages e WHERE e.state IN ('planned', 'deferred')", "e.due_at"),
-    "deliver": ("messages e WHERE e.state = 'ready'", "e.due_at"),
+    "gate": (f"messages e WHERE e.state IN ('planned', 'deferred') AND {_IN_A_LANE}", "e.due_at"),
+    "deliver": (f"messages e WHERE e.state = 'ready' AND {_IN_A_LANE}", "e.due_at"),
 }
 """Stage → rows that wait for it, and the instant from which each is due. A stage of which nothing stands here is woken
 by its signal alone."""
@@ -70,7 +73,11 @@ def _of_each(asked: str, stages: Mapping[str, tuple[str, str]] = _ROWS) -> TextC
     return text(" UNION ALL ".join(legs) + " ORDER BY place")
 
 
-_DUE = _of_each("e.workspace_id FROM {rows} AND {at} <= :now GROUP BY e.workspace_id")
+# Asked of each workspace by itself: the answer is there with the first row, however many wait behind it.
+_DUE = _of_each(
+    "w.id AS workspace_id FROM workspaces w"
+    " WHERE EXISTS (SELECT 1 FROM {rows} AND e.workspace_id = w.id AND {at} <= :now)"
+)
 _OLDEST = _of_each("min({at}) AS at FROM {rows} AND {at} <= :now")
 _NEXT = _of_each(
     f"min({{at}}) AS at FROM {{rows}} AND {{at}} > :now AND {{at}} < {_NEVER}",

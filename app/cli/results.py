@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.accounts.models import Workspace
+from app.accounts import settings
 from app.cli.places import in_workspace, the_workspace
 from app.cli.workflows import group
 from app.cli.workspaces import group as workspaces
@@ -101,15 +101,14 @@ def holdout(percent: int | None, salt: str | None, slug: str | None) -> None:
     """Show or set how many people are kept out of all marketing, to measure what it brings. Service mail goes on."""
     name, workspace_id = the_workspace(slug)
     with house().database.work(workspace_id) as session:
-        workspace = session.get_one(Workspace, workspace_id)
-        kept = dict(workspace.settings.get("holdout") or {"percent": 0, "salt": ""})
+        kept = dict(settings.read(session).get("holdout") or {"percent": 0, "salt": ""})
         kept |= {key: value for key, value in (("percent", percent), ("salt", salt)) if value is not None}
         try:
             Policy.from_settings({"holdout": kept})
         except PolicyError as error:
             raise click.UsageError(str(error)) from None
         if percent is not None or salt is not None:
-            workspace.settings = {**workspace.settings, "holdout": kept}
+            settings.lay(session, {"holdout": kept})
     click.echo(f"{name}: {kept['percent']} of 100 people get no marketing (salt {kept['salt']!r}).")
 
 

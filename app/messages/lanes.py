@@ -62,7 +62,9 @@ def due(session: Session, states: Sequence[str], now: datetime, limit: int) -> l
                 Message.due_at <= now,
                 ~_UNSEEN,
             )
-            .order_by(Message.due_at, Message.id)
+            # By nothing else: a broadcast's copies are due at one instant, and whoever sorts them further reads all of
+            # them for each batch. Those of one instant come about as they were planned; rank is the gate's business.
+            .order_by(Message.due_at)
             .limit(room)
             .with_for_update(skip_locked=True, of=Message)
             .cte(name)
