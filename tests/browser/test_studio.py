@@ -11,6 +11,7 @@ from playwright.sync_api import Error, Page, Route, expect
 from app.contacts.models import Contact
 from app.delivery.models import CapturedMail
 from app.messages.models import Message
+from app.signup.models import SignupForm
 from tests.conftest import Watch
 from tests.studio.stage import Stage
 
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.browser
 def addresses(stage: Stage) -> list[str]:
     """One address of every page."""
     sent, refused = stage.ids(Message, state="accepted")[0], stage.ids(Message, state="refused")[0]
+    form = stage.ids(SignupForm)[0]
     giulia, mail = stage.ids(Contact, external_id="giulia")[0], stage.ids(CapturedMail)[0]
     return [
         "/",
@@ -38,6 +40,7 @@ def addresses(stage: Stage) -> list[str]:
         "/templates/booking-confirmation/versions",
         "/audience/contacts",
         "/audience/contacts?q=nobody-at-all",
+        "/audience/imports",
         f"/audience/contacts/{giulia}",
         "/messages",
         f"/messages/{sent}",
@@ -48,6 +51,9 @@ def addresses(stage: Stage) -> list[str]:
         "/consent",
         "/consent/lines/1",
         "/consent/suppressions",
+        "/consent/forms",
+        "/consent/new-form",
+        *(f"/consent/forms/{form}{part}" for part in ("", "/use", "/desk", "/versions")),
         "/settings",
         "/settings/sources",
         "/no-such-page",
