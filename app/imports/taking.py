@@ -292,7 +292,11 @@ class _Chunk:
             topic=act.topic,
             address=act.address,
             property_id=place.id if place else None,
-            proof={**act.proof, "claimed_at": act.requested_at.isoformat()},
+            # They are asked by the words of our own page; those of the list are what it claims.
+            proof={
+                **{f"claimed_{key}" if key.startswith("wording") else key: value for key, value in act.proof.items()},
+                "claimed_at": act.requested_at.isoformat(),
+            },
             method="import",
         )
 

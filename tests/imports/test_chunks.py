@@ -59,15 +59,17 @@ def test_a_chunk_costs_a_fixed_number_of_queries(hall: Session, size: int) -> No
 
 
 def test_a_file_taken_in_twice_makes_nobody_twice_and_adds_no_line(hall: Session) -> None:
+    tallies = []
     for _ in range(2):
         one = checked(hall, people(300), chunk=100)
         desk.take(hall, one.id, NOW)
         while stage.run(hall, NOW, 100).more:
             if hall.get_one(Import, (workspace_of(hall), one.id)).state == "done":
                 break
+        tallies.append(one.tally)
     assert hall.scalar(select(func.count()).select_from(Contact)) == 294
     assert hall.scalar(select(func.count()).select_from(ConsentRecord)) == 147
-    assert one.tally["permission"]["as_before"] == 150
+    assert tallies[1]["permission"]["as_before"] == 150
 
 
 def test_a_chunk_that_is_rolled_back_is_done_again_as_if_it_had_never_begun(hall: Session) -> None:

@@ -15,6 +15,7 @@ from app.consent.fold import grant
 from app.consent.ledger import Act, Barred
 from app.consent.models import ConsentRecord
 from app.contacts.models import Contact
+from app.messages.models import Message
 from tests.factories import Factory
 from tests.imports.lists import NOW, PROVEN, checked, csv, person, rows, state, taken, word
 
@@ -178,3 +179,18 @@ def test_the_dry_run_says_what_the_real_one_does_and_writes_nothing(hall: Sessio
     again = taken(hall, list_, chunk=2)
     assert again.tally["verdict"] == expected["verdict"] == {"new": 3, "refused": 1, "repeat": 1}
     assert again.tally["permission"]["pending"] == expected["permission"]["pending"] == 1
+
+
+@pytest.mark.parametrize("ask", [True, False])
+def test_r6_who_never_confirmed_is_asked_once_and_only_where_it_was_wished(hall: Session, ask: bool) -> None:
+    row = "ada@example.com,yes,website form,v3,2024-03-14,"
+    one = taken(hall, csv(PROVEN, row), ask=ask)
+    again = taken(hall, csv(PROVEN, row), NOW + timedelta(hours=1), ask=ask)
+    assert word(hall, "ada@example.com") == "pending"
+    classes = hall.scalars(select(Message.class_)).all()
+    assert classes == (["consent_request"] if ask else [])
+    assert (one.tally["asked"], again.tally["asked"]) == (int(ask), 0)
+    (line,) = hall.scalars(select(ConsentRecord)).all()
+    assert (line.method, line.proof["source"]) == ("import", "website form")
+    claimed = "claimed_wording_version" if ask else "wording_version"
+    assert line.proof[claimed] == "v3", "whoever is asked reads our own words, and the list's are kept beside them"
