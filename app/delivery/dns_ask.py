@@ -18,6 +18,10 @@ Verdict = Literal["pass", "warn", "fail", "unknown", "none"]
 """`warn`: receivers take it, better is advised. `unknown`: nobody answered. `none`: does not concern this domain."""
 
 
+PATIENCE = 3
+"""After so many time-outs in a row nothing more is asked: somebody waits for the page."""
+
+
 class Unanswered(Exception):  # noqa: N818 - no fault of the domain, and never shown as one
     """The name servers gave no answer that can be relied on: SERVFAIL, a time-out, nonsense."""
 
@@ -38,7 +42,7 @@ class Dns:
         timeout: seconds for one question, all tries included.
     """
 
-    def __init__(self, server: str = "", timeout: float = 5.0) -> None:
+    def __init__(self, server: str = "", timeout: float = 3.0) -> None:
         try:
             self._asked = dns.resolver.Resolver(configure=not server)
         except dns.exception.DNSException as error:
@@ -47,11 +51,13 @@ class Dns:
             address, _, port = server.partition(":") if server.count(":") < 2 else (server, "", "")
             self._asked.nameservers = [address]
             self._asked.port = int(port or 53)
+        self._silences = 0
         self._asked.lifetime = timeout
         self._asked.timeout = min(2.0, timeout)
 
     def texts(self, name: str) -> list[str]:
-        return [b"".join(record.strings).decode("utf-8", "replace") for record in self._ask(name, "TXT")]
+        # Sorted: name servers turn their answers round, and what is advised must not.
+        return sorted(b"".join(record.strings).decode("utf-8", "replace") for record in self._ask(name, "TXT"))
 
     def hosts(self, name: str, kind: Literal["A", "AAAA", "MX", "PTR"]) -> list[str]:
         if kind == "PTR":
@@ -62,14 +68,20 @@ class Dns:
         return [str(record.address) for record in self._ask(name, kind)]
 
     def _ask(self, name: str, kind: str) -> list[Any]:
+        if self._silences >= PATIENCE:
+            raise Unanswered(f"{name} {kind}: not asked, the name server is silent")
         try:
-            return list(self._asked.resolve(name, kind, search=False))
+            found = list(self._asked.resolve(name, kind, search=False))
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            self._silences = 0
             return []
         except (dns.name.LabelTooLong, dns.name.EmptyLabel, dns.name.NameTooLong):
             return []  # such a name can be in no zone
         except (dns.exception.DNSException, OSError) as error:
+            self._silences += isinstance(error, dns.exception.Timeout)
             raise Unanswered(f"{name} {kind}: {type(error).__name__}") from error
+        self._silences = 0
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.consent.case import ConsentFacts, Contacted, Decision, Request
-from app.consent.policy import Policy
+from app.consent.case import ConsentFacts, Contacted, Decision, Held, Request
 from app.consent.rules import decide, decide_among
 from app.db import Ran, as_rows, workspace_of
 from app.messages import grounds as grounds_of
@@ -100,20 +99,22 @@ def judge(
         for request in waiting:  # those after it rank below it and cannot stand in its way
             number = request.message_id
             policy = known.policies.get(number, known.policy)
+            domain = known.domain_of(number, request.class_) if turns is not None else None
+            held = turns.held(domain, request.class_, request.since is not None) if turns and domain else None
+            channel = request.channel
             if number in known.channels:
                 options = {
-                    channel: _completed(facts, contacted, rivals, gone.get(number))
-                    for channel, facts in known.channels[number].items()
+                    one: _completed(facts, contacted, rivals, gone.get(number), held if one == "email" else None)
+                    for one, facts in known.channels[number].items()
                 }
                 channel, decision = decide_among(request, options, now, policy)
                 known.choose(number, channel)
             else:
-                facts = _completed(known.facts[number], contacted, rivals, gone.get(number))
-                if turns is not None:
-                    decision = _in_turn(turns, known, request, facts, now, policy)
-                else:
-                    decision = decide(request, facts, now, policy)
+                facts = _completed(known.facts[number], contacted, rivals, gone.get(number), held)
+                decision = decide(request, facts, now, policy)
             decisions[number] = decision
+            if turns is not None and domain is not None and channel == "email":
+                _keep_turn(turns, domain, request, held, decision)
             if decision.allowed:
                 contacted.append(Contacted(number, request.class_, now, request.booking_id, request.topic))
             elif decision.until is not None:
@@ -121,26 +122,24 @@ def judge(
     return decisions
 
 
-def _in_turn(
-    turns: Turns, known: Grounds, request: Request, facts: ConsentFacts, now: datetime, policy: Policy
-) -> Decision:
-    """The decision where a sender domain warms up: what its plan has no room for today waits for a turn of its own."""
-    domain = known.domain_of(request.message_id, request.class_)
-    held = turns.held(domain, request.class_, request.since is not None) if domain is not None else None
-    decision = decide(request, facts if held is None else replace(facts, held=held), now, policy)
-    if domain is not None and decision.allowed:
+def _keep_turn(turns: Turns, domain: int, request: Request, held: Held | None, decision: Decision) -> None:
+    """Where a sender domain warms up: what goes takes a place of its day, what waits for one has been promised it."""
+    if decision.allowed:
         turns.take(domain, request.class_)
-    elif domain is not None and held is not None and decision.outcome == "deferred":
+    elif held is not None and decision.outcome == "deferred":
         turns.book(domain, held.until)
-    return decision
 
 
 def _completed(
-    facts: ConsentFacts, contacted: Sequence[Contacted], rivals: Sequence[Request], left: str | None
+    facts: ConsentFacts,
+    contacted: Sequence[Contacted],
+    rivals: Sequence[Request],
+    left: str | None,
+    held: Held | None = None,
 ) -> ConsentFacts:
-    if not contacted and not rivals and left is None:
+    if not contacted and not rivals and left is None and held is None:
         return facts
-    return replace(facts, contacted=tuple(contacted), rivals=tuple(rivals), left=left)
+    return replace(facts, contacted=tuple(contacted), rivals=tuple(rivals), left=left, held=held or facts.held)
 
 
 def _sides(others: Sequence[Other], moment: Moment) -> tuple[list[Contacted], list[Request]]:

@@ -33,8 +33,8 @@ from app.messages.warming import Turns
 log = structlog.get_logger()
 
 QUERIES = 8 + identities.QUERIES + audience.QUERIES
-"""workspace, contacts, purchases, consent lines, suppressions, other messages, what is paused, what topics speak of, who
-mails come from; and audience.facts."""
+"""workspace, contacts, purchases, consent lines, suppressions, other messages, what is paused, what topics speak of,
+who mails come from; and audience.facts."""
 
 Moment = Literal["gate", "lease"]
 
@@ -158,9 +158,11 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
     told = _told(session, rows, now)
     about, inferred = _words(session)
     policy = Policy.from_settings(workspace)
+    senders = identities.load(session)
     facts: dict[int, ConsentFacts] = {}
     channels: dict[int, dict[str, ConsentFacts]] = {}
     for row in rows:
+        place = (told.get(row.id) or {}).get("property") or {}
         facts[row.id] = replace(
             _facts(
                 row,
@@ -176,6 +178,7 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
             holdout=policy.keeps_out(row.contact_id),
             about=about,
             profiled=_rests_on_behaviour(row, inferred),
+            held=senders.held(row.class_, senders.of(row.class_, place), now) if senders.asks else None,
         )
         if row.terms and "channels" in row.terms:
             channels[row.id] = {
@@ -183,13 +186,6 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
                 for channel in _channels(row)
             }
     policies = {row.id: _under(policy, row.terms) for row in rows if row.terms}
-    senders = identities.load(session)
-    if senders.asks:
-        for row in rows:
-            if row.class_ == "marketing" and row.id in told:
-                held = senders.held(row.class_, senders.of(row.class_, told[row.id].get("property") or {}), now)
-                if held is not None:
-                    facts[row.id] = replace(facts[row.id], held=held)
     return Grounds(
         now,
         workspace_id,
@@ -215,7 +211,8 @@ def _over(
 ) -> ConsentFacts:
     """The same person, reached over another channel."""
     address = _address(contact, channel)
-    return replace(facts, address=address, suppressed=barred.get((channel, address or ""), ()))
+    held = facts.held if channel == "email" else None
+    return replace(facts, address=address, suppressed=barred.get((channel, address or ""), ()), held=held)
 
 
 def _under(policy: Policy, terms: Mapping[str, Any]) -> Policy:

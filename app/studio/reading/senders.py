@@ -14,6 +14,7 @@ from app.contacts.models import Property
 from app.db import settings_of
 from app.delivery import domains, identities, keys, warm_ups
 from app.delivery.dns_ask import Key
+from app.delivery.dns_check import CHECKS
 from app.delivery.models import DkimKey, SenderDomain, SenderIdentity, TrialAddress, WarmUp
 from app.delivery.warm_ups import Day
 from app.messages import warming
@@ -116,7 +117,7 @@ def domain(session: Session, row: SenderDomain, now: datetime) -> DomainPage:
     checks = row.checks or {name: one.as_json() for name, one in domains.unseen(setup).items()}
     return DomainPage(
         row,
-        list(checks.items()),
+        [(name, checks[name]) for name in CHECKS if name in checks],
         domains.passes(row.checks),
         [(one, keys.published(one)) for one in kept],
         domains.addresses(session, row.name),
