@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench import ingest_batch, journey_2000, segments, simulate
+from bench import imports, ingest_batch, journey_2000, segments, simulate
 from bench.ground import ground, table, write
 
 
@@ -18,6 +18,8 @@ def main() -> None:
         lines += segments.measure(here)
     with ground(journey_2000.TEMPLATE, journey_2000.WORKFLOW) as here:
         lines.append(simulate.measure(here))
+    with ground(journey_2000.TEMPLATE, journey_2000.WORKFLOW) as here:
+        lines += imports.measure(here)
     print(table(lines))
     write(lines, Path(__file__).with_name("latest.json"))
 
