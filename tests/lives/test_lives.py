@@ -23,11 +23,10 @@ from tests.hotel import opened
 from tests.lives.lives import Act, Life, World, worlds
 from tests.lives.play import Mortal, Play
 
-PEOPLE, INSTANTS, WORLDS = 40, 20, 2
-ALL_PARTS, DIFFERENT = 28, 72
-"""Each part plays `WORLDS` worlds of `PEOPLE` lives, of which so many at least differ from one another: more than 2,000
-in all. The simplest world of all, with which hypothesis begins, is played besides and not counted."""
-PARTS = 2 if os.environ.get("PERCORSO_TEST_PG") else ALL_PARTS
+PEOPLE, INSTANTS = 150, 20
+ALL_PARTS, DIFFERENT = 15, 134
+"""Each part plays a world of `PEOPLE` lives, of which so many at least are different ones: more than 2,000 in all."""
+PARTS = 1 if os.environ.get("PERCORSO_TEST_PG") else ALL_PARTS
 """On another server than the carried one only the first: what the lives hold does not rest on its version."""
 ALWAYS = ("left: marketing", "left: transactional", "confirmed")
 """What happens in every part: a world in which nothing happens would prove nothing."""
@@ -73,7 +72,7 @@ def test_nobody_is_written_to_against_their_will_and_no_service_is_lost(
 
     @seeded(part)
     @settings(
-        max_examples=WORLDS + 1,
+        max_examples=2,  # hypothesis begins with the simplest world of all, which is not worth playing
         derandomize=False,
         database=None,
         deadline=None,
@@ -82,9 +81,11 @@ def test_nobody_is_written_to_against_their_will_and_no_service_is_lost(
     )
     @given(worlds(PEOPLE, INSTANTS))
     def lived(world: World) -> None:
+        if len(set(world.lives)) == 1:
+            return
         different.update(world.lives)
         happened.update(play(world))
 
     lived()
-    assert len(different) > DIFFERENT
+    assert len(different) >= DIFFERENT
     assert all(happened[what] > 0 for what in ALWAYS), happened
