@@ -128,9 +128,7 @@ def save_preferences(token: str) -> Response:
         anything=anything,
         language_changed=changed,
         pace_changed=pace != was,
-        undo=links.url(house().settings, "undo", (ref.workspace_id, ref.message_id, *chosen.lines))
-        if anything
-        else None,
+        undo=_undo_url(ref, chosen) if anything else None,
         restore=_restore(was, mails_in, pace != was, changed),
         here=links.url(house().settings, "preferences", ref),
     )
