@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from app.cli import imports
 from app.cli.places import in_workspace, the_workspace
 from app.consent.ledger import address_key
+from app.contacts import special
 from app.contacts.merge import MergeRefusedError
-from app.contacts.models import Contact
+from app.contacts.models import AttributeDefinition, Contact
 from app.doors import house
 from app.events.merging import merge, undo_merge
 from app.rights import requests
@@ -137,3 +138,26 @@ def freeze(who: str, slug: str | None, *, end: bool) -> None:
         number = _anybody(session, who)
         requests.restrict(session, number, "cli", parts.clock.now(), frozen=not end)
     click.echo(f"Contact #{number}: " + ("as before." if end else "restricted."))
+
+
+@group.command("attribute")
+@click.argument("key")
+@in_workspace
+@click.option("--special", "is_special", is_flag=True, help="Health, diet, religion and the like: for good (R18).")
+@click.option("--inferred/--not-inferred", default=None, help="Past behaviour, or worked out from it (R13).")
+@with_appcontext
+def attribute(key: str, slug: str | None, is_special: bool, inferred: bool | None) -> None:
+    """Say what the attribute KEY is. Special values are taken off contacts and sealed; there is no way back."""
+    _, workspace_id = the_workspace(slug)
+    parts = house()
+    with parts.database.work(workspace_id) as session:
+        definition = session.scalar(select(AttributeDefinition).where(AttributeDefinition.key == key))
+        if definition is None:
+            raise click.UsageError(f"There is no attribute {key!r}.")
+        moved = special.mark(session, key, parts.clock.now()) if is_special else 0
+        if inferred is not None:
+            definition.inferred = inferred
+        kind = [
+            name for name, so in (("special", definition.special_category), ("inferred", definition.inferred)) if so
+        ]
+    click.echo(f"{key}: {', '.join(kind) or 'plain'}" + (f"; {moved} values sealed" if is_special else ""))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from apiflask import APIFlask
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.audience import facts as audience
 from app.audience.facts import Who
+from app.cli.contacts import group
 from app.clock import FixedClock
 from app.config import Settings
 from app.consent.policy import Policy
@@ -165,3 +169,17 @@ def test_r34_a_masked_address_is_hidden_sixty_days_after_the_last_stay(
         "b.2@m.expediapartnercentral.com",
         "c@guest.booking.com.example.org",
     ]
+
+
+def test_r18_r13_an_attribute_is_marked_at_a_terminal(
+    app: APIFlask, work: Callable[[], AbstractContextManager[Session]], clock: FixedClock
+) -> None:
+    with work() as session:
+        make = Factory(session, clock)
+        make.add(AttributeDefinition, key="note", type="text")
+        anna = make.contact(attributes={"note": SECRET}).id
+    told = app.test_cli_runner().invoke(group, ["attribute", "note", "--special", "--inferred"])
+    assert told.output == "note: special, inferred; 1 values sealed\n"
+    with work() as session:
+        assert known(session, anna) == {"note": SECRET}
+    assert app.test_cli_runner().invoke(group, ["attribute", "nothing", "--special"]).exit_code == 2
