@@ -104,8 +104,10 @@ def test_every_change_says_what_will_and_will_not_be_sent(reader: Reader) -> Non
     page = save(reader, "normal")
     will = re.search(r"D&#39;ora in poi riceve:</p>\s*<ul>(.*?)</ul>", page, re.DOTALL)
     will_not = re.search(r"Non riceve:</p>\s*<ul>(.*?)</ul>", page, re.DOTALL)
-    assert will is not None and will_not is not None
-    assert "le offerte" in will[1] and "messaggi sulle Sue prenotazioni" in will[1]
+    assert will is not None
+    assert will_not is not None
+    assert "le offerte" in will[1]
+    assert "messaggi sulle Sue prenotazioni" in will[1]
     assert "la newsletter" in will_not[1]
 
 

@@ -14,6 +14,7 @@ from app.delivery import hits
 from app.delivery.engagement import SETTLES
 from app.events.models import Event
 from app.messages.links import PATHS
+from app.rights import requests
 from app.subscriber.pages import _style
 from app.subscriber.texts import NAMES, SPOKEN, TABLES
 from tests.messages.mailroom import SITE
@@ -33,8 +34,22 @@ def pages(reader: Reader) -> dict[str, Any]:
         "bad": reader.client.get("/m/u/nonsense"),
         "left": reader.post("unsubscribe", {"leave": "topic"}),
         "thanks": reader.post("unsubscribe", {"reason": "other"}),
-        "saved": reader.post("preferences", {"action": "save", "topic.newsletter": "on"}),
+        "saved": reader.post("preferences", {"action": "save", "topic.newsletter": "on", "pace": "pause"}),
+        "paused": reader.get("preferences"),
+        "known": reader.client.get(f"{reader.path('preferences')}/data"),
+        "right_asked": reader.client.post(f"{reader.path('preferences')}/data", data={"want": "export"}),
     }
+    with reader.work() as session:
+        now = reader.clock.now()
+        for kind in ("export", "erasure"):
+            asked = requests.ask(session, reader.contact_id, kind, "it", now).request
+            asked.message_pk = reader.message_id  # as if the mail with the link were this one
+            session.flush()
+            path = reader.path("right", reader.workspace_id, reader.contact_id, asked.id)
+            found[f"right_{kind}"] = path
+    for kind in ("export", "erasure"):
+        found[f"right_{kind}"] = reader.client.get(found[f"right_{kind}"])
+    found["right_over"] = reader.get("right", reader.workspace_id, reader.contact_id, 4711)
     found["undo_late"] = reader.client.post(reader.path("undo", *undo))
     return found
 
