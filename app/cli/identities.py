@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import click
+from flask.cli import with_appcontext
 from sqlalchemy import select
 
 from app.cli.places import in_workspace, workspaces
@@ -14,12 +15,14 @@ from app.delivery import backlog as reading
 from app.delivery import domains as looking
 from app.delivery import identities as kept
 from app.delivery import keys
+from app.delivery.dns_check import CHECKS
 from app.delivery.models import SenderDomain
 from app.delivery.paces import Paces
 from app.doors import house
 
 
 @click.command("domains")
+@with_appcontext
 @click.argument("name", required=False)
 @click.option("--check", is_flag=True, help="Ask DNS now, instead of showing what was seen last.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -72,7 +75,8 @@ def _tell(row: Mapping[str, object]) -> None:
     for selector, phase in shown.items() if isinstance(shown, dict) else ():
         click.echo(f"  key      {selector:<12} {phase}")
     checks = row["checks"]
-    for name, one in checks.items() if isinstance(checks, dict) else ():
+    told = checks if isinstance(checks, dict) else {}
+    for name, one in ((name, told[name]) for name in CHECKS if name in told):
         doubt = f"  (no answer since {one['doubt_since']})" if one.get("doubt_since") else ""
         click.echo(f"  {name:<8} {one['verdict']:<8} {one['code']}{doubt}")
         for record in one["wanted"]:
@@ -80,6 +84,7 @@ def _tell(row: Mapping[str, object]) -> None:
 
 
 @click.command("identities")
+@with_appcontext
 @in_workspace
 def identities(slug: str | None) -> None:
     """Show who mails come from: stream, name, address, and whether it is verified."""
@@ -93,6 +98,7 @@ def identities(slug: str | None) -> None:
 
 
 @click.command("backlog")
+@with_appcontext
 @in_workspace
 def backlog(slug: str | None) -> None:
     """Show what waits to be handed over, by mailbox provider, its pace, and how long that takes."""

@@ -56,6 +56,9 @@ def addresses(stage: Stage) -> list[str]:
         *(f"/consent/forms/{form}{part}" for part in ("", "/use", "/desk", "/versions")),
         "/settings",
         "/settings/sources",
+        "/settings/senders",
+        "/settings/senders/domains/1",
+        "/settings/senders/backlog",
         "/no-such-page",
     ]
 
