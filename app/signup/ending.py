@@ -18,9 +18,9 @@ from app.db import as_rows, workspace_of
 from app.messages.confirming import DELETE_AFTER
 from app.messages.plan import Planned, plan
 
-QUERIES = 10
+QUERIES = 11
 """However many are due: whether any is, the ledger's lock, the requests, what holds, the ledger's four, the reminders,
-the requests again."""
+the requests again, what was typed with them."""
 
 Erase = Callable[[Session, int, str, datetime], object]
 """Erases one contact (`rights/erasure.py`), by whom and when."""
@@ -57,6 +57,9 @@ def remind_and_end(session: Session, now: datetime, limit: int) -> int:
     ledger.append(session, acts, now)
     plan(session, reminders, now)
     session.execute(_WRITE, {"ws": workspace_of(session), "now": now, "rows": as_rows(written)})
+    over = {one["id"] for one in written if one["state"] != "pending"}
+    lines = [line for row in rows if row.id in over for line in row.lines]
+    session.execute(_TYPED, {"ws": workspace_of(session), "lines": lines})
     return len(rows)
 
 
@@ -78,7 +81,6 @@ def delete(session: Session, now: datetime, limit: int, erase: Erase) -> int:
         erase(session, contact_id, BY, now)
     written = [_row(row, "deleted" if row.contact_id in alone else row.state, None) for row in rows]
     session.execute(_WRITE, {"ws": workspace_of(session), "now": now, "rows": as_rows(written)})
-    session.execute(_FORGOTTEN, {"ws": workspace_of(session), "contacts": sorted({row.contact_id for row in rows})})
     return len(rows)
 
 
@@ -173,7 +175,8 @@ _WRITE = text(
       AND c.id = r.id
     """
 )
-_FORGOTTEN = text("DELETE FROM signup_submissions WHERE workspace_id = :ws AND contact_id = ANY(:contacts)")
+# What was typed beside an address that nobody confirmed is nobody's.
+_TYPED = text("DELETE FROM signup_submissions WHERE workspace_id = :ws AND lines && CAST(:lines AS bigint[])")
 # Everything by which the house may know somebody besides a form.
 _ALONE = text(
     """

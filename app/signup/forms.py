@@ -218,7 +218,7 @@ _FIND = text(
     SELECT f.workspace_id, f.id, f.public_id, f.name, f.state, f.origins, f.property_id, v.number, v.document
     FROM signup_forms f
     JOIN signup_form_versions v ON v.workspace_id = f.workspace_id AND v.form_id = f.id
-      AND v.number = coalesce(CAST(:number AS integer), f.version)
+      AND v.number = coalesce(CAST(:number AS bigint), f.version)
     WHERE f.public_id = :public_id
     """
 )

@@ -26,13 +26,13 @@ class SignupForm(Owned, Base):
     state: Mapped[Plain]
     draft: Mapped[Json] = mapped_column(JSONB, info=IMPERSONAL)
     """The document as it is in the editor (`signup/document.py`)."""
-    version: Mapped[int | None]
+    version: Mapped[int | None] = mapped_column(BigInteger)
     """The wording that is shown; None: none was published yet."""
     origins: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"), info=IMPERSONAL)
     """Sites whose scripts may use it, and that may frame it: https://www.example.com."""
-    said_yes: Mapped[int] = mapped_column(server_default=text("0"))
-    said_no: Mapped[int] = mapped_column(server_default=text("0"))
-    confirmed: Mapped[int] = mapped_column(server_default=text("0"))
+    said_yes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    said_no: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    confirmed: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     """How many came in, and how many of the yeses were confirmed from the mailbox."""
     created_by: Mapped[Plain]
     created_at: Mapped[Instant]
@@ -50,7 +50,7 @@ class SignupFormVersion(Owned, Base):
     __tablename__ = "signup_form_versions"
 
     form_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     document: Mapped[Json] = mapped_column(JSONB, info=IMPERSONAL)
     published_by: Mapped[Plain]
     published_at: Mapped[Instant]
@@ -67,7 +67,7 @@ class Submission(Owned, Base):
 
     id: Mapped[RowId]
     form_id: Mapped[int] = mapped_column(BigInteger)
-    number: Mapped[int]
+    number: Mapped[int] = mapped_column(BigInteger)
     """The version whose words were shown."""
     contact_id: Mapped[int | None] = mapped_column(BigInteger)
     """Who it is; None until it was dealt with."""
