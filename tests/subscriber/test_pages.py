@@ -39,16 +39,15 @@ def pages(reader: Reader) -> dict[str, Any]:
         "known": reader.client.get(f"{reader.path('preferences')}/data"),
         "right_asked": reader.client.post(f"{reader.path('preferences')}/data", data={"want": "export"}),
     }
+    paths = {}
     with reader.work() as session:
         now = reader.clock.now()
         for kind in ("export", "erasure"):
             asked = requests.ask(session, reader.contact_id, kind, "it", now).request
             asked.message_pk = reader.message_id  # as if the mail with the link were this one
             session.flush()
-            path = reader.path("right", reader.workspace_id, reader.contact_id, asked.id)
-            found[f"right_{kind}"] = path
-    for kind in ("export", "erasure"):
-        found[f"right_{kind}"] = reader.client.get(found[f"right_{kind}"])
+            paths[kind] = reader.path("right", reader.workspace_id, reader.contact_id, asked.id)
+    found |= {f"right_{kind}": reader.client.get(path) for kind, path in paths.items()}
     found["right_over"] = reader.get("right", reader.workspace_id, reader.contact_id, 4711)
     found["undo_late"] = reader.client.post(reader.path("undo", *undo))
     return found
