@@ -95,7 +95,6 @@ class Guest:
     told: list[dict[str, Any]] = field(default_factory=list)
     """What happened to them, as events of a story."""
     last_undo: tuple[datetime, str, list[Word], set[str]] | None = None
-    files: int = 0
 
     @property
     def name(self) -> str:
@@ -227,9 +226,8 @@ class Play:
     # -- what people do ------------------------------------------------------------------------------------------
 
     def _do(self, guest: Guest, act: Act) -> None:
-        doing: Callable[[Guest, int], None] = getattr(self, act.what)
         self.counted[act.what] += 1
-        doing(guest, act.n)
+        HOW[act.what](self, guest, act.n)
 
     def _event(self, guest: Guest, type_: str, *, late: timedelta = timedelta(), **data: Any) -> None:
         now = self._now()
@@ -553,6 +551,37 @@ class Play:
 
     def _links(self, guest: Guest, kinds: str) -> list[str]:
         return _paths(guest.mails[-1][1], kinds) if guest.mails else []
+
+
+HOW: Mapping[str, Callable[[Play, Guest, int], None]] = {
+    "book": Play.book,
+    "book_by_portal": Play.book_by_portal,
+    "cancel": Play.cancel,
+    "check_out": Play.check_out,
+    "abandon": Play.abandon,
+    "read_notice": Play.read_notice,
+    "agree": Play.agree,
+    "agree_without_proof": Play.agree_without_proof,
+    "agree_late": Play.agree_late,
+    "agree_by_file": Play.agree_by_file,
+    "give_feedback_consent": Play.give_feedback_consent,
+    "withdraw": Play.withdraw,
+    "withdraw_late": Play.withdraw_late,
+    "withdraw_all": Play.withdraw_all,
+    "one_click": Play.one_click,
+    "prefer": Play.prefer,
+    "stop_everything": Play.stop_everything,
+    "undo": Play.undo,
+    "look_at_links": Play.look_at_links,
+    "press_confirm": Play.press_confirm,
+    "sign_up": Play.sign_up,
+    "come_in_a_file": Play.come_in_a_file,
+    "complain": Play.complain,
+    "bounce": Play.bounce,
+    "turn_out_to_be": Play.turn_out_to_be,
+    "be_erased": Play.be_erased,
+}
+"""How each of `lives.DOINGS` is done."""
 
 
 def _paths(mail: EmailMessage, kinds: str) -> list[str]:

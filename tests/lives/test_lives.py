@@ -20,8 +20,8 @@ from app.serve.postgres import CarriedPostgres
 from app.serve.valkey import CarriedValkey
 from tests.conftest import ROOT, START
 from tests.hotel import opened
-from tests.lives.lives import Act, Life, World, worlds
-from tests.lives.play import Mortal, Play
+from tests.lives.lives import DOINGS, Act, Life, World, worlds
+from tests.lives.play import HOW, Mortal, Play
 
 PEOPLE, INSTANTS = 150, 20
 ALL_PARTS, DIFFERENT = 15, 134
@@ -43,6 +43,10 @@ def play(
             return Play(hotel, world).run()
 
     return played
+
+
+def test_everything_people_may_do_can_be_played() -> None:
+    assert set(HOW) == set(DOINGS)
 
 
 def test_a_life_is_printed_as_a_story_that_the_simulator_runs(
