@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from app.audience import facts as audience
 from app.audience.facts import Facts, Who
 from app.db import Ran, as_rows, workspace_of
-from app.enrollments import effects, experiments, history, occasions, passages, programs, standing
+from app.enrollments import effects, experiments, first_steps, history, occasions, passages, programs, standing
 from app.enrollments.effects import Done, Listeners
 from app.enrollments.history import Past
 from app.enrollments.passages import Inside
@@ -29,15 +29,17 @@ from app.journey import advance, entry, goals
 from app.journey.advance import Decision
 from app.journey.entry import Enter, Event, NotEntered, Refresh, Restart
 from app.journey.program import Program
+from app.messages.plan import Planned, plan
 from app.queues import signal
 
 log = structlog.get_logger()
 
-QUERIES = 25
+QUERIES = 26 + first_steps.QUERIES
 """At most this many statements a batch: lock, claim, live workflows, their programs, passages, programs of the
 versions people are pinned to, facts (4), segments and clicks (where a program asks), past events (2), ids, insert,
 update, visits, cancelled messages, own events (3) where somebody awaits or hears an end, dates that come soon,
-passages so far where a workflow takes only so many, refusals and the work rows."""
+passages so far where a workflow takes only so many, what first steps ask for and the messages they plan, refusals and
+the work rows."""
 
 STEP_ASIDE = timedelta(hours=1)
 
@@ -174,7 +176,8 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     outcome = [{"contact_id": row.contact_id, "event_pk": row.event_pk, "error": _deal(batch, row)} for row in work]
     _write(session, workspace_id, batch)
     session.execute(_DONE, {"workspace_id": workspace_id, "rows": as_rows(outcome), "aside": now + STEP_ASIDE})
-    if any(row.new or row.changed for rows in batch.by_contact.values() for row in rows):
+    touched = [row for rows in batch.by_contact.values() for row in rows if row.new or row.changed]
+    if any(row.state.wake_at and row.state.wake_at <= now for row in touched):
         signal(session, "advance")
     # What waited for these events may be judged now.
     signal(session, "gate")
@@ -400,9 +403,14 @@ def _write(session: Session, workspace_id: int, batch: _Batch) -> None:
     fresh = [row for row in rows if row.new]
     for row, number in zip(fresh, passages.allot(session, len(fresh)), strict=True):
         row.id = number
+    planned: list[Planned] = []
+    for row, moved, messages in first_steps.take(session, fresh, batch.pinned, batch.seen, batch.now):
+        _take(batch, row, moved)
+        planned += messages
     passages.write(session, rows, batch.now)
     passages.write_visits(session, batch.visits)
     passages.cancel_messages(session, batch.left, batch.now)
+    plan(session, planned, batch.now)
     done = Done(batch.now, events=batch.told)
     listeners = Listeners.among([live.program for live in batch.live])
     for row in batch.over:

@@ -47,8 +47,9 @@ def asking(draw: st.DrawFn) -> dict[str, Any]:
     plain = sequences(1, 3).map(within_the_house)
     asks = {"consent": {"topic": "offers", "up_to": draw(st.sampled_from(["1 day", "3 days", "7 days"]))}}
     ways = {"then": [{"send": TEMPLATE}], "timeout": [{"send": TEMPLATE}, *draw(plain)]}
-    again = draw(st.sampled_from([[], [{"wait": draw(st.sampled_from(["2 days", "20 days"]))}, {**asks, **ways}]]))
-    return document([{"send": TEMPLATE}, *draw(plain), {**asks, **ways}, *again])
+    step: dict[str, Any] = {**asks, **ways}
+    later: Steps = [{"wait": draw(st.sampled_from(["2 days", "20 days"]))}, step]
+    return document([{"send": TEMPLATE}, *draw(plain), step, *(later if draw(st.booleans()) else [])])
 
 
 @st.composite
