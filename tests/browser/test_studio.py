@@ -51,6 +51,7 @@ def addresses(stage: Stage) -> list[str]:
         "/consent",
         "/consent/lines/1",
         "/consent/suppressions",
+        "/consent/topics",
         "/consent/forms",
         "/consent/new-form",
         *(f"/consent/forms/{form}{part}" for part in ("", "/use", "/desk", "/versions")),

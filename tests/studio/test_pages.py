@@ -106,6 +106,7 @@ def test_a_page_is_well_put_together(stage: Stage, owner: FlaskClient, page: str
         "messages/outbox",
         "consent",
         "consent/suppressions",
+        "consent/topics",
         "settings",
         "settings/sources",
     ],
