@@ -88,10 +88,10 @@ class Sender(Owned, Base):
     """What its provider must be told besides: region, domain ...; see `providers/writers.py`."""
     streams: Mapped[Words] = mapped_column(server_default=text("'{}'::text[]"), info=IMPERSONAL)
     """What goes out by it: service, marketing, or both."""
-    position: Mapped[int] = mapped_column(server_default=text("0"))
+    position: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     """Its place in the order in which the ways out of a stream are tried."""
     active: Mapped[bool] = mapped_column(server_default=text("true"))
-    failures: Mapped[int] = mapped_column(server_default=text("0"))
+    failures: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     """Requests that came to nothing, one after the other; see `delivery/circuit.py`."""
     open_until: Mapped[Instant | None]
     """While it lies ahead nothing is sent by it; once it has passed, one mail tries."""

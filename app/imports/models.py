@@ -28,11 +28,11 @@ class Import(Owned, Base):
     header: Mapped[JsonList] = mapped_column(JSONB, info=IMPERSONAL)
     shape: Mapped[Plain]
     """Hash of the header: files of one shape are mapped alike."""
-    rows: Mapped[int]
+    rows: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[Plain]
     mapping: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY, info=IMPERSONAL)
     """What each column means, as `columns.Mapping` writes it; empty: not looked at yet."""
-    place: Mapped[int] = mapped_column(server_default=text("0"))
+    place: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     """How many rows of the present pass are behind it."""
     expected: Mapped[Json] = mapped_column(JSONB, server_default=EMPTY, info=IMPERSONAL)
     """What the dry run counted: `verdict` and `permission` → rows."""
@@ -56,9 +56,9 @@ class ImportRow(Owned, Base):
     __tablename__ = "import_rows"
 
     import_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     """1, 2, 3 ... below the header."""
-    line: Mapped[int]
+    line: Mapped[int] = mapped_column(BigInteger)
     """Its line in the file, as a text editor or Excel counts."""
     cells: Mapped[JsonList] = mapped_column(JSONB, info=PERSONAL)
     key: Mapped[str | None] = mapped_column(info=PERSONAL)

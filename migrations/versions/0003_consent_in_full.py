@@ -80,8 +80,8 @@ def upgrade() -> None:
         "import_rows",
         sa.Column("workspace_id", sa.BigInteger(), nullable=False),
         sa.Column("import_id", sa.BigInteger(), nullable=False),
-        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("line", sa.BigInteger(), nullable=False),
         sa.Column("cells", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("key", sa.Text(), nullable=True),
         sa.Column("who", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
@@ -121,12 +121,12 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("header", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("shape", sa.Text(), nullable=False),
-        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column(
             "mapping", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
-        sa.Column("place", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("place", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column(
             "expected", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
@@ -379,13 +379,6 @@ def upgrade() -> None:
     op.add_column(
         "attribute_definitions", sa.Column("inferred", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
-    op.create_index(
-        "ix_consent_records_refusals",
-        "consent_records",
-        ["workspace_id", "address"],
-        unique=False,
-        postgresql_where=sa.text("state IN ('denied', 'withdrawn', 'objected')"),
-    )
     op.add_column("contacts", sa.Column("pace", sa.Text(), nullable=True))
     op.add_column("contacts", sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True))
     op.add_column("senders", sa.Column("credentials", sa.Text(), nullable=True))
@@ -399,9 +392,9 @@ def upgrade() -> None:
         "senders",
         sa.Column("streams", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'::text[]"), nullable=False),
     )
-    op.add_column("senders", sa.Column("position", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.add_column("senders", sa.Column("position", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
     op.add_column("senders", sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False))
-    op.add_column("senders", sa.Column("failures", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.add_column("senders", sa.Column("failures", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
     op.add_column("senders", sa.Column("open_until", sa.DateTime(timezone=True), nullable=True))
     op.add_column("senders", sa.Column("last_error", sa.Text(), nullable=True))
     op.add_column("senders", sa.Column("last_error_at", sa.DateTime(timezone=True), nullable=True))
@@ -429,11 +422,6 @@ def downgrade() -> None:
     op.drop_column("senders", "credentials")
     op.drop_column("contacts", "paused_until")
     op.drop_column("contacts", "pace")
-    op.drop_index(
-        "ix_consent_records_refusals",
-        table_name="consent_records",
-        postgresql_where=sa.text("state IN ('denied', 'withdrawn', 'objected')"),
-    )
     op.drop_column("attribute_definitions", "inferred")
     op.drop_index(
         "ix_consent_requests_due", table_name="consent_requests", postgresql_where=sa.text("next_at IS NOT NULL")
