@@ -87,7 +87,8 @@ def test_r15_with_tracking_consent_content_links_are_counted_and_functional_ones
     mailroom.say(guest)
     mailroom.say(guest, purpose="open_tracking")
     composed = mail(mailroom, guest, "offer")
-    assert composed.html.count("/m/c/") == 2
+    assert composed.html.count("/m/c/") == 3, "two that people see, and the one that only machines follow"
+    assert composed.html.count('style="display:none"') == 1
     assert f"{SITE}/privacy" in composed.html
     assert "/m/u/" in composed.html
     assert composed.links_used[0][1] == f"{SITE}/room?b=1"
