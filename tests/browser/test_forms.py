@@ -23,13 +23,15 @@ def form(stage: Stage) -> SignupForm:
     """The hotel's live form; Redis has counted nothing yet."""
     stage.house.redis.flushall()
     with stage.work() as session:
-        return session.scalars(select(SignupForm).where(SignupForm.state == "live")).one()
+        live: SignupForm = session.scalars(select(SignupForm).where(SignupForm.state == "live")).one()
+        return live
 
 
 def newest(stage: Stage) -> Submission:
     """What came in last."""
     with stage.work() as session:
-        return session.scalars(select(Submission).order_by(Submission.id.desc()).limit(1)).one()
+        last: Submission = session.scalars(select(Submission).order_by(Submission.id.desc()).limit(1)).one()
+        return last
 
 
 def fill(page: Page, address: str) -> None:

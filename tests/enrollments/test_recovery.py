@@ -51,7 +51,7 @@ def told(hotel: Hotel, name: str, **more: Any) -> None:
 
 
 def ends(hotel: Hotel) -> list[tuple[str | None, str, str | None]]:
-    """How every mail about something unfinished ended, whichever workflow wanted it: basis or reason, state and rule."""
+    """How every mail about something unfinished ended, whichever workflow wanted it: basis or reason, and rule."""
     with hotel.house.database.work(hotel.loaded.workspace_id) as session:
         rows = session.scalars(select(Message).where(Message.template == "abandoned-reminder")).all()
         return sorted((row.basis or row.reason, row.state, row.rule) for row in rows)

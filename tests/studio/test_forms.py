@@ -130,7 +130,8 @@ def test_closing_is_undone_from_the_toast(owner: FlaskClient, made: str) -> None
 
 def test_r6_the_desk_keeps_who_typed_and_where_the_sheet_lies(stage: Stage, owner: FlaskClient, made: str) -> None:
     published(owner, made)
-    given = {"email": "ada@example.com", "language": "it", "newsletter": "yes", "notice": "yes", "method": "paper"}
+    given: dict[str, object] = {"email": "ada@example.com", "language": "it", "newsletter": "yes", "notice": "yes"}
+    given["method"] = "paper"
     wrong = post(owner, made + "/desk", data=given)
     assert (wrong.status_code, 'id="wrong-scan_id"' in wrong.text) == (422, True)
     assert post(owner, made + "/desk", data=given | {"scan_id": "sheet-12"}).status_code == 303

@@ -18,7 +18,8 @@ from tests.studio.test_consent import form, somebody
 
 def person(stage: Stage, number: int) -> Contact:
     with stage.work() as session:
-        return session.scalars(select(Contact).where(Contact.id == number)).one()
+        found: Contact = session.scalars(select(Contact).where(Contact.id == number)).one()
+        return found
 
 
 def test_r50_a_copy_says_how_the_asker_was_known_and_who_made_it(stage: Stage, owner: FlaskClient) -> None:
