@@ -16,6 +16,7 @@ from ruamel.yaml.error import YAMLError
 
 from app.cli.places import in_workspace, the_workspace
 from app.cli.simulation import Length, tried
+from app.content.enclosures import FOLDER
 from app.doors import house
 from app.enrollments import catalogue
 from app.enrollments.rehearse import rehearse
@@ -70,6 +71,7 @@ def _templates(folder: Path) -> Mapping[str, TemplateInfo]:
             languages=tuple(sorted(text.name.split(".")[1] for text in file.parent.glob("texts.*.yaml"))),
             required=tuple(path for path, field in fields.items() if "fallback" not in (field or {})),
             review_request=class_ == "feedback" and "review" in name,
+            files=tuple(sorted(one.name for one in (file.parent / FOLDER).glob("[!.]*"))),
         )
     return found
 

@@ -6,6 +6,7 @@ commits: the caller's unit of work does.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,7 @@ from sqlalchemy import case, func, insert, null, select, update
 from sqlalchemy.orm import Session
 
 from app.content.compile import Compiled, Examined, examine
+from app.content.enclosures import MOST_BYTES, is_enclosure
 from app.content.manifest import Manifest, read_manifest
 from app.content.models import Template, TemplateVersion
 from app.content.problems import ContentError, Problem
@@ -34,7 +36,10 @@ CACHE_SIZE: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """The `email_templates/` tree: texts by path, and the names of the pictures in `_assets`."""
+    """The `email_templates/` tree: texts by path, and the names of the pictures in `_assets`.
+
+    Files for mails to carry stand among the texts in base64 (see `content/enclosures.py`).
+    """
 
     files: Mapping[str, str]
     assets: frozenset[str]
@@ -69,8 +74,12 @@ def read_library(root: Path) -> Library:
     """Read the tree; files that are no text, or are too large for one, are left out."""
     files: dict[str, str] = {}
     for path in sorted(root.rglob("*")):
-        if path.is_file() and path.suffix in TEXT_ENDINGS and path.stat().st_size <= MAX_FILE:
-            files[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
+        name = path.relative_to(root).as_posix()
+        if path.is_file() and is_enclosure(name):
+            with path.open("rb") as file:  # a little more than may be is enough to be told that it is too large
+                files[name] = base64.b64encode(file.read(MOST_BYTES + 3)).decode()
+        elif path.is_file() and path.suffix in TEXT_ENDINGS and path.stat().st_size <= MAX_FILE:
+            files[name] = path.read_text(encoding="utf-8")
     folder = root / "_assets"
     assets = (
         frozenset(p.relative_to(folder).as_posix() for p in folder.rglob("*.png")) if folder.is_dir() else frozenset()
@@ -87,6 +96,7 @@ def info(compiled: Compiled) -> TemplateInfo:
         languages=tuple(sorted(compiled.languages)),
         required=tuple(sorted({one.path for one in compiled.variables if one.required})),
         review_request=compiled.review_request,
+        files=tuple(sorted(compiled.files)),
     )
 
 

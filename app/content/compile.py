@@ -14,6 +14,7 @@ from typing import Final
 
 from app.content import marks
 from app.content.compiled import Compiled, CompiledLanguage, Link, Variable
+from app.content.enclosures import enclosures
 from app.content.environment import FUNCTIONS
 from app.content.lint import lint
 from app.content.manifest import Manifest, Text, languages_of, read_manifest, read_texts
@@ -86,6 +87,7 @@ def examine(folder: str, files: Mapping[str, str], known: Mapping[str, str] | No
             variables.setdefault(variable.path, variable)
         if compiled is not None:
             done[language] = compiled
+    enclosed = enclosures(folder, files, problems)
     _unused(manifest, variables, own_keys - used_texts, languages, files, problems)
     unique = tuple(sorted(set(problems)))
     if any(p.severity == "error" for p in unique):
@@ -95,7 +97,7 @@ def examine(folder: str, files: Mapping[str, str], known: Mapping[str, str] | No
         languages=done, variables=tuple(variables[p] for p in sorted(variables)),
         blocks=tuple(dict.fromkeys(b.name for b in blocks if b.name)),
         block_classes=tuple(sorted({c for b in blocks if b.in_body for c in b.classes})),
-        review_request=any(invites_to_review(one.text, blocks) for one in done.values()),
+        review_request=any(invites_to_review(one.text, blocks) for one in done.values()), files=enclosed,
     )  # fmt: skip
     return Examined(compiled_all, unique, frozenset(used_files), frozenset(used_texts))
 

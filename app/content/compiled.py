@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from app.journey.known import MessageClass
@@ -90,10 +90,15 @@ class Compiled:
     block_classes: tuple[str, ...]
     review_request: bool
     """Whether it invites to review (R40-R44)."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """What mails may carry: name → content in base64."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; `from_json` gives the same back."""
-        return {"format": FORMAT, **asdict(self)}
+        made = {"format": FORMAT, **asdict(self)}
+        if not self.files:
+            del made["files"]  # else every template without files would be another one than was published before
+        return made
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Compiled:
@@ -111,6 +116,7 @@ class Compiled:
             blocks=tuple(data["blocks"]),
             block_classes=tuple(data["block_classes"]),
             review_request=bool(data.get("review_request")),
+            files=dict(data.get("files") or {}),
         )
 
 

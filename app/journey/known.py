@@ -1,7 +1,8 @@
 """What a workflow may speak of: events, fields, templates, topics and segments, as one plain value.
 
 The catalogues themselves live above this package; whoever reads a workflow hands in what it knows. `None` for
-templates, topics, segments, other workflows or endpoints means "not known here": names are then taken as they are.
+templates, topics, segments, other workflows, endpoints or senders means "not known here": names are then taken as they
+are.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from typing import Literal
 
 FieldType = Literal["text", "number", "money", "bool", "date", "instant", "list", "any"]
 """Money is an integer of minor units (cents) with a `currency` beside it; an instant is an aware datetime."""
+
+CALENDAR = "calendar"
+"""The attachment that is the stay itself; every other name is a file that was published with the template."""
 
 MessageClass = Literal["transactional", "feedback", "marketing", "consent_request"]
 
@@ -47,6 +51,8 @@ class TemplateInfo:
     languages: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     review_request: bool = False
+    files: tuple[str, ...] = ()
+    """Names of the files that were published with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class Known:
     segments: Collection[str] | None = None
     workflows: Collection[str] | None = None
     endpoints: Collection[str] | None = None
+    senders: Collection[str] | None = None
+    """Addresses that mails come from, in small letters."""
     barred: Collection[str] = frozenset()
     """Paths of special categories (R18): nothing may be decided by them, and no step writes them."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -202,3 +203,50 @@ def test_push_and_render_as_a_person_from_the_command_line(
     assert runner.invoke(args=[*asked, "--as", "nobody"]).exit_code == 1
     assert runner.invoke(args=[*asked, "--booking", "LM-9"]).exit_code == 2
     assert runner.invoke(args=asked).exit_code == 0
+
+
+def _with_file(folder: Path, name: str, content: bytes) -> Library:
+    for path, text in files().items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    (folder / "eve/files").mkdir(exist_ok=True)
+    (folder / "eve/files" / name).write_bytes(content)
+    return read_library(folder)
+
+
+def test_a_file_is_published_with_its_template_and_stays_with_that_version(work: Work, tmp_path: Path) -> None:
+    first, second = b"%PDF-1.7 " + bytes(range(256)), b"%PDF-1.7 another"
+    with work() as session:
+        numbers = [
+            change.number
+            for content in (first, first, second)
+            for change in push(session, _with_file(tmp_path, "house-rules.pdf", content), NOW)
+        ]
+        assert numbers == [1, None, 2]
+        rows = session.scalars(select(TemplateVersion).order_by(TemplateVersion.number)).all()
+        kept = versions(session, [row.id for row in rows])
+    assert [base64.b64decode(kept[row.id].files["house-rules.pdf"]) for row in rows] == [first, second]
+    assert info(kept[rows[0].id]).files == ("house-rules.pdf",)
+
+
+def test_a_template_without_files_is_the_one_that_was_published_before_there_were_any() -> None:
+    assert "files" not in compiled().to_json()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("rules.zip", b"PK", "archives never go with a mail"),
+        ("rules.pdf", b"PK", "is not what its ending says"),
+        ("rules.png", b"\x89PNG\r\n\x1a\n" + bytes(2_000_000), "2 MB together"),
+        ("the rules.pdf", b"%PDF-", "can be no attachment's name"),
+        ("calendar", b"BEGIN:VCALENDAR", "means the stay"),
+    ],
+)
+def test_r34_what_may_not_go_with_a_mail_is_refused_at_publish(
+    work: Work, tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    with work() as session:
+        (change,) = push(session, _with_file(tmp_path, name, content), NOW)
+    assert change.outcome == "refused"
+    assert [said in one.message for one in change.problems if one.code == "attachment"] == [True]

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.delivery.mime import HeaderError, Mail, Mailbox, assemble, clean, wire_address
+from app.messages.attachments import Attachment
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 NAMES = st.one_of(
@@ -149,3 +150,30 @@ def test_a_long_subject_is_folded_and_reads_as_one_line() -> None:
     raw = assemble(mail(subject=subject))
     assert read(raw)["Subject"] == subject
     assert max(map(len, raw.split(b"\r\n"))) <= 78
+
+
+HOUSE_RULES = Attachment("house-rules.pdf", "application/pdf", b"%PDF-1.7\n" + bytes(range(256)))
+
+
+def test_files_go_around_the_words_and_read_back_byte_for_byte() -> None:
+    calendar = Attachment("calendar.ics", "text/calendar", b"BEGIN:VCALENDAR\r\n", "; charset=utf-8; method=PUBLISH")
+    parsed = read(assemble(mail(attachments=[calendar, HOUSE_RULES])))
+    assert (part(parsed, "plain"), part(parsed, "html")) == ("Buongiorno Anna", "<p>Buongiorno Anna</p>")
+    first, second = parsed.iter_attachments()
+    assert (first.get_filename(), first.get_content_type()) == ("calendar.ics", "text/calendar")
+    assert (first.get_param("method"), first.get_payload(decode=True)) == ("PUBLISH", calendar.data)
+    assert (second.get_filename(), second.get_payload(decode=True)) == ("house-rules.pdf", HOUSE_RULES.data)
+    assert parsed.get_content_type() == "multipart/mixed"
+    assert not any(one.defects for one in parsed.walk())
+
+
+def test_a_mail_without_files_is_as_it_was() -> None:
+    assert read(assemble(mail())).get_content_type() == "multipart/alternative"
+
+
+def test_a_files_name_starts_no_header() -> None:
+    odd = Attachment('a"\r\nBcc: b@c.example.pdf', "application/pdf", b"%PDF-")
+    parsed = read(assemble(mail(attachments=[odd])))
+    (one,) = parsed.iter_attachments()
+    assert one.get_filename() == "a___Bcc__b_c.example.pdf"
+    assert one["Bcc"] is None

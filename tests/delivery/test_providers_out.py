@@ -19,6 +19,7 @@ from app.delivery.providers.api import Access, Answer, Api, Refusal
 from app.delivery.providers.readers import READERS
 from app.delivery.providers.webhooks import as_tag, sent_as
 from app.delivery.providers.writers import WRITERS
+from app.messages.attachments import Attachment
 from tests.delivery.fakes.providers import PROVIDERS
 from tests.delivery.fakes.server import Asked, Fake, Said, say
 from tests.delivery.test_provider_words import mutants
@@ -419,3 +420,20 @@ def test_a_way_out_says_what_it_needs_and_what_is_lost_by_it() -> None:
         assert all(writer.credentials.values())
         assert all(writer.options.values())
         assert writer.lost
+
+
+@each
+def test_files_go_out_as_the_provider_documents(provider: str) -> None:
+    files = [
+        Attachment("calendar.ics", "text/calendar", b"BEGIN:VCALENDAR\r\n", "; charset=utf-8; method=PUBLISH"),
+        Attachment("house-rules.pdf", "application/pdf", b"%PDF-1.7"),
+    ]
+    plain = mail()
+    made = replace(plain.mail, attachments=files)
+    with way(provider) as (api, fake):
+        api.send([replace(plain, mail=made, raw=SIGNATURE + assemble(made))])
+        api.send([plain])
+    (sent,), (without,) = (PROVIDERS[provider].mails(asked) for asked in fake.asked)
+    by_name = provider == "brevo"
+    assert sent["files"] == [(one.name, None if by_name else one.type, one.data) for one in files]
+    assert without["files"] == []

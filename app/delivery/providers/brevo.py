@@ -9,6 +9,7 @@ import re
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -102,7 +103,7 @@ def write(access: Access, mails: Sequence[Outgoing]) -> Call:
     (mail,) = mails
     key = str(uuid.uuid5(uuid.NAMESPACE_URL, mail.message_id))
     custom = msgspec.json.encode({METADATA: mail.message_id}).decode()
-    sent = {
+    sent: dict[str, Any] = {
         "sender": person(mail.mail.sender),
         "to": [person(mail.mail.recipient)],
         "subject": clean(mail.mail.subject),
@@ -113,6 +114,8 @@ def write(access: Access, mails: Sequence[Outgoing]) -> Call:
     }
     if mail.mail.reply_to is not None:
         sent["replyTo"] = person(mail.mail.reply_to)
+    if mail.mail.attachments:  # the type goes by the name's ending
+        sent["attachment"] = [{"name": one.name, "content": one.base64} for one in mail.mail.attachments]
     return json_call("/v3/smtp/email", sent, {"api-key": access.credentials["key"]}, key=key)
 
 

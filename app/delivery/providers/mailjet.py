@@ -126,6 +126,11 @@ def _one(mail: Outgoing) -> dict[str, Any]:
     }
     if mail.mail.reply_to is not None:
         sent["ReplyTo"] = person(mail.mail.reply_to, "Email", "Name")
+    if mail.mail.attachments:
+        sent["Attachments"] = [
+            {"Filename": one.name, "ContentType": one.type, "Base64Content": one.base64}
+            for one in mail.mail.attachments
+        ]
     return sent
 
 

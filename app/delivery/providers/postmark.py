@@ -147,6 +147,10 @@ def _one(access: Access, mail: Outgoing) -> dict[str, Any]:
         sent["Metadata"] = {METADATA: mail.message_id}
     if mail.mail.reply_to is not None:
         sent["ReplyTo"] = shown(mail.mail.reply_to)
+    if mail.mail.attachments:
+        sent["Attachments"] = [
+            {"Name": one.name, "ContentType": one.type, "Content": one.base64} for one in mail.mail.attachments
+        ]
     return sent
 
 

@@ -127,6 +127,10 @@ def write(access: Access, mails: Sequence[Outgoing]) -> Call:
     }
     if mail.mail.reply_to is not None:
         sent["reply_to"] = [shown(mail.mail.reply_to)]
+    if mail.mail.attachments:
+        sent["attachments"] = [
+            {"filename": one.name, "content_type": one.type, "content": one.base64} for one in mail.mail.attachments
+        ]
     key = mail.message_id.strip("<>")
     headers = {"authorization": f"Bearer {access.credentials['key']}", "idempotency-key": key}
     return json_call("/emails", sent, headers, key=key)

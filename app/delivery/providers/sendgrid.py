@@ -144,6 +144,11 @@ def write(access: Access, mails: Sequence[Outgoing]) -> Call:
     }
     if mail.mail.reply_to is not None:
         sent["reply_to"] = person(mail.mail.reply_to)
+    if mail.mail.attachments:  # a type with parameters is refused
+        sent["attachments"] = [
+            {"filename": one.name, "type": one.type, "content": one.base64, "disposition": "attachment"}
+            for one in mail.mail.attachments
+        ]
     return json_call("/v3/mail/send", sent, {"authorization": f"Bearer {access.credentials['key']}"})
 
 

@@ -22,7 +22,8 @@ class Provider:
     """What must stand in the request."""
     path: str
     mails: Callable[[Asked], Sequence[Mapping[str, Any]]]
-    """The mails of a request: subject, to, sender, reply, html, text, headers (lower case), ours (the metadata)."""
+    """The mails of a request: subject, to, sender, reply, html, text, headers (lower case), ours (the metadata), files
+    ((name, type, content); the type None where the provider goes by the name)."""
     took: Callable[[Asked], Said]
     ids: Callable[[int], str]
     """The provider's id of the mail with this number (from 0) of a request."""
@@ -38,6 +39,10 @@ def basic(user: str, password: str) -> str:
 def of_mime(raw: bytes, to: str, ours: str) -> dict[str, Any]:
     read = email.message_from_bytes(raw, policy=email.policy.default)
     parts = {part.get_content_type(): part for part in read.walk()}
+    files = [
+        (str(part.get_filename()), part.get_content_type(), part.get_payload(decode=True))
+        for part in read.iter_attachments()
+    ]
     return {
         "subject": read["Subject"],
         "to": to,
@@ -47,7 +52,16 @@ def of_mime(raw: bytes, to: str, ours: str) -> dict[str, Any]:
         "headers": {name.lower(): str(value) for name, value in read.items()},
         "ours": ours,
         "raw": raw,
+        "files": files,
     }
+
+
+def files_of(given: Any, name: str, type_: str | None, content: str) -> list[tuple[str, str | None, bytes]]:
+    """Attachments under the names that a provider gives them; an empty list is refused by some, so there is none."""
+    assert given is None or given
+    allowed = {name, type_, content, "disposition"}
+    assert all(set(one) <= allowed for one in given or ())
+    return [(one[name], one[type_] if type_ else None, base64.b64decode(one[content])) for one in given or ()]
 
 
 def tag(value: str) -> str:
@@ -108,6 +122,7 @@ def of_sendgrid(asked: Asked) -> list[dict[str, Any]]:
             "text": sent["content"][0]["value"],
             "headers": lower(sent["headers"]),
             "ours": one["custom_args"]["percorso_message"],
+            "files": files_of(sent.get("attachments"), "filename", "type", "content"),
         }
     ]
 
@@ -128,6 +143,7 @@ def of_postmark(asked: Asked) -> list[dict[str, Any]]:
                 "headers": headers,
                 "ours": sent["Metadata"]["percorso_message"],
                 "stream": sent["MessageStream"],
+                "files": files_of(sent.get("Attachments"), "Name", "ContentType", "Content"),
             }
         )
     return found
@@ -145,6 +161,7 @@ def of_brevo(asked: Asked) -> list[dict[str, Any]]:
             "headers": lower(sent["headers"]),
             "ours": json.loads(sent["headers"]["X-Mailin-custom"])["percorso_message"],
             "key": sent["headers"]["idempotencyKey"],
+            "files": files_of(sent.get("attachment"), "name", None, "content"),
         }
     ]
 
@@ -164,6 +181,7 @@ def of_mailjet(asked: Asked) -> list[dict[str, Any]]:
                 "text": sent["TextPart"],
                 "headers": lower(sent["Headers"]),
                 "ours": sent["CustomID"],
+                "files": files_of(sent.get("Attachments"), "Filename", "ContentType", "Base64Content"),
             }
         )
     return found
@@ -183,6 +201,7 @@ def of_resend(asked: Asked) -> list[dict[str, Any]]:
             "headers": lower(sent["headers"]),
             "ours": tag(tags["percorso_message"]),
             "key": asked.headers["idempotency-key"],
+            "files": files_of(sent.get("attachments"), "filename", "content_type", "content"),
         }
     ]
 
