@@ -220,10 +220,11 @@ _NAMES: Mapping[str, str] = {
     "proof:requested_at": "optintime optindate consentdate consenttime consenttimestamp consentat subscribedat"
     " emailmarketingconsenttimestamp dataconsenso dataiscrizione datadelconsenso subscriptiondate",
     "proof:confirmed_at": "confirmtime confirmedat confirmationdate confirmationtime doubleoptintime doubleoptindate"
-    " dataconferma datadiconferma",
+    " dataconferma datadiconferma confermatoil",
     "proof:ip": "optinip consentip signupip ipconsenso ip ipaddress",
     "proof:confirmed_ip": "confirmip confirmationip ipconferma",
-    "proof:source": "consentsource source optinsource signupsource fonte fonteconsenso origine provenienza",
+    "proof:source": "consentsource source optinsource signupsource fonte fonteconsenso fontedelconsenso origine"
+    " provenienza",
     "proof:wording": "consentwording wording consenttext testoconsenso testodelconsenso",
     "proof:wording_version": "wordingversion consentversion versionetesto versioneconsenso versionedeltesto",
     "proof:collected_by": "consentmethod optinmethod method metodo modalita metodoconsenso",
