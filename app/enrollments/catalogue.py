@@ -29,6 +29,7 @@ from app.journey import language
 from app.journey import program as programs
 from app.journey.compiler import compile_program
 from app.journey.known import FACT_FIELDS, FieldType, Known, TemplateInfo
+from app.messages import identities
 
 STORIES = ".stories.yaml"
 
@@ -55,7 +56,7 @@ class Published:
 
 
 def known(session: Session) -> Known:
-    """What a workflow of this workspace may speak of; six queries."""
+    """What a workflow of this workspace may speak of; seven queries."""
     named = select(AttributeDefinition.key, AttributeDefinition.type, AttributeDefinition.special_category)
     attributes = session.execute(named).all()
     fields: dict[str, FieldType] = dict(FACT_FIELDS)
@@ -67,8 +68,9 @@ def known(session: Session) -> Known:
         templates=_templates(session) or None,
         topics=tuple(topics) or None,
         segments=segments.names(session),
-        # None set up yet: names are taken as they are, so that a library can be pushed first.
+        # No endpoint or sender set up yet: names are taken as they are, so that a library can be pushed first.
         endpoints=session.scalars(select(CallEndpoint.name)).all() or None,
+        senders=identities.addresses(session) or None,
         barred=frozenset(f"contact.attributes.{row.key}" for row in attributes if row.special_category),
     )
 

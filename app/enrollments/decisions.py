@@ -403,21 +403,45 @@ def ended(message: Any, zone: ZoneInfo) -> Decision | None:
     )
 
 
+_UNFIT = {
+    "stream": ("it is of the other stream", "serve l'altro flusso"),
+    "property": ("it is of another property", "è di un'altra struttura"),
+    "unverified": ("it is not verified", "non è verificato"),
+    "unknown": ("there is no such sender any more", "non c'è più"),
+}
+"""Why the sender that a step names did not speak; see `Senders.unfit`."""
+
+
+def _from_instead(message: Any) -> tuple[str, str, dict[str, str]]:
+    """That the usual sender spoke in place of the one its step names, and why; nothing where it did not."""
+    found = ((message.facts or {}).get("mail") or {}).get("from_instead_of")
+    if not found:
+        return "", "", {}
+    english, italian = _UNFIT.get(found["why"], _UNFIT["unknown"])
+    return (
+        f"; from the usual sender, not {found['email']}: {english}",
+        f"; dal mittente consueto, non {found['email']}: {italian}",
+        {"sender": found["email"], "sender_not_used": found["why"]},
+    )
+
+
 def composed(message: Any, at: datetime | None, number: int | None) -> Decision | None:
     """The mail as it was made, where it was."""
     if not message.subject:
         return None
     version = (f", version {number}", f", versione {number}") if number else ("", "")
     language = f", {message.language.upper()}" if message.language else ""
+    instead = _from_instead(message)
     return Decision(
         at or message.handed_over_at,
         "compose",
         "composed",
         both(
-            f"Composed “{message.subject}”{version[0]}{language}",
-            f"Composto “{message.subject}”{version[1]}{language}",
+            f"Composed “{message.subject}”{version[0]}{language}{instead[0]}",
+            f"Composto “{message.subject}”{version[1]}{language}{instead[1]}",
         ),
-        {"message": message.id, "template": message.template, "version": number, "language": message.language},
+        {"message": message.id, "template": message.template, "version": number, "language": message.language}
+        | instead[2],
         None,
         Link("template", message.template),
         passage=message.enrollment_id,

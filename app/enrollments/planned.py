@@ -27,6 +27,7 @@ def as_planned(row: Inside, send: Send, program: Program, now: datetime) -> Plan
             "caps": program.caps,
             "quiet_hours": program.quiet_hours,
             "tracking": program.tracking,
+            "sender": send.sender,
             "reads": (send.class_ == "marketing" and program.reads_of_people) or None,
         },
         template=send.template,

@@ -15,6 +15,7 @@ from app.journey.known import MessageClass
 from app.journey.model_types import (
     A_LENGTH,
     A_TEXT,
+    Address,
     Also,
     Block,
     ClockTime,
@@ -110,8 +111,8 @@ class Send(StepBase):
         default=["email"], min_length=1
     )
     """The channel, or several in the order in which they are tried."""
-    sender: str | None = None
-    """Still to come, and refused until then: another sender than the stream's and the property's own."""
+    sender: Address | None = None
+    """The address of the sender that speaks (`spa@hotel.example`). Default: the usual one."""
     latest: Annotated[Moment, short_for("for"), A_LENGTH] | None = None
     """Never sent after this. Default: 24 hours after it was due where a wait came before, else no limit."""
     skip_if_sent_within: Length | None = None

@@ -12,6 +12,7 @@ from datetime import date, time
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -151,6 +152,8 @@ Slug = Annotated[str, Field(pattern=_SLUG, max_length=60)]
 PathName = Annotated[str, Field(pattern=_PATH, max_length=120)]
 """A path into the facts: `booking.arrival`."""
 Text = Annotated[str, Field(min_length=1, max_length=500)]
+Address = Annotated[str, Field(min_length=1, max_length=320), AfterValidator(str.lower)]
+"""A mail address, in small letters as it is compared."""
 Texts = dict[str, str]
 """A text by language: `{ en: ..., it: ... }`."""
 _ONE_OR_MANY = Also({"type": "string"})

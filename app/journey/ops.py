@@ -108,6 +108,7 @@ class SendOp:
     topic: str | None = None
     channels: tuple[Channel, ...] = ("email",)
     sender: str | None = None
+    """Address of the sender identity that the author chose; None: the usual one."""
     latest: Latest | None = None
     skip_if_sent_within: Duration | None = None
     attachments: tuple[str, ...] = ()

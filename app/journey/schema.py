@@ -73,6 +73,7 @@ def _name(schema: dict[str, Any], known: Known) -> None:
         (known.segments, (("Entry", "segment"),)),
         (known.workflows, (("StartBody", "workflow"), ("StopBody", "workflow"))),
         (known.endpoints, (("WebhookBody", "endpoint"),)),
+        (known.senders, (("Send", "sender"),)),
     ):
         _listed(blocks, names, places)
 

@@ -107,6 +107,8 @@ def sentence(op: Op) -> Sentence:
     match op:
         case SendOp():
             english, italian = f"Send {op.template}", f"Invia {op.template}"
+            if op.sender is not None:
+                english, italian = f"{english} from {op.sender}", f"{italian} da {op.sender}"
             if op.latest is not None:
                 english += f", never later than {_latest(op.latest, 'en')}"
                 italian += f", mai dopo {_latest(op.latest, 'it')}"

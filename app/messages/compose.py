@@ -120,7 +120,7 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
         return Failed(row.id, row.contact_id, "no_address", "The contact has no e-mail address.")
     if template is None:
         return Failed(row.id, row.contact_id, "no_template", f"{row.template} has no published version.")
-    identity = grounds.senders.of(row.class_, facts.get("property") or {})
+    identity = grounds.sender_of(row.id, row.class_)
     if not identity.email:
         return Failed(row.id, row.contact_id, "no_sender", "No property says who the mail is from.")
     about, request = grounds.facts[row.id], grounds.request_of(row)
@@ -148,6 +148,10 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
     if identity.id is not None:  # what the property says of itself is kept with its facts
         name = identity.in_language(choice.language)
         recipe["from"] = {"id": identity.id, "name": name, "email": identity.email, "reply_to": identity.reply_to}
+    wanted = grounds.wanted.get(row.id)
+    unfit = grounds.senders.unfit(row.class_, facts.get("property") or {}, wanted) if wanted else None
+    if unfit is not None:  # told where the mail's decisions are read, and the mail goes out all the same
+        recipe["from_instead_of"] = {"email": wanted, "why": unfit}
     kept = snapshot.freeze(snapshot.pruned(facts, materials.shown[row.template]))
     # The passage is wanted whole, should the mail be made anew for another try, and lies frozen on the row.
     kept |= {key: row.facts[key] for key in _PASSAGE if row.facts and key in row.facts}

@@ -25,7 +25,7 @@ from app.consent.fold import Key, State
 from app.consent.policy import Policy, PolicyError
 from app.db import workspace_of
 from app.messages import identities
-from app.messages.identities import Senders
+from app.messages.identities import Identity, Senders
 from app.messages.rows import MessageRow
 from app.messages.snapshot import thaw
 from app.messages.warming import Turns
@@ -82,6 +82,8 @@ class Grounds:
     """Attributes that tell of past behaviour: marketing shows them only with a consent to profiling (R13)."""
     senders: Senders = field(default_factory=Senders)
     """Who mails of this workspace come from."""
+    wanted: Mapping[int, str] = field(default_factory=dict)
+    """Message id → the address of the sender that its step names, where it names one."""
     warming: list[Turns] = field(default_factory=list)
 
     def choose(self, message_id: int, channel: str) -> None:
@@ -103,9 +105,13 @@ class Grounds:
 
     def domain_of(self, message_id: int, class_: str) -> int | None:
         """The registered domain that a message comes from."""
-        place = self.told.get(message_id, {}).get("property") or {}
-        domain = self.senders.domain(self.senders.of(class_, place).domain)
+        domain = self.senders.domain(self.sender_of(message_id, class_).domain)
         return domain.id if domain else None
+
+    def sender_of(self, message_id: int, class_: str) -> Identity:
+        """Who a message comes from."""
+        place = self.told.get(message_id, {}).get("property") or {}
+        return self.senders.of(class_, place, self.wanted.get(message_id))
 
     def request_of(self, row: MessageRow) -> Request:
         """The message as the rules know it, on the channel chosen for it."""
@@ -159,6 +165,7 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
     about, inferred = _words(session)
     policy = Policy.from_settings(workspace)
     senders = identities.load(session)
+    wanted = {row.id: row.terms["sender"] for row in rows if row.terms and row.terms.get("sender")}
     facts: dict[int, ConsentFacts] = {}
     channels: dict[int, dict[str, ConsentFacts]] = {}
     for row in rows:
@@ -178,7 +185,7 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
             holdout=policy.keeps_out(row.contact_id),
             about=about,
             profiled=_rests_on_behaviour(row, inferred),
-            held=senders.held(row.class_, senders.of(row.class_, place), now) if senders.asks else None,
+            held=senders.held(row.class_, senders.of(row.class_, place, wanted.get(row.id)), now),
         )
         if row.terms and "channels" in row.terms:
             channels[row.id] = {
@@ -198,6 +205,7 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
         channels,
         inferred=inferred,
         senders=senders,
+        wanted=wanted,
     )
 
 

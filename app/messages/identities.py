@@ -2,7 +2,8 @@
 
 Marketing and service mails come from different addresses, better still from different subdomains (R30): what readers
 complain of in the one stream must not cost the other its good name. A message's identity follows from its class and its
-property; where there is none that may be used, the property's own sender speaks, as it always did.
+property; where there is none that may be used, the property's own sender speaks, as it always did. A step may name the
+address of another; where that one may not speak for the message, the usual one does, and the mail goes out anyway.
 
 One query brings all of it for a batch. Identities, domains and warm-ups are written by delivery.
 """
@@ -75,17 +76,42 @@ class Senders:
 
     identities: Mapping[tuple[str, str | None], Identity] = field(default_factory=dict)
     """(stream, code of the property; None: any) → the first that may be used."""
+    named: Mapping[tuple[str, str, str | None], Identity] = field(default_factory=dict)
+    """(address, stream, code of the property; None: any) → the same, for steps that name one."""
+    unverified: frozenset[str] = frozenset()
+    """Addresses of identities that nothing goes out as yet."""
     domains: Mapping[str, Domain] = field(default_factory=dict)
     ramps: Mapping[int, Ramp] = field(default_factory=dict)
     """Id of a domain → its warm-up, where one runs."""
     asks: bool = False
     """Whether marketing needs a proven domain here (R30): not while everything stays in the house."""
 
-    def of(self, class_: str, place: Mapping[str, Any]) -> Identity:
-        """Who a message of this class comes from, given the facts of its property."""
+    def of(self, class_: str, place: Mapping[str, Any], wanted: str | None = None) -> Identity:
+        """Who a message of this class comes from, given the facts of its property.
+
+        Args:
+            wanted: the address that its step names; the usual one speaks where that may not (`unfit`).
+        """
         stream = stream_of(class_)
-        found = self.identities.get((stream, place.get("code"))) or self.identities.get((stream, None))
+        chosen = self._named(stream, place, wanted) if wanted else None
+        found = chosen or self.identities.get((stream, place.get("code"))) or self.identities.get((stream, None))
         return found or of_property(place)
+
+    def unfit(self, class_: str, place: Mapping[str, Any], wanted: str) -> str | None:
+        """Why the sender that a step names may not speak for a message; None where it may.
+
+        stream (it is for the other one: R30), property (it is another's: R24), unverified, or unknown (gone since).
+        """
+        stream = stream_of(class_)
+        if self._named(stream, place, wanted) is not None:
+            return None
+        streams = {its for address, its, _ in self.named if address == wanted}
+        if streams:
+            return "property" if stream in streams else "stream"
+        return "unverified" if wanted in self.unverified else "unknown"
+
+    def _named(self, stream: str, place: Mapping[str, Any], wanted: str) -> Identity | None:
+        return self.named.get((wanted, stream, place.get("code"))) or self.named.get((wanted, stream, None))
 
     def domain(self, name: str) -> Domain | None:
         """The registered domain that a name is, or lies under."""
@@ -121,9 +147,15 @@ def load(session: Session) -> Senders:
     settings = settings_of(session)
     row = session.execute(_LOAD, {"ws": workspace_of(session)}).one()
     identities: dict[tuple[str, str | None], Identity] = {}
+    named: dict[tuple[str, str, str | None], Identity] = {}
+    unverified = set()
     for one in row.identities or ():
         chosen = Identity(one["id"], one["name"], one["email"], one["reply_to"], one["names"])
+        if not one["verified"]:
+            unverified.add(chosen.email.lower())
+            continue
         identities.setdefault((one["stream"], one["property"]), chosen)
+        named.setdefault((chosen.email.lower(), one["stream"], one["property"]), chosen)
     domains, ramps = {}, {}
     for one in row.domains or ():
         failing = datetime.fromisoformat(one["failing_since"]) if one["failing_since"] else None
@@ -131,7 +163,12 @@ def load(session: Session) -> Senders:
     for one in row.ramps or ():
         ramps[one["domain_id"]] = Ramp.read(one)
     asks = not settings.demo and (row.by_provider or not settings.smtp_url.startswith("capture:"))
-    return Senders(identities, domains, ramps, asks)
+    return Senders(identities, named, frozenset(unverified), domains, ramps, asks)
+
+
+def addresses(session: Session) -> list[str]:
+    """The addresses that a step may name as its sender, in small letters, verified or not yet; one query."""
+    return list(session.scalars(_ADDRESSES, {"ws": workspace_of(session)}))
 
 
 def wake(session: Session, now: datetime, reasons: Sequence[str]) -> int:
@@ -145,9 +182,10 @@ _LOAD = text(
     SELECT
         EXISTS (SELECT 1 FROM senders s WHERE s.workspace_id = :ws AND s.active AND s.streams <> '{}') AS by_provider,
         (SELECT json_agg(json_build_object('id', i.id, 'name', i.name, 'names', i.names, 'email', i.email,
-                'reply_to', i.reply_to, 'stream', i.stream, 'property', p.code) ORDER BY i.position, i.id)
+                'reply_to', i.reply_to, 'stream', i.stream, 'property', p.code,
+                'verified', i.verified_at IS NOT NULL) ORDER BY i.position, i.id)
          FROM sender_identities i LEFT JOIN properties p ON p.workspace_id = i.workspace_id AND p.id = i.property_id
-         WHERE i.workspace_id = :ws AND i.active AND i.verified_at IS NOT NULL) AS identities,
+         WHERE i.workspace_id = :ws AND i.active) AS identities,
         (SELECT json_agg(json_build_object('id', d.id, 'name', d.name, 'marketing', d.marketing_at IS NOT NULL,
                 'failing_since', d.failing_since))
          FROM sender_domains d WHERE d.workspace_id = :ws) AS domains,
@@ -157,6 +195,7 @@ _LOAD = text(
          FROM warm_ups r WHERE r.workspace_id = :ws AND r.ended_at IS NULL) AS ramps
     """
 )
+_ADDRESSES = text("SELECT DISTINCT lower(email) FROM sender_identities WHERE workspace_id = :ws AND active ORDER BY 1")
 _WAKE = text(
     """
     UPDATE messages SET due_at = :now

@@ -46,7 +46,8 @@ class Planned:
     """{event, enrollment} as the mail may speak of them; kept in `messages.facts` until it is composed."""
     broadcast_id: int | None = None
     terms: Mapping[str, Any] | None = None
-    """{caps, quiet_hours, tracking} of its workflow or broadcast; None where the workspace's own hold."""
+    """{caps, quiet_hours, tracking} of its workflow or broadcast, None where the workspace's own hold; `sender`, the
+    address that its step names."""
     channels: tuple[str, ...] = ()
     """Where it may go over several: all of them, the preferred first, `channel` being that one. The gate chooses."""
 

@@ -399,7 +399,7 @@ def test_a_message_is_named_by_step_and_visit() -> None:
     assert send == Send("a", 1, "x", "transactional", None, ("sms", "email"), 7, NOW, None)
 
 
-@pytest.mark.parametrize("key", ["sender: spa", "attachments: [ menu.pdf ]"])
+@pytest.mark.parametrize("key", ["attachments: [ menu.pdf ]"])
 def test_what_nothing_would_come_of_is_refused(key: str) -> None:
     with pytest.raises(LanguageError, match="is not available yet"):
         program(f"  - {{ id: a, send: x, {key} }}")

@@ -11,7 +11,15 @@ from app.journey.language import read
 from tests.journey.kit import EVENTS, FIELDS, TEMPLATES, WORLD, workflow_text
 from tests.journey.test_language import of_steps, problems
 
-KNOWN = Known(EVENTS, FIELDS, None, ("offers",), ("vip", "families"), ("survey", "win-back"), ("crm",))
+KNOWN = Known(
+    EVENTS,
+    FIELDS,
+    topics=("offers",),
+    segments=("vip", "families"),
+    workflows=("survey", "win-back"),
+    endpoints=("crm",),
+    senders=("spa@lago.example",),
+)
 SEND = "{ id: s, send: x }"
 
 
@@ -64,6 +72,9 @@ def codes(steps: str, *, head: str = "") -> list[tuple[str, str]]:
             "remove the exit",
         ),
         ("{ id: a, repeat: { max: 900, every: 1 day, steps: [ " + SEND + " ] } }", "wrong-value", ""),
+        # sends
+        ("{ id: a, send: x, sender: sap@lago.example }", "unknown-sender", "did you mean spa@lago.example?"),
+        ("{ id: a, send: x, sender: spa@lago.example, channels: sms }", "no-mail", "add email to channels:"),
         # beyond the workflow
         ("{ id: a, emit: booking.cancelled }", "reserved", "report an event of your own, such as custom.a"),
         ("{ id: a, emit: upsell.purchasd }", "unknown-event", "did you mean upsell.purchased?"),

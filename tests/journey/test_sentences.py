@@ -43,6 +43,7 @@ from tests.journey.kit import program
             "Send x, never later than 18:00 on the day of arrival, hotel's time",
             "Invia x, mai dopo le 18:00 del giorno dell'arrivo, ora dell'hotel",
         ),
+        ("send: x\n    sender: Spa@lago.example", "Send x from spa@lago.example", "Invia x da spa@lago.example"),
         (
             "task: { to: front_desk, text: { en: Call, it: Chiamare } }",
             "Task for front_desk: Call",

@@ -84,6 +84,31 @@ def test_the_property_of_a_message_goes_before_all_of_them_and_order_decides(mai
     assert made(mailroom, "offer").sender_email == "due@lago.example"
 
 
+def test_r24_a_sender_that_a_step_names_speaks_for_its_own_property_and_no_other(mailroom: Mailroom) -> None:
+    """Of two senders with one address, the property's goes before the one of none; another property's never speaks."""
+    identity(mailroom, email="uno@lago.example")
+    spa = identity(mailroom, email="Spa@lago.example", name="Everybody's")
+    own = identity(mailroom, email="spa@lago.example", name="Lago's", property_id=mailroom.hotel.id)
+    assert said_by(mailroom) == ("spa@lago.example", "Lago's", None)
+    own.active = False
+    assert said_by(mailroom) == ("Spa@lago.example", "Everybody's", None)
+    spa.property_id = mailroom.make.property().id
+    told = {"email": "spa@lago.example", "why": "property"}
+    assert said_by(mailroom) == ("uno@lago.example", "Lago", told)
+
+
+def said_by(mailroom: Mailroom) -> tuple[str, str, Any]:
+    """Address and name of an offer whose step names spa@lago.example, and what is kept of why it was another."""
+    mailroom.session.flush()  # messages are composed by what the row says
+    guest = mailroom.guest()
+    mailroom.say(guest)
+    number = mailroom.plan(guest, "offer", terms={"sender": "spa@lago.example"})
+    rows = load_rows(mailroom.session, [number])
+    composed = compose.compose(compose.load(mailroom.session, rows, mailroom.now), rows[0])
+    assert isinstance(composed, Composed)
+    return composed.sender_email, composed.sender_name, composed.facts["mail"].get("from_instead_of")
+
+
 @pytest.fixture
 def leaving(mailroom: Mailroom) -> Mailroom:
     """The same house where mails really leave."""
@@ -105,6 +130,23 @@ def test_r30_marketing_of_a_domain_nobody_proved_waits_and_service_goes(leaving:
     assert leaving.gate().done == 1
     leaving.session.refresh(held)
     assert held.state == "ready"
+
+
+def test_r30_the_domain_that_is_asked_is_that_of_the_sender_which_the_step_names(leaving: Mailroom) -> None:
+    """The usual sender's domain is proven; that of the one that is named is not, and its marketing waits."""
+    identity(leaving, email="uno@lago.example")
+    identity(leaving, email="spa@terme.example")
+    domain = domains.add(leaving.session, "lago.example", leaving.now)
+    domains.activate(leaving.session, domain, "me", leaving.now, "known to us")
+    guest = leaving.guest()
+    leaving.say(guest)
+    usual, named = leaving.plan(guest, "offer"), leaving.plan(guest, "offer", terms={"sender": "spa@terme.example"})
+    leaving.gate()
+    assert leaving.message(usual).state == "ready"
+    held = leaving.message(named)
+    assert (held.state, held.reason, held.rule) == ("deferred", "domain_unproven", "R30")
+    (stopped,) = [check for check in held.verdict[-1]["checks"] if check["code"] == "domain_unproven"]
+    assert stopped["inputs"]["domain"] == "terme.example"
 
 
 def test_r30_where_nothing_leaves_the_house_nothing_is_asked(mailroom: Mailroom) -> None:

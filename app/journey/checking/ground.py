@@ -71,7 +71,7 @@ class Ground:
         return []
 
     def named(self, path: Path, what: str, name: str | None, names_: Collection[str] | None) -> None:
-        """A topic, segment, workflow or endpoint that must exist, where it is known which do."""
+        """A topic, segment, workflow, endpoint or sender that must exist, where it is known which do."""
         if name is not None and names_ is not None and name not in names_:
             code = f"unknown-{what}"
             self.add(path, code, f"there is no {what} {name}", cure(name, names_))

@@ -125,9 +125,13 @@ class StepChecks:
         if class_ == "marketing" and step.topic is None:
             ground.add(path, "no-topic", f"{step.id} is marketing and names no topic", "add topic: what one can leave")
         ground.named((*path, "topic"), "topic", step.topic, ground.known.topics)
-        for key, there in (("sender", step.sender is not None), ("attachments", bool(step.attachments))):
-            if there:
-                ground.add((*path, key), "not-yet", f"{key} is not available yet", f"remove {key}", on_key=True)
+        ground.named((*path, "sender"), "sender", step.sender, ground.known.senders)
+        if step.sender is not None and "email" not in step.channels:
+            message = f"{step.id} goes out as no mail, and only mails have a sender"
+            ground.add((*path, "sender"), "no-mail", message, "add email to channels:, or remove sender", on_key=True)
+        if step.attachments:
+            message = "attachments is not available yet"
+            ground.add((*path, "attachments"), "not-yet", message, "remove attachments", on_key=True)
         if step.latest is not None:
             timing.moment(ground, (*path, "latest"), step.latest)
         ground.forward((*path, "skip_if_sent_within"), step.skip_if_sent_within, "a time")
