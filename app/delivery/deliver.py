@@ -232,6 +232,7 @@ def _make(materials: Materials, row: MessageRow, ring: Keyring, now: datetime) -
             date=now,
             reply_to=Mailbox("", composed.reply_to) if composed.reply_to else None,
             headers=composed.headers,
+            attachments=composed.attachments,
         )
         raw = assemble(mail)
         envelope = (wire_address(composed.envelope_from), wire_address(composed.envelope_to))

@@ -28,6 +28,7 @@ def as_planned(row: Inside, send: Send, program: Program, now: datetime) -> Plan
             "quiet_hours": program.quiet_hours,
             "tracking": program.tracking,
             "sender": send.sender,
+            "attachments": list(send.attachments) or None,
             "reads": (send.class_ == "marketing" and program.reads_of_people) or None,
         },
         template=send.template,

@@ -117,8 +117,8 @@ class Send(StepBase):
     """Never sent after this. Default: 24 hours after it was due where a wait came before, else no limit."""
     skip_if_sent_within: Length | None = None
     """Not sent where the person got the same template within this time."""
-    attachments: list[str] = Field(default=[])
-    """Still to come, and refused until then: names of files that go with it."""
+    attachments: list[str] = Field(default=[], max_length=10)
+    """What goes with the mail: `calendar`, the stay as a calendar file, and files published with the template."""
     priority: Annotated[int, Field(ge=0, le=100)] | None = None
     """Who wins under a cap. Default: the workflow's."""
     updated: Annotated[Renewed, short_for("send"), A_TEXT] | None = None

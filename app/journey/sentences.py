@@ -13,6 +13,7 @@ from app.journey.condition_tree import Condition, Group
 from app.journey.condition_words import in_words
 from app.journey.durations import Duration, say
 from app.journey.event_names import event_name
+from app.journey.known import CALENDAR
 from app.journey.ops import (
     BranchOp,
     Clock,
@@ -112,6 +113,9 @@ def sentence(op: Op) -> Sentence:
             if op.latest is not None:
                 english += f", never later than {_latest(op.latest, 'en')}"
                 italian += f", mai dopo {_latest(op.latest, 'it')}"
+            if op.attachments:
+                english += f", with {_attached(op, 'the stay as a calendar file', ' and ')}"
+                italian += f", con {_attached(op, 'il soggiorno come file di calendario', ' e ')}"
             return both(english, italian)
         case WaitOp():
             return both(f"Wait {_until(op.until, 'en')}", f"Attendi {_until(op.until, 'it')}")
@@ -303,6 +307,11 @@ def _after(field: str) -> str:
         if field.startswith(of):
             return plain + field.removeprefix(of)
     return field
+
+
+def _attached(op: SendOp, calendar: str, last: str) -> str:
+    *others, final = [calendar if name == CALENDAR else name for name in op.attachments]
+    return last.join([", ".join(others), final] if others else [final])
 
 
 def _latest(latest: Latest, language: Language) -> str:

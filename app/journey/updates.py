@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from app.journey.facts import Facts, lookup, temporal
+from app.journey.known import CALENDAR
 from app.journey.program import Program, SendOp
 from app.journey.sentences import both
 from app.journey.state import Advanced, Decision, Send, State
@@ -56,6 +57,8 @@ def updates(program: Program, state: State, told: Mapping[str, Facts], facts: Fa
                 due=now,
                 latest=latest or now + DEFAULT_LATEST,
                 sender=op.sender,
+                # The files were published with the other template; the stay is what has changed.
+                attachments=tuple(name for name in op.attachments if name == CALENDAR),
             )
         )
         names = ", ".join(line["field"].rsplit(".", 1)[-1] for line in changed)

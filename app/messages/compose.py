@@ -22,8 +22,10 @@ from app.content.compiled import Compiled, CompiledLanguage
 from app.content.languages import choose
 from app.content.render import Rendered, RenderError, render
 from app.db import settings_of, workspace_of
+from app.journey.known import CALENDAR
+from app.messages import attachments, links, properties, snapshot, stay
 from app.messages import grounds as grounds_of
-from app.messages import links, properties, snapshot
+from app.messages.attachments import Attachment
 from app.messages.grounds import Grounds
 from app.messages.links import Ref
 from app.messages.rows import MessageRow
@@ -64,6 +66,7 @@ class Composed:
     facts: dict[str, Any]
     language: str
     template_version_id: int
+    attachments: tuple[Attachment, ...] = ()
     links_used: tuple[tuple[int, str], ...] = ()
     """(number, address) as the template gave them, before anything was counted or added."""
 
@@ -152,6 +155,16 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
     unfit = grounds.senders.unfit(row.class_, facts.get("property") or {}, wanted) if wanted else None
     if unfit is not None:  # told where the mail's decisions are read, and the mail goes out all the same
         recipe["from_instead_of"] = {"email": wanted, "why": unfit}
+    names = attachments.asked(row.terms)
+    if names:
+        recipe["attachments"] = names
+    if CALENDAR in names:  # kept as it is: made again, it would tell of another hour, or another booking
+        recipe["calendar"] = stay.of_booking(
+            facts,
+            namespace=f"{materials.settings.base_url}/{grounds.workspace_id}",
+            organizer=identity.email,
+            now=grounds.now,
+        )
     kept = snapshot.freeze(snapshot.pruned(facts, materials.shown[row.template]))
     # The passage is wanted whole, should the mail be made anew for another try, and lies frozen on the row.
     kept |= {key: row.facts[key] for key in _PASSAGE if row.facts and key in row.facts}
@@ -257,6 +270,7 @@ def _make(
         facts=kept,
         language=language,
         template_version_id=version_id,
+        attachments=attachments.made(recipe.get("attachments") or (), recipe.get("calendar"), compiled.files),
         links_used=rendered.links_used,
     )
 

@@ -78,7 +78,8 @@ class Message(Owned, Base):
     """Never after this instant (R59)."""
     terms: Mapped[Json | None] = mapped_column(JSONB, info=IMPERSONAL)
     """What its workflow or broadcast asks for in place of the workspace's own: caps, quiet_hours, tracking; and
-    `channels`, in the order they are to be tried, where there are several. Fixed when it was planned."""
+    `channels`, in the order they are to be tried, where there are several; `attachments`, their names.
+    Fixed when it was planned."""
     facts: Mapped[Json | None] = mapped_column(JSONB, info=PERSONAL)
     """What the mail was composed from: with the template version it gives the very mail again."""
     template_version_id: Mapped[int | None] = mapped_column(BigInteger)

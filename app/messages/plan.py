@@ -47,7 +47,7 @@ class Planned:
     broadcast_id: int | None = None
     terms: Mapping[str, Any] | None = None
     """{caps, quiet_hours, tracking} of its workflow or broadcast, None where the workspace's own hold; `sender`, the
-    address that its step names."""
+    address that its step names; `attachments`, their names."""
     channels: tuple[str, ...] = ()
     """Where it may go over several: all of them, the preferred first, `channel` being that one. The gate chooses."""
 

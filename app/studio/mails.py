@@ -30,6 +30,8 @@ class Opened:
     text: str
     source: str
     links: Sequence[tuple[str, str]]
+    attachments: Sequence[str] = ()
+    """Names of the files that go with it."""
 
 
 def opened(raw: bytes) -> Opened:
@@ -46,6 +48,7 @@ def opened(raw: bytes) -> Opened:
         text=str(text.get_content()) if text is not None else "",
         source=raw.decode("utf-8", "replace"),
         links=links_of(page),
+        attachments=[part.get_filename("") for part in mail.iter_attachments()] if mail.is_multipart() else [],
     )
 
 

@@ -78,4 +78,5 @@ def again(session: Session, message: Message) -> Opened | None:
     sender = f"{made.sender_name} <{made.sender_email}>"
     to = f"{made.recipient_name} <{made.envelope_to}>" if made.recipient_name else made.envelope_to
     headers = [("From", sender), ("To", to), ("Subject", made.subject), ("Message-ID", made.message_id), *made.headers]
-    return Opened(made.subject, sender, to, headers, made.html, made.text, "", links_of(made.html))
+    attached = [one.name for one in made.attachments]
+    return Opened(made.subject, sender, to, headers, made.html, made.text, "", links_of(made.html), attached)

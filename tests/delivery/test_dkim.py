@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,13 +22,16 @@ from hypothesis import strategies as st
 
 from app.delivery.dkim import Keyring, Signer, UnusableKeyError
 from app.delivery.mime import Mail, Mailbox, assemble
+from app.messages.attachments import Attachment
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 RSA = rsa.generate_private_key(65537, 2048)
 ED = ed25519.Ed25519PrivateKey.generate()
 
 
-def mail(subject: str = "Ciao", text: str = "Ciao  Anna \n\n", html: str = "<p>Ciao</p>") -> bytes:
+def mail(
+    subject: str = "Ciao", text: str = "Ciao  Anna \n\n", html: str = "<p>Ciao</p>", files: Sequence[Attachment] = ()
+) -> bytes:
     return assemble(
         Mail(
             sender=Mailbox("Hotel Verbano", "soggiorno@verbano.example"),
@@ -38,6 +41,7 @@ def mail(subject: str = "Ciao", text: str = "Ciao  Anna \n\n", html: str = "<p>C
             html=html,
             message_id="<m1.x@verbano.example>",
             date=NOON,
+            attachments=files,
             headers=[
                 ("List-Unsubscribe", "<https://verbano.example/u/abc>, <mailto:stop@verbano.example>"),
                 ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
@@ -101,6 +105,13 @@ def test_a_second_from_breaks_the_signature() -> None:
     raw = mail()
     signed = Signer("verbano.example", "p1", RSA).header(raw, NOON) + raw
     assert not dkim.verify(b"From: boss@verbano.example\r\n" + signed, dnsfunc=published(RSA))
+
+
+def test_a_mail_with_files_verifies_and_its_files_are_covered() -> None:
+    raw = mail(files=[Attachment("house-rules.pdf", "application/pdf", b"%PDF-1.7 " + bytes(range(256)))])
+    header = Signer("verbano.example", "p1", RSA).header(raw, NOON)
+    assert dkim.verify(header + raw, dnsfunc=published(RSA))
+    assert not dkim.verify(header + raw.replace(b"house-rules.pdf", b"horse-rules.pdf"), dnsfunc=published(RSA))
 
 
 def test_a_changed_body_breaks_the_signature() -> None:

@@ -11,7 +11,6 @@ import pytest
 from app.journey import advance
 from app.journey.advance import Send, SetFields, State, Task, from_json, to_json
 from app.journey.entry import Event
-from app.journey.places import LanguageError
 from tests.journey.kit import NOW, begin, facts, program, until_done
 
 
@@ -397,12 +396,6 @@ def test_a_step_that_a_new_version_lacks_ends_the_passage() -> None:
 def test_a_message_is_named_by_step_and_visit() -> None:
     send = begin(program("  - { id: a, send: x, priority: 7, channels: [sms, email] }"), facts()).sends[0]
     assert send == Send("a", 1, "x", "transactional", None, ("sms", "email"), 7, NOW, None)
-
-
-@pytest.mark.parametrize("key", ["attachments: [ menu.pdf ]"])
-def test_what_nothing_would_come_of_is_refused(key: str) -> None:
-    with pytest.raises(LanguageError, match="is not available yet"):
-        program(f"  - {{ id: a, send: x, {key} }}")
 
 
 def test_every_decision_is_told_in_both_languages_with_plain_inputs() -> None:

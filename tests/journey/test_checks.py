@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from app.journey.known import Known
+from app.journey.known import Known, TemplateInfo
 from app.journey.language import read
+from app.journey.model_steps import Send
 from tests.journey.kit import EVENTS, FIELDS, TEMPLATES, WORLD, workflow_text
 from tests.journey.test_language import of_steps, problems
 
@@ -75,6 +76,7 @@ def codes(steps: str, *, head: str = "") -> list[tuple[str, str]]:
         # sends
         ("{ id: a, send: x, sender: sap@lago.example }", "unknown-sender", "did you mean spa@lago.example?"),
         ("{ id: a, send: x, sender: spa@lago.example, channels: sms }", "no-mail", "add email to channels:"),
+        ("{ id: a, send: x, attachments: [ calendar, calendar ] }", "double", "remove one of them"),
         # beyond the workflow
         ("{ id: a, emit: booking.cancelled }", "reserved", "report an event of your own, such as custom.a"),
         ("{ id: a, emit: upsell.purchasd }", "unknown-event", "did you mean upsell.purchased?"),
@@ -222,3 +224,34 @@ def test_rounds_of_invitations_count_as_reminders(most: int, told: list[str]) ->
         assert [one[2] for one in problems(text, WORLD)] == told
     else:
         read(text, file="t.yaml", known=WORLD)
+
+
+NOTE = replace(WORLD, templates={"note": TemplateInfo("note", files=("house-rules.pdf",))})
+"""A template that was published with one file."""
+
+
+def attaching(names: str, entry: str = "booking.confirmed") -> str:
+    text = workflow_text(f"  - {{ id: a, send: note, attachments: [ {names} ] }}")
+    return text.replace("on: booking.confirmed", f"on: {entry}")
+
+
+def attached(names: str, entry: str = "booking.confirmed") -> list[tuple[str, str]]:
+    """The problems of a mail with these attachments."""
+    return [(code, cure) for _, _, code, cure in problems(attaching(names, entry), NOTE)]
+
+
+def test_the_stay_and_the_templates_own_files_go_with_a_mail() -> None:
+    (step,) = read(attaching("calendar, house-rules.pdf"), file="test.yaml", known=NOTE).steps
+    assert isinstance(step, Send)
+    assert step.attachments == ["calendar", "house-rules.pdf"]
+
+
+def test_a_file_that_the_template_was_not_published_with_is_refused_with_the_nearest_name() -> None:
+    assert attached("hose-rules.pdf") == [("unknown-file", "did you mean house-rules.pdf?")]
+    assert attached("calender") == [("unknown-file", "did you mean calendar?")]
+    put = "put it into email_templates/note/files/ and publish the template"
+    assert attached("menu-of-the-spa.png") == [("unknown-file", put)]
+
+
+def test_the_calendar_needs_a_booking_on_every_way_in() -> None:
+    assert ("missing-field", "remove calendar, or the way in") in attached("calendar", "survey.answered")

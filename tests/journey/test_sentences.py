@@ -43,6 +43,11 @@ from tests.journey.kit import program
             "Send x, never later than 18:00 on the day of arrival, hotel's time",
             "Invia x, mai dopo le 18:00 del giorno dell'arrivo, ora dell'hotel",
         ),
+        (
+            "send: x\n    attachments: [ calendar, house-rules.pdf ]",
+            "Send x, with the stay as a calendar file and house-rules.pdf",
+            "Invia x, con il soggiorno come file di calendario e house-rules.pdf",
+        ),
         ("send: x\n    sender: Spa@lago.example", "Send x from spa@lago.example", "Invia x da spa@lago.example"),
         (
             "task: { to: front_desk, text: { en: Call, it: Chiamare } }",

@@ -366,6 +366,13 @@ def test_a_message_that_went_out_is_put_right_where_what_it_said_has_changed() -
     assert again is None
 
 
+def test_what_puts_a_message_right_takes_the_new_stay_along_and_no_file_of_another_template() -> None:
+    run = begin(program(UPDATED.replace("latest: 1 day", "attachments: [ calendar, house-rules.pdf ]")), facts())
+    came = updates(run.program, run.state, {"eve": facts()}, facts(nights=9), NOW + DAY)
+    assert came is not None
+    assert [one.attachments for one in came.effects if isinstance(one, advance.Send)] == [("calendar",)]
+
+
 def test_days_that_were_stored_as_text_are_the_same_days() -> None:
     run = begin(program(UPDATED), facts())
     stored = json.loads(json.dumps(facts(), default=str))

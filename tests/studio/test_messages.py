@@ -104,3 +104,16 @@ def test_words_of_a_guest_are_shown_never_run(stage: Stage, owner: FlaskClient) 
         text = owner.get(address).text
         assert "<script>alert" not in text
         assert "&lt;script&gt;alert" in text
+
+
+def test_a_message_names_the_files_that_went_with_it(stage: Stage, owner: FlaskClient) -> None:
+    sent = stage.ids(Message, state="accepted")[0]
+    assert "Attached" not in owner.get(f"{HERE}/messages/{sent}").text
+    file = (
+        b'Content-Type: multipart/mixed; boundary="x"\r\n\r\n--x\r\nContent-Type: text/html\r\n\r\n<p>Ciao</p>\r\n'
+        b'--x\r\nContent-Type: text/calendar\r\nContent-Disposition: attachment; filename="calendar.ics"\r\n'
+        b"\r\n\r\n--x--\r\n"
+    )
+    with stage.work() as session:
+        session.scalars(select(CapturedMail).where(CapturedMail.message_pk == sent)).one().raw = file
+    assert "<dt>Attached</dt><dd>calendar.ics</dd>" in owner.get(f"{HERE}/messages/{sent}").text

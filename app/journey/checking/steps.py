@@ -10,7 +10,7 @@ from app.journey.checking.ground import Ground, ends, every, leaves
 from app.journey.condition_tree import Condition, rests_on_engagement
 from app.journey.consents import ANSWERED_WITHIN
 from app.journey.durations import longer
-from app.journey.known import CUSTOM
+from app.journey.known import CALENDAR, CUSTOM, TemplateInfo
 from app.journey.model_steps import (
     Branch,
     BranchCase,
@@ -30,6 +30,7 @@ from app.journey.model_steps import (
     Webhook,
     lanes_of,
 )
+from app.journey.nearest import nearest
 from app.journey.places import Path
 from app.journey.program import MOST_STEPS
 
@@ -129,16 +130,13 @@ class StepChecks:
         if step.sender is not None and "email" not in step.channels:
             message = f"{step.id} goes out as no mail, and only mails have a sender"
             ground.add((*path, "sender"), "no-mail", message, "add email to channels:, or remove sender", on_key=True)
-        if step.attachments:
-            message = "attachments is not available yet"
-            ground.add((*path, "attachments"), "not-yet", message, "remove attachments", on_key=True)
         if step.latest is not None:
             timing.moment(ground, (*path, "latest"), step.latest)
         ground.forward((*path, "skip_if_sent_within"), step.skip_if_sent_within, "a time")
         if ground.workflow.holdout and class_ == "transactional":
             message = f"{step.id} is service mail, which is never held out (R62)"
             ground.add(path, "holdout", message, "move it to a workflow without holdout:, or take holdout: away")
-        ground.template((*path, "send"), step.send, class_, step.topic)
+        self._attached(path, step, ground.template((*path, "send"), step.send, class_, step.topic))
         if step.updated is None:
             return
         here: Path = (*path, "updated")
@@ -147,6 +145,24 @@ class StepChecks:
             ground.path((*here, "when", number), field, ground.entered_by, None)
         if step.updated.latest is not None:
             timing.moment(ground, (*here, "latest"), step.updated.latest)
+
+    def _attached(self, path: Path, step: Send, template: TemplateInfo | None) -> None:
+        """Files that the template has; the stay only where every way in brings one."""
+        ground = self.ground
+        for number, name in enumerate(step.attachments):
+            here: Path = (*path, "attachments", number)
+            if name in step.attachments[:number]:
+                ground.add(here, "double", f"{name} is attached twice", "remove one of them")
+            elif name == CALENDAR:
+                for shape in ground.entered_by:
+                    if shape.carries is not None and "booking" not in shape.carries:
+                        message = f"calendar is a booking's, which {shape.name} does not bring"
+                        ground.add(here, "missing-field", message, "remove calendar, or the way in")
+            elif template is not None and name not in template.files:
+                message = f"the template {template.name} was published without a file {name}"
+                near = nearest(name, (*template.files, CALENDAR))
+                put = f"put it into email_templates/{template.name}/files/ and publish the template"
+                ground.add(here, "unknown-file", message, f"did you mean {near}?" if near else put)
 
     # --- ways ---
 
