@@ -437,3 +437,13 @@ def test_files_go_out_as_the_provider_documents(provider: str) -> None:
     by_name = provider == "brevo"
     assert sent["files"] == [(one.name, None if by_name else one.type, one.data) for one in files]
     assert without["files"] == []
+
+
+@pytest.mark.parametrize("provider", sorted(name for name, writer in WRITERS.items() if writer.at_once > 1))
+def test_a_batch_with_large_files_is_cut_before_the_provider_refuses_it_whole(provider: str) -> None:
+    file = Attachment("house-rules.pdf", "application/pdf", b"%PDF-" + bytes(1_999_000))
+    group = [replace(one, mail=replace(one.mail, attachments=[file])) for one in map(mail, range(7))]
+    with way(provider, timeout=5) as (api, fake):
+        outcomes = api.send(group)
+    assert [len(PROVIDERS[provider].mails(asked)) for asked in fake.asked] == [5, 2]
+    assert len(outcomes) == 7

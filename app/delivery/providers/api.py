@@ -27,6 +27,9 @@ from app.delivery.providers import Accepted, Outcome, Outgoing, Permanent, Trans
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 15.0
 """An idle connection older than this is not used again: a provider that closed it meanwhile would leave us in doubt."""
+MOST_ATTACHED = 10_000_000
+"""Bytes of the files of one request's mails: a batch that is too large is refused whole (Mailjet's limit is 15 MB, and
+Postmark's 50)."""
 MOST_BYTES = 1024 * 1024
 """Bytes of an answer that are read."""
 SAID = 300
@@ -175,7 +178,7 @@ class Api:
         outcomes: list[Outcome] = []
         vain = 0
         while len(outcomes) < len(group):
-            part = group[len(outcomes) : len(outcomes) + self._writer.at_once]
+            part = _at_once(group[len(outcomes) : len(outcomes) + self._writer.at_once])
             came = self._request(part)
             outcomes += came
             vain = vain + 1 if all(isinstance(one, Transient) and one.elsewhere for one in came) else 0
@@ -309,6 +312,17 @@ def shown(box: Mailbox) -> str:
     """`"Name" <address>`, for providers that want one text; a name cannot break out of its quotes."""
     name = clean(box.name).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{name}" <{wire_address(box.email)}>' if name else wire_address(box.email)
+
+
+def _at_once(mails: Sequence[Outgoing]) -> Sequence[Outgoing]:
+    """As many of these as one request may carry: one at least, and all of them where no files go with them."""
+    taken_, carried = 0, 0
+    for mail in mails:
+        carried += sum(len(one.data) for one in mail.mail.attachments)
+        if taken_ and carried > MOST_ATTACHED:
+            break
+        taken_ += 1
+    return mails[:taken_]
 
 
 class _Body(httpx.SyncByteStream):
