@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import insert, select, text
+from sqlalchemy import CheckConstraint, insert, select, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
@@ -18,7 +19,7 @@ from app.clock import FixedClock
 from app.contacts.models import Contact
 from app.db import Base, Database, Owned
 from app.enrollments.models import Task
-from app.messages.models import BROADCAST_STATES, TIMINGS, Broadcast, Message
+from app.messages.models import Message
 from tests.api.conftest import Door, open_door
 from tests.conftest import START
 from tests.events.feed import event, stay
@@ -160,10 +161,11 @@ def row_of(model: Any, workspace_id: int) -> dict[str, Any]:
         else:
             kind = column.type.python_type if not hasattr(column.type, "astext_type") else dict
             values[column.name] = {int: 1, str: "x", bytes: b"x", bool: True, dict: {}, list: []}.get(kind, START)
-    if model is Message:
-        values["state"] = "planned"
-    if model is Broadcast:
-        values |= {"state": BROADCAST_STATES[0], "timing": TIMINGS[0]}
+    for constraint in model.__table__.constraints:
+        if isinstance(constraint, CheckConstraint):
+            one_of = re.match(r"(\w+) IN \('(\w+)'", str(constraint.sqltext))
+            assert one_of, f"what does {constraint.sqltext} allow?"
+            values[one_of[1]] = one_of[2]
     return values
 
 

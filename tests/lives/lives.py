@@ -56,7 +56,7 @@ _lives = (
     # Few kinds of acts a life, so that they meet: among all kinds a no is rarely followed by the very yes that matters.
     # A yes among them, or hardly anybody would be written to.
     st.lists(st.sampled_from(DOINGS), min_size=2, max_size=6, unique=True)
-    .flatmap(lambda some: st.lists(_acts(["agree", "book", *some]), min_size=2, max_size=10))
+    .flatmap(lambda some: st.lists(_acts(["agree", "book", *some]), min_size=2, max_size=7))
     .map(tuple)
 )
 

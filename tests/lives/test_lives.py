@@ -23,7 +23,7 @@ from tests.hotel import opened
 from tests.lives.lives import DOINGS, Act, Life, World, worlds
 from tests.lives.play import HOW, Mortal, Play
 
-PEOPLE, INSTANTS = 150, 20
+PEOPLE, INSTANTS = 150, 13
 ALL_PARTS, DIFFERENT = 15, 134
 """Each part plays a world of `PEOPLE` lives, of which so many at least are different ones: more than 2,000 in all."""
 PARTS = 1 if os.environ.get("PERCORSO_TEST_PG") else ALL_PARTS
