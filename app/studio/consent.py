@@ -56,8 +56,14 @@ def ledger_line(line: int) -> Response:
         if found is None:
             abort(404)
         relied = reading.relied_on(unit, line, found[1])
+        erased = found[1] is not None and found[1].erased_at is not None
+        if erased and access.may(*OFFICERS):
+            # Proof under restriction (R51): whoever answers for the data may look, and leaves a line.
+            someone = access.person()
+            accesses.note(unit, found[0].contact_id, "ledger", someone.email if someone else "", pages.now())
     return pages.answer(
         "ledger_line.html",
+        restricted=erased and not access.may(*OFFICERS),
         line=found[0],
         contact=found[1],
         topics=topics,

@@ -470,7 +470,6 @@ REASONS = {"bounced": {"hard", "soft"}, "blocked": {"blocked"}, "spam": {"blocke
 
 DIFFERENCES = {
     "no secret": "no secret is set: they let it pass and warn, we refuse (deny by default)",
-    "inbound": "mail that came in, sent to the wrong address: they call it a mistake, we answer 200 and ignore it",
     "undated": "the time of the signature is no number of seconds: they do not look at it, we refuse",
     "sns": "they confirm a subscription only with user and password; ours rests on topic and signature of SNS",
     "their clock": "SES's instant of the event, not of SNS; Brevo's seconds, which they take for milliseconds",
@@ -483,12 +482,8 @@ DIFFERENT: Mapping[str, str] = {
     "amazon_ses/event__open_event": "their clock",
     "amazon_ses/rejected__sns_subscription_confirmation_auth_disabled": "sns",
     "brevo/event__error_email": "their clock",
-    "brevo/rejected__misconfigured_inbound": "inbound",
-    "mailgun/rejected__misconfigured_inbound": "inbound",
     "mailtrap/accepted_no_event__warns_if_no_auth": "no secret",
     "postmark/event__warns_if_no_auth": "no secret",
-    "postmark/rejected__misconfigured_inbound": "inbound",
-    "postmark/rejected__misconfigured_inbound_2": "inbound",
     "sendgrid/accepted_no_event__warns_if_no_auth": "no secret",
     "sendgrid/event__bounce_event": "not our metadata",
     "sendgrid/event__deferred_event": "not our metadata",
@@ -583,8 +578,6 @@ def difference(one: Recorded, status: int, kept: Sequence[Any]) -> str | None:
     """Why the answer is another than expected: a key of DIFFERENCES; else what is wrong; None where nothing is."""
     accepted, events = one.expected["accepted"], one.expected["events"]
     if not accepted and status == 200:
-        if one.expected.get("reject_error") == "AnymailConfigurationError" and not kept:
-            return "inbound"
         return "sns" if "subscription_confirmation" in one.name else "taken, and should not be"
     if accepted and status != 200:
         if not one.keys and not one.basic:

@@ -15,7 +15,7 @@ from app.consent.ledger import Act, Barred
 from app.consent.models import Suppression, Topic
 from app.contacts import special
 from app.contacts.models import Contact, DataAccess
-from app.rights import proof, sealing
+from app.rights import erasure, proof, sealing
 from tests.studio.stage import ANALYST, HERE, OWNER, Stage, token
 
 
@@ -51,6 +51,25 @@ def test_the_ledger_is_narrowed_by_channel_and_method(stage: Stage, owner: Flask
     assert "anna.neri@example.com" in both
     assert "+393331234567" not in both
     assert "No line fits" in owner.get(f"{HERE}/consent?channel=push").text
+
+
+def test_r51_of_who_was_erased_the_ledger_shows_nothing_but_to_who_answers_for_the_data(
+    stage: Stage, owner: FlaskClient
+) -> None:
+    number = somebody(stage)
+    with stage.work() as session:
+        line = ledger.history(session, number)[0].line
+        erasure.erase(session, number, "person", stage.clock.now())
+    analyst = stage.signed_in(ANALYST)
+    for path in ("/consent", "/consent?q=anna.neri", f"/consent/lines/{line}"):
+        shown = analyst.get(HERE + path).text
+        assert "anna.neri@" not in shown, path
+        assert "Sì, scrivetemi." not in shown, path
+    assert "anna.neri@example.com" not in owner.get(f"{HERE}/consent").text
+    assert "anna.neri@example.com" in owner.get(f"{HERE}/consent/lines/{line}").text
+    with stage.work() as session:
+        (seen,) = session.scalars(select(DataAccess).where(DataAccess.contact_id == number))
+        assert (seen.what, seen.by) == ("ledger", OWNER)
 
 
 def test_r5_the_proof_of_a_person_is_taken_out_signed_and_the_access_is_written_down(

@@ -22,6 +22,7 @@ from app.delivery.providers.webhooks import (
     Report,
     Request,
     Secrets,
+    UnreadableError,
     bracketed,
     hashed,
     instant,
@@ -64,10 +65,10 @@ def verify(request: Request, secrets: Secrets, _now: datetime) -> None:
 
 
 def parse(request: Request) -> list[Report]:
-    """The one event of the request; mails that came in are none."""
+    """The one event of the request; mail that came in is refused, so that Brevo shows whoever entered the address."""
     event = table(json_of(request.body))
     if "items" in event:
-        return []
+        raise UnreadableError("it is mail that came in; this address takes reports on mails that went out")
     name = word(event.get("event")) or ""
     kind, reason = MEANINGS.get(name, ("unknown", None))
     return [

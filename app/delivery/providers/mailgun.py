@@ -24,6 +24,7 @@ from app.delivery.providers.webhooks import (
     Report,
     Request,
     Secrets,
+    UnreadableError,
     bracketed,
     form_of,
     hashed,
@@ -67,10 +68,12 @@ def once(request: Request) -> str | None:
 
 
 def parse(request: Request) -> list[Report]:
-    """The one event of the request; a mail that came in is none."""
+    """The one event of the request; a mail that came in is refused, so that Mailgun shows who entered the address."""
     fields = _fields(request)
     if fields:
-        return [_older(fields)] if "event" in fields else []
+        if "event" not in fields:
+            raise UnreadableError("it is a mail that came in; this address takes reports on mails that went out")
+        return [_older(fields)]
     event = table(table(json_of(request.body)).get("event-data"))
     name, status = word(event.get("event")) or "", table(event.get("delivery-status"))
     why = word(event.get("reason")) or ""

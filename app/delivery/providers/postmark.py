@@ -29,6 +29,7 @@ from app.delivery.providers.webhooks import (
     Report,
     Request,
     Secrets,
+    UnreadableError,
     hashed,
     instant,
     json_of,
@@ -79,11 +80,11 @@ def verify(request: Request, secrets: Secrets, _now: datetime) -> None:
 
 
 def parse(request: Request) -> list[Report]:
-    """The one event of the request; a mail that came in is none."""
+    """The one event of the request; a mail that came in is refused: Postmark then shows it to who entered the URL."""
     event = table(json_of(request.body))
     name = word(event.get("RecordType")) or ""
     if name == "Inbound" or (not name and "FromFull" in event):
-        return []
+        raise UnreadableError("it is a mail that came in; this address takes reports on mails that went out")
     kind, reason = _meaning(name, event)
     raw = {name: value for name, value in event.items() if name != "Content"}  # the mail itself is not kept
     at = next((event[key] for key in ("DeliveredAt", "BouncedAt", "ReceivedAt", "ChangedAt") if key in event), None)

@@ -32,7 +32,8 @@ def ledger(
     if text:
         like = f"%{text}%"
         query = query.where(
-            ConsentRecord.address.ilike(like) | func.concat_ws(" ", Contact.first_name, Contact.last_name).ilike(like)
+            ConsentRecord.address.ilike(like) | func.concat_ws(" ", Contact.first_name, Contact.last_name).ilike(like),
+            Contact.erased_at.is_(None),  # what is left of who was erased is proof, and not there to be found (R51)
         )
     return page(session, query, ConsentRecord.line, wanted, lambda row: int(row[0].line))
 
