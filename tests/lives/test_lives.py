@@ -23,8 +23,8 @@ from tests.hotel import opened
 from tests.lives.lives import DOINGS, Act, Life, World, worlds
 from tests.lives.play import HOW, Mortal, Play
 
-PEOPLE, INSTANTS = 150, 13
-ALL_PARTS, DIFFERENT = 15, 134
+PEOPLE, INSTANTS = 250, 13
+ALL_PARTS, DIFFERENT = 9, 223
 """Each part plays a world of `PEOPLE` lives, of which so many at least are different ones: more than 2,000 in all."""
 PARTS = 1 if os.environ.get("PERCORSO_TEST_PG") else ALL_PARTS
 """On another server than the carried one only the first: what the lives hold does not rest on its version."""
