@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session
 from app.clock import DatabaseClock
 from app.contacts.models import Property, display_name
 from app.doors import house
-from app.studio import access, assets, languages, words
+from app.studio import access, assets, consent_words, languages, words
 from app.studio.reading.paging import Wanted
 
 log = structlog.get_logger()
@@ -184,6 +184,7 @@ def furnish(app: Flask) -> None:
         in_words=languages.in_words,
         readable=languages.value,
         words=words,
+        consent_words=consent_words,
         may=access.may,
         address=address,
         exact=languages.exact,

@@ -90,19 +90,6 @@ BOOKING_STATES: Mapping[str, Mark] = {
     "delivered": Mark(_("Delivered"), "good", "check"),
     "abandoned": Mark(_("Left unfinished"), "waiting", "wait"),
 }
-CONSENT_STATES: Mapping[str, Mark] = {
-    "granted": Mark(_("Given"), "good", "check"),
-    "pending": Mark(_("Waits for confirmation"), "waiting", "wait"),
-    "denied": Mark(_("Refused"), "still", "cross"),
-    "withdrawn": Mark(_("Withdrawn"), "wrong", "suppressed"),
-    "objected": Mark(_("Objected"), "wrong", "suppressed"),
-    "expired": Mark(_("Expired"), "still", "history"),
-}
-FORM_STATES: Mapping[str, Mark] = {
-    "draft": Mark(_("Not published"), "still", "set"),
-    "live": Mark(_("Live"), "good", "check"),
-    "closed": Mark(_("Closed"), "waiting", "pause"),
-}
 ENROLLMENT_STATES: Mapping[str, Mark] = {
     "active": Mark(_("Inside"), "good", "people"),
     "finished": Mark(_("Finished"), "still", "check"),
@@ -112,63 +99,6 @@ STANDINGS: Mapping[str, Mark] = {
     **ENROLLMENT_STATES,
     "refused": Mark(_("Did not enter"), "waiting", "info"),
     "never": Mark(_("Nothing that starts it was recorded"), "still", "clock"),
-}
-PURPOSES: Mapping[str, Any] = {
-    "marketing": _("Marketing"),
-    "profiling": _("Profiling"),
-    "open_tracking": _("Open tracking"),
-    "feedback": _("Feedback"),
-    "third_party_sharing": _("Sharing with others"),
-    "notice": _("Privacy notice read"),
-}
-RIGHTS: Mapping[str, Any] = {
-    "export": _("A copy of the data"),
-    "erasure": _("Erasure"),
-}
-PERIODS: Mapping[str, Any] = {
-    "marketing": _("Data for marketing, after the last sign of interest"),
-    "purchases": _("Details of purchases"),
-    "tracks": _("Internet addresses and browsers"),
-    "mails": _("Mails as they were sent"),
-    "logs": _("Technical records"),
-}
-METHODS: Mapping[str, Any] = {
-    "web": _("web form"),
-    "desk_tablet": _("tablet at the desk"),
-    "paper": _("on paper"),
-    "phone": _("by telephone"),
-    "import": _("import"),
-    "api": _("reported by a system"),
-    "one_click": _("one click in a mail"),
-    "preference_centre": _("preference centre"),
-    "complaint": _("spam complaint"),
-    "staff": _("by the team"),
-    "workflow": _("asked by a workflow"),
-    "form_notice": _("shown on a form"),
-    "expiry": _("nobody confirmed"),
-    "double_opt_in": _("confirmed by mail"),
-}
-CHANNELS: Mapping[str, Any] = {
-    "email": _("Mail"),
-    "sms": _("SMS"),
-    "whatsapp": _("WhatsApp"),
-    "push": _("Push"),
-}
-ACCESSES: Mapping[str, Any] = {
-    "proof": _("took out the proof of consent"),
-    "export": _("took out all data"),
-    "special": _("looked at health, diet and the like"),
-    "erasure": _("erased the person"),
-    "restricted": _("restricted the use"),
-    "restriction ended": _("ended the restriction"),
-}
-SUPPRESSIONS: Mapping[str, Any] = {
-    "unsubscribe": _("Unsubscribed"),
-    "complaint": _("Complained of spam"),
-    "hard_bounce": _("Address does not exist"),
-    "soft_bounces": _("Mailbox keeps refusing"),
-    "erased": _("Asked to be erased"),
-    "manual": _("Added by the team"),
 }
 DELIVERY: Mapping[str, Mark] = {
     "accepted": Mark(_("The provider took it"), "good", "check"),
@@ -402,43 +332,12 @@ CALL_OUTCOMES: Mapping[str, Any] = {
     "unknown": _("cannot be told: we stopped before the answer"),
     "stopped": _("not called: the endpoint is off or missing"),
 }
-PROOF: Mapping[str, Any] = {
-    "controller": _("Controller"),
-    "wording": _("Words shown"),
-    "wording_version": _("Version of the words"),
-    "language": _("Language"),
-    "notice_version": _("Privacy notice"),
-    "notice_hash": _("Fingerprint of the notice"),
-    "page": _("Page"),
-    "ip": _("Internet address"),
-    "user_agent": _("Browser"),
-    "operator_id": _("Taken by"),
-    "import_file": _("Import file"),
-    "token_id": _("Confirmation link"),
-    "message_pk": _("Message"),
-    "source": _("Source"),
-    "source_id": _("Source"),
-    "event_id": _("Event"),
-    "refusal_offered": _("Refusal was offered"),
-    "confirmed": _("Step of confirmation"),
-    "scan_id": _("Signed scan"),
-    "guardian": _("Parent who said yes"),
-    "form": _("Form"),
-    "recovery_mentioned": _("Reminder of unfinished bookings mentioned"),
-}
 FALLBACK = Mark("", "still", "info")
 
 
 def mark(table: Mapping[str, Mark], code: str | None) -> Mark:
     """How a state is shown; an unlisted one by its own name."""
     return table.get(code or "", FALLBACK._replace(word=(code or "–").replace("_", " ")))
-
-
-def said(purpose: str, state: str) -> Mark:
-    """How a line of the ledger is shown: a privacy notice that was read is no yes, and must not look like one."""
-    if purpose == "notice" and state == "granted":
-        return Mark(_("Read"), "still", "eye")
-    return mark(CONSENT_STATES, state)
 
 
 def name(table: Mapping[str, Any], code: str | None) -> Any:
