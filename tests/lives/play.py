@@ -328,6 +328,7 @@ class Play:
         """A feed says they agreed, and can show it; it lifts no no."""
         topic = _topic(n)
         proof: dict[str, Any] = {"method": "import", "import_file": "guests.csv", "wording_version": "w1"}
+        proof["confirmed_at"] = self._now().isoformat()  # without it the yes is only pending
         self._event(guest, "consent.granted", **_about(topic), **proof)
         self._say(guest, topic, True, by_system=True)
 
