@@ -1,6 +1,6 @@
 """Steps that ask for consent: the request goes on record with its one message, in the transaction of the step.
 
-`messages/confirming.py` decides who is asked; the passage of whoever is not goes on at once, with the reason.
+`messages/asking.py` decides who is asked; the passage of whoever is not goes on at once, with the reason.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from app.enrollments.passages import Inside
 from app.journey import advance
 from app.journey.advance import AskConsent, Decision
 from app.journey.program import Program
-from app.messages import confirming
-from app.messages.confirming import Ask
+from app.messages import asking
+from app.messages.asking import Ask
 
-QUERIES = confirming.QUERIES
+QUERIES = asking.QUERIES
 """At most; none where nobody is asked."""
 
 METHOD = "workflow"
@@ -36,7 +36,7 @@ def ask(
 
     The caller holds the ledger's lock (`ledger.try_lock`).
     """
-    asked = confirming.ask(session, [_request(row, effect, known[row.version_id]) for row, effect in wanted], now)
+    asked = asking.ask(session, [_request(row, effect, known[row.version_id]) for row, effect in wanted], now)
     told: list[tuple[Inside, Decision]] = []
     for (row, _), answer in zip(wanted, asked, strict=True):
         if answer.line is not None or answer.why == "pending":

@@ -32,8 +32,8 @@ from app.events.record import OwnEvent, record_own
 from app.imports import columns, rows
 from app.imports.models import Import
 from app.imports.rows import Ground, Told, Wish
-from app.messages import confirming
-from app.messages.confirming import Ask
+from app.messages import asking
+from app.messages.asking import Ask
 
 CHUNK = 2_000
 QUERIES_TO_CHECK = 14
@@ -42,7 +42,7 @@ candidates (twice where somebody is new), ghosts of earlier rows (likewise), loc
 what follows it."""
 QUERIES_TO_TAKE = 26
 """Of a chunk that writes: those, fresh numbers, contacts made and changed, the ledger's four, suppressions and our own
-events' three; asking for confirmations adds `confirming.QUERIES`."""
+events' three; asking for confirmations adds `asking.QUERIES`."""
 
 _KEPT_OUT = {"unsubscribe", "complaint", "manual", "hard_bounce", "soft_bounces"}
 
@@ -316,7 +316,7 @@ class _Chunk:
         }
         ledger.suppress(self.session, list(barred.values()), self.now)
         if asks:
-            self.done.asked += sum(one.why == "asked" for one in confirming.ask(self.session, asks, self.now))
+            self.done.asked += sum(one.why == "asked" for one in asking.ask(self.session, asks, self.now))
         came = {item.profile.id: item for item in reversed(taken) if item.profile and item.verdict != "repeat"}
         record_own(self.session, [self._event(number, item) for number, item in sorted(came.items())], self.now)
 

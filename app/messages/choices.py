@@ -22,8 +22,8 @@ from app.consent.ledger import Act, address_key
 from app.consent.policy import Policy
 from app.consent.wordings import VERSION, wording
 from app.db import as_rows, workspace_of
-from app.messages import confirming
-from app.messages.confirming import Ask
+from app.messages import asking, confirming
+from app.messages.asking import Ask
 from app.messages.states import states_for
 from app.messages.voices import Voice, tell
 
@@ -184,7 +184,7 @@ def choose(session: Session, person: Person, wishes: Sequence[Wish], voice: Voic
             acts.append(_on(person, wish, voice, yes_at))
     numbers = ledger.append(session, acts, now)
     tell(session, acts, numbers, now)
-    asked = confirming.ask(session, [_asking(person, wish, voice) for wish in confirm], now) if confirm else []
+    asked = asking.ask(session, [_asking(person, wish, voice) for wish in confirm], now) if confirm else []
     pending = [one.line for one in asked if one.line is not None]
     return Chosen((*left.lines, *numbers, *pending), left.cancelled, tuple(wish.topic or "" for wish in confirm))
 

@@ -15,7 +15,7 @@ from app.consent.ledger import Act
 from app.consent.policy import Policy
 from app.contacts.identity import PEOPLE_LOCK
 from app.db import as_rows, workspace_of
-from app.messages.confirming import DELETE_AFTER
+from app.messages.asking import DELETE_AFTER
 from app.messages.plan import Planned, plan
 
 QUERIES = 11

@@ -24,14 +24,14 @@ from app.contacts.projection import instant_text
 from app.db import as_rows, workspace_of
 from app.events import log
 from app.events.record import OwnEvent, record_own
-from app.messages import choices, confirming
+from app.messages import asking, choices
+from app.messages.asking import DELETE_AFTER, HOLDS_FOR, Ask, Asked
 from app.messages.choices import Leaving, Wish
-from app.messages.confirming import DELETE_AFTER, HOLDS_FOR, Ask, Asked
 from app.messages.voices import Voice
 from app.signup import document as documents
 from app.signup.document import Document
 
-QUERIES = 9 + 5 + confirming.QUERIES + choices.QUERIES + 4
+QUERIES = 9 + 5 + asking.QUERIES + choices.QUERIES + 4
 """However many are taken: the rows, the world, people (7 where some are new), notices, asking, refusing, own events,
 the rows again, the forms' counters, and people to be forgotten."""
 
@@ -164,7 +164,7 @@ def _ask(session: Session, taken: Sequence[_Taken], now: datetime) -> None:
         for one in taken
         for topic in one.row.topics
     ]
-    answers = iter(confirming.ask(session, asks, now))
+    answers = iter(asking.ask(session, asks, now))
     for one in taken:
         one.asked = tuple(next(answers) for _ in one.row.topics)
 

@@ -14,7 +14,8 @@ from app.contacts.models import Contact
 from app.db import Database
 from app.events.merging import merge
 from app.events.models import Event
-from app.messages.confirming import QUERIES, Ask, Asked, ask, confirm
+from app.messages.asking import QUERIES, Ask, Asked, ask
+from app.messages.confirming import confirm
 from app.messages.models import ConsentRequest, Message
 from app.messages.voices import Voice
 from tests.messages.mailroom import Mailroom

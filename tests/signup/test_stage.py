@@ -9,7 +9,7 @@ from sqlalchemy import event, select, text
 from app.consent.models import ConsentRecord
 from app.db import Database
 from app.events.models import Event
-from app.messages import confirming
+from app.messages import asking, confirming
 from app.messages.models import ConsentRequest
 from app.messages.voices import Voice
 from app.signup import ending, taking
@@ -137,8 +137,8 @@ def test_r10_no_grazie_holds_for_180_days_against_all_but_the_person(hall: Hall)
     hall.work()
     anna = hall.contact("anna@example.com")
     hall.room.clock.advance(timedelta(days=100))
-    wish = confirming.Ask(contact_id=anna.id, topic="newsletter", method="workflow")
-    assert confirming.ask(hall.session, [wish], hall.room.now)[0].why == "refused"
+    wish = asking.Ask(contact_id=anna.id, topic="newsletter", method="workflow")
+    assert asking.ask(hall.session, [wish], hall.room.now)[0].why == "refused"
     hall.fill("anna@example.com")
     hall.work()
     assert len(hall.mails("anna@example.com")) == 1, "her own new sign-up is asked for, once"
