@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,9 @@ from app.serve.postgres import CarriedPostgres
 from app.serve.valkey import CarriedValkey
 from tests.conftest import ROOT, START
 from tests.hotel import opened
+from tests.lives.doings import HOW, do, run
 from tests.lives.lives import DOINGS, Act, Life, World, worlds
-from tests.lives.play import HOW, Mortal, Play
+from tests.lives.play import Mortal, Play
 
 PEOPLE, INSTANTS = 250, 13
 ALL_PARTS, DIFFERENT = 9, 223
@@ -40,7 +42,7 @@ def play(
 
     def played(world: World) -> Counter[str]:
         with opened(postgres, founded, valkey, FixedClock(START), Mortal) as hotel:
-            return Play(hotel, world).run()
+            return run(hotel, world)
 
     return played
 
@@ -55,8 +57,12 @@ def test_a_life_is_printed_as_a_story_that_the_simulator_runs(
     doings = ("read_notice", "book", "agree", "book", "check_out", "withdraw", "agree_late", "cancel", "one_click")
     life = tuple(Act(1, what, 4) for what in doings)
     with opened(postgres, founded, valkey, FixedClock(START), Mortal) as hotel:
-        play = Play(hotel, World((life,), (5,) * 12, frozenset({6}), (0,) * 12))
-        play.run()
+        play = Play(hotel, 1)
+        for act in life:
+            hotel.clock.advance(timedelta(hours=5))
+            do(play, play.guests[0], act)
+            play.stages(0)
+        play.finish()
         told = play.story_of(play.guests[0])
     file = tmp_path / "life.stories.yaml"
     file.write_text(told, encoding="utf-8")
