@@ -27,9 +27,12 @@ KEPT = 300
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
-Outcome = Literal["ok", "refused", "gone", "redirect", "timeout", "unreachable", "blocked", "unknown", "stopped"]
+Unsaid = Literal["not_shared", "restricted"]
+Made = Literal["ok", "refused", "gone", "redirect", "timeout", "unreachable", "blocked", "unknown", "stopped"]
+Outcome = Made | Unsaid
 """ok: 2xx. gone: 410, it wants no more. refused: any other answer. blocked: an address that must not be called.
-unknown: the worker was gone before the answer. stopped: the endpoint is switched off or does not exist."""
+unknown: the worker was gone before the answer. stopped: the endpoint is switched off or does not exist.
+not_shared, restricted: the person may not be spoken of to it, see `calls.UNSAID`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,10 @@
     no transaction  call, several at once; nobody holds a database connection meanwhile
     transaction 2   outcomes, under the token of the lease
 
+Whom a call is about is looked at once more in transaction 1, as a message is at its lease: nobody whose data is
+restricted is spoken of to anybody (R52), and nobody without a consent to it to those who use it for themselves (R3).
+Who is erased is the exception: whoever was told of them has to hear it (GDPR 19), and nothing else is left to tell.
+
 Exactly once cannot be had over HTTP. A worker that dies between 1 and 2 leaves a lease that runs out: that try is
 counted as `unknown` and the call is made again, under the same `webhook-id`, by which the other side knows it.
 """
@@ -12,7 +16,7 @@ from __future__ import annotations
 
 import secrets
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,22 +24,27 @@ from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import select, text
+from sqlalchemy import Row, select, text
 from sqlalchemy.orm import Session
 
 from app.clock import SystemClock
+from app.consent import ledger
+from app.consent.ages import is_child
+from app.consent.sharing import may_share
 from app.db import Ran, as_rows, workspace_of
-from app.enrollments import endpoints
-from app.enrollments.calling import Answer, post
+from app.enrollments import endpoints, passages
+from app.enrollments.calling import Answer, Unsaid, post
 from app.enrollments.endpoints import Target
 from app.enrollments.models import CallEndpoint
 from app.house import House
+from app.journey.program import Sentence
+from app.journey.state import Decision
 from app.queues import signal
 
 log = structlog.get_logger()
 
-QUERIES = 5
-"""Claim, lease, endpoints; outcomes, endpoints."""
+QUERIES = 8
+"""Claim, lease, endpoints, people, the ledger (where a call shares); outcomes, endpoints, what was not said and why."""
 
 AT_ONCE = 8
 EACH = 8
@@ -51,6 +60,19 @@ GIVE_UP = timedelta(days=5)
 """An endpoint that has taken nothing for so long is switched off."""
 KEPT_TRIES = 10
 
+UNSAID: Mapping[Unsaid, Sentence] = {
+    "not_shared": {
+        "en": "not called: the person has not agreed to sharing, or no longer does",
+        "it": "non chiamato: la persona non ha acconsentito alla comunicazione a terzi, o non più",
+    },
+    "restricted": {
+        "en": "not called: the use of this person's data is restricted",
+        "it": "non chiamato: il trattamento dei dati di questa persona è limitato",
+    },
+}
+"""Outcomes of calls that were not made because of whom they are about."""
+_RULES = {"not_shared": "R3", "restricted": "R52"}
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -63,6 +85,8 @@ class Wanted:
     visit: int
     endpoint: str
     payload: Mapping[str, Any]
+    shares: bool = False
+    """The step says that the other side uses it for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +95,34 @@ class _Leased:
 
     contact_id: int
     id: int
+    enrollment_id: int | None
+    workflow_id: int | None
+    step_id: str
     endpoint: str
     payload: Mapping[str, Any]
     attempts: int
     """The try that is made now included."""
     created_at: datetime
+    barred: Unsaid | None
+    """Why the person may not be spoken of."""
 
 
 _INSERT = text(
     """
-    INSERT INTO calls (workspace_id, contact_id, enrollment_id, workflow_id, step_id, visit, endpoint, payload, state,
-        next_at, created_at)
-    SELECT :workspace_id, contact_id, enrollment_id, workflow_id, step_id, visit, endpoint, payload, 'waiting', :now,
-        :now
+    INSERT INTO calls (workspace_id, contact_id, enrollment_id, workflow_id, step_id, visit, endpoint, payload, shares,
+        state, next_at, created_at)
+    SELECT :workspace_id, contact_id, enrollment_id, workflow_id, step_id, visit, endpoint, payload, shares, 'waiting',
+        :now, :now
     FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, enrollment_id bigint, workflow_id bigint,
-        step_id text, visit int, endpoint text, payload jsonb)
+        step_id text, visit int, endpoint text, payload jsonb, shares boolean)
     ON CONFLICT DO NOTHING
     """
 )
 _CLAIM = text(
     """
-    SELECT c.contact_id, c.id, c.endpoint, c.payload, c.attempts, c.state, c.created_at FROM calls c
+    SELECT c.contact_id, c.id, c.enrollment_id, c.workflow_id, c.step_id, c.endpoint, c.payload, c.shares, c.attempts,
+        c.state, c.created_at
+    FROM calls c
     WHERE c.workspace_id = :workspace_id AND c.next_at <= :now AND c.id IN (
         SELECT id FROM (
             SELECT id, row_number() OVER (PARTITION BY endpoint ORDER BY next_at, id) AS place FROM (
@@ -143,6 +174,13 @@ _HEARD = text(
     WHERE e.workspace_id = :workspace_id AND e.id = r.id
     """
 )
+_PEOPLE = text(
+    """
+    SELECT id, email_key, frozen_at IS NOT NULL AS frozen, erased_at IS NOT NULL AS erased,
+        attributes ->> 'birth_date' AS birth_date, attributes ->> 'age_band' AS age_band
+    FROM contacts WHERE workspace_id = :workspace_id AND id = ANY(:people)
+    """
+)
 _AGAIN = text(
     """
     UPDATE calls SET state = 'waiting', next_at = :now, attempts = 0, first_at = NULL, ended_at = NULL
@@ -173,6 +211,7 @@ def ask(session: Session, wanted: Sequence[Wanted], now: datetime) -> None:
             "visit": one.visit,
             "endpoint": one.endpoint,
             "payload": one.payload,
+            "shares": one.shares,
         }
         for one in wanted
     ]
@@ -231,13 +270,48 @@ def _lease(
     names = {row.endpoint for row in rows}
     known = session.scalars(select(CallEndpoint).where(CallEndpoint.name.in_(names)))
     targets = {row.name: endpoints.target(house.settings, row, now) for row in known}
+    sharing = {row.id for row in rows if row.shares or (row.endpoint in targets and targets[row.endpoint].shares)}
+    barred = _barred(session, rows, sharing, now)
     leased = [
-        _Leased(row.contact_id, row.id, row.endpoint, row.payload, row.attempts + 1, row.created_at) for row in rows
+        _Leased(
+            contact_id=row.contact_id,
+            id=row.id,
+            enrollment_id=row.enrollment_id,
+            workflow_id=row.workflow_id,
+            step_id=row.step_id,
+            endpoint=row.endpoint,
+            payload=row.payload,
+            attempts=row.attempts + 1,
+            created_at=row.created_at,
+            barred=barred.get(row.id),
+        )
+        for row in rows
     ]
     return leased, targets
 
 
+def _barred(session: Session, rows: Sequence[Row[Any]], sharing: Collection[int], now: datetime) -> dict[int, Unsaid]:
+    """Calls that must not be made, and why. One query, and one where any of them shares."""
+    asked = {"workspace_id": workspace_of(session), "people": sorted({row.contact_id for row in rows})}
+    people = {row.id: row for row in session.execute(_PEOPLE, asked)}
+    asking = sorted({row.contact_id for row in rows if row.id in sharing})
+    states = ledger.current(session, asking) if asking else {}
+    found: dict[int, Unsaid] = {}
+    for row in rows:
+        person = people.get(row.contact_id)
+        if person is None or person.erased:
+            continue  # a trial call is about nobody
+        child = is_child(person.birth_date, person.age_band, now.date())
+        if person.frozen:
+            found[row.id] = "restricted"
+        elif row.id in sharing and (child or not may_share(states.get(person.id, {}), person.email_key or "")):
+            found[row.id] = "not_shared"
+    return found
+
+
 def _call(house: House, target: Target | None, call: _Leased) -> Answer:
+    if call.barred is not None:
+        return Answer(call.barred, said=UNSAID[call.barred]["en"])
     if target is None:
         return Answer("stopped", said=f"There is no endpoint named {call.endpoint}.")
     if not target.active:
@@ -278,7 +352,7 @@ def _settle(
     rows = []
     for call, answer in zip(leased, answers, strict=True):
         next_at = None
-        if answer.outcome not in {"ok", "gone", "blocked", "stopped"}:
+        if answer.outcome not in {"ok", "gone", "blocked", "stopped", *UNSAID}:
             next_at = following(call.id, call.attempts, now, answer.retry_after)
         tried = {"at": now, "outcome": answer.outcome, "status": answer.status, "said": answer.said, "ms": answer.ms}
         state = "done" if answer.outcome == "ok" else "waiting" if next_at else "failed"
@@ -299,7 +373,7 @@ def _settle(
     heard: dict[int, Answer] = {}
     for call, answer in zip(leased, answers, strict=True):
         target = targets.get(call.endpoint)
-        if target is not None and answer.outcome != "stopped":
+        if target is not None and answer.outcome not in {"stopped", *UNSAID}:
             before = heard.get(target.id)
             # One that was taken among several that were not: the endpoint lives.
             heard[target.id] = before if before is not None and before.outcome == "ok" else answer
@@ -315,6 +389,18 @@ def _settle(
             for id_, answer in sorted(heard.items())
         ]
         session.execute(_HEARD, {"workspace_id": workspace_id, "now": now, "rows": as_rows(states)})
+    _note_unsaid(session, [call for call in leased if call.id in held], now)
+
+
+def _note_unsaid(session: Session, leased: Sequence[_Leased], now: datetime) -> None:
+    """Say in the trace of each passage what was not told, and why. One query where there is any."""
+    told = []
+    for call in leased:
+        if call.barred is not None and call.enrollment_id is not None and call.workflow_id is not None:
+            inputs = {"endpoint": call.endpoint, "rule": _RULES[call.barred]}
+            decision = Decision(call.step_id, call.barred, UNSAID[call.barred], now, inputs)
+            told.append((passages.Of(call.contact_id, call.enrollment_id, call.workflow_id), decision))
+    passages.write_decisions(session, told)
 
 
 def trial(session: Session, endpoint: str, now: datetime) -> None:

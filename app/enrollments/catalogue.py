@@ -62,6 +62,7 @@ def known(session: Session) -> Known:
     fields: dict[str, FieldType] = dict(FACT_FIELDS)
     fields |= {f"contact.attributes.{row.key}": row.type for row in attributes}
     topics = session.scalars(select(Topic.name).where(Topic.archived_at.is_(None))).all()
+    called = session.execute(select(CallEndpoint.name, CallEndpoint.shares)).all()
     return Known(
         events=known_events(),
         fields=fields,
@@ -69,7 +70,8 @@ def known(session: Session) -> Known:
         topics=tuple(topics) or None,
         segments=segments.names(session),
         # No endpoint or sender set up yet: names are taken as they are, so that a library can be pushed first.
-        endpoints=session.scalars(select(CallEndpoint.name)).all() or None,
+        endpoints=[row.name for row in called] or None,
+        sharing=frozenset(row.name for row in called if row.shares),
         senders=identities.addresses(session) or None,
         barred=frozenset(f"contact.attributes.{row.key}" for row in attributes if row.special_category),
     )

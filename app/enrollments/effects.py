@@ -29,6 +29,7 @@ from app.events.catalogue import is_own
 from app.events.record import OwnEvent, record_own
 from app.journey.condition_tree import Condition
 from app.journey.conditions import evaluate
+from app.journey.consents import ERASED
 from app.journey.entry import Event, hearing
 from app.journey.program import ENDED, Program, WaitForOp
 from app.journey.state import CallOut, Decision, Effect, Emit, StartOther, StopOther, Task
@@ -83,6 +84,7 @@ class Done:
                         visit=effect.visit,
                         endpoint=effect.endpoint,
                         payload=_payload(row, effect, program, facts),
+                        shares=effect.shares,
                     )
                 )
             case Task():
@@ -298,13 +300,15 @@ def _payload(row: Inside, effect: CallOut, program: Program, facts: Facts) -> di
     `data: { email: { from: contact.email } }`.
     """
     contact = facts.get("contact") or {}
+    # Who is erased has no id any more; the event brings it, so that the other side knows whom to erase too.
+    external_id = row.event.get("external_id") if row.event.get("type") == ERASED else contact.get("external_id")
     return {
         "workflow": program.workflow,
         "step": effect.step_id,
         "visit": effect.visit,
         "enrollment": row.id,
         "key": row.key,
-        "contact": {"id": row.contact_id, "external_id": contact.get("external_id")},
+        "contact": {"id": row.contact_id, "external_id": external_id},
         "booking": _reference(facts),
         "property": (facts.get("property") or {}).get("code"),
         **({"data": dict(effect.data)} if effect.data else {}),

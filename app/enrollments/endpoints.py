@@ -43,10 +43,23 @@ class Target:
     secrets: tuple[str, ...]
     headers: Mapping[str, str]
     failing_since: datetime | None
+    shares: bool
+    """Whose it is uses what it is told for purposes of their own (R3)."""
 
 
-def add(session: Session, name: str, url: str, now: datetime, headers: Mapping[str, str] | None = None) -> str:
+def add(
+    session: Session,
+    name: str,
+    url: str,
+    now: datetime,
+    headers: Mapping[str, str] | None = None,
+    *,
+    shares: bool = False,
+) -> str:
     """Keep a new endpoint; gives its signing secret, this one time.
+
+    Args:
+        shares: whose it is uses what it is told for purposes of their own, not only as we say (R3).
 
     Raises:
         EndpointRefusedError: the name is taken, or name, address or headers will not do.
@@ -64,6 +77,7 @@ def add(session: Session, name: str, url: str, now: datetime, headers: Mapping[s
             url=checked_url(url),
             secrets=sources.with_newer(settings, [], secret, now),
             headers=_sealed(settings, headers or {}),
+            shares=shares,
             created_at=now,
         )
     )
@@ -114,6 +128,7 @@ def target(settings: Settings, row: Any, now: datetime) -> Target:
         secrets=tuple(sources.live_secrets(settings, row.secrets, now)),
         headers=headers,
         failing_since=row.failing_since,
+        shares=row.shares,
     )
 
 

@@ -241,6 +241,9 @@ class CallEndpoint(Owned, Base):
     """At most two that sign: {secret (sealed), created_at, expires_at}."""
     headers: Mapped[Plain] = mapped_column(server_default="", info=SEALED)
     """Further headers as sealed JSON: they may hold a password of the other house."""
+    shares: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whose it is uses what it is told for purposes of their own, and not as we say: nobody is named to it without a
+    consent to `third_party_sharing` (R3)."""
     active: Mapped[bool] = mapped_column(server_default=text("true"))
     stopped_reason: Mapped[Plain | None]
     """Why it is not active: `failing` where we gave up, `by_hand`."""
@@ -268,6 +271,8 @@ class Call(Owned, Base):
     endpoint: Mapped[Plain]
     """Its name; whether there is one is found out when the call is made."""
     payload: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
+    shares: Mapped[bool] = mapped_column(server_default=text("false"))
+    """The step says that the other side uses it for itself: asked as if its endpoint said so."""
     state: Mapped[Plain]
     """waiting, leased, done or failed."""
     next_at: Mapped[Instant | None]

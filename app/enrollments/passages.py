@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import text
@@ -26,6 +26,14 @@ COLUMNS = (
     " e.status, e.state, e.entered_at, e.ended_at, e.attempts, e.goal_at, e.goal_value, e.goal_event, e.goal_booking,"
     " e.control, e.holdout"
 )
+
+
+class Of(NamedTuple):
+    """The passage that a line of the trace belongs to."""
+
+    contact_id: int
+    enrollment_id: int
+    workflow_id: int
 
 
 @dataclass(slots=True)
@@ -240,19 +248,22 @@ def write(session: Session, rows: Sequence[Inside], now: datetime) -> None:
 
 def write_visits(session: Session, visits: Sequence[tuple[Inside, Decision]]) -> None:
     """Keep the trace: one statement."""
-    if not visits:
+    write_decisions(session, [(Of(row.contact_id, row.id, row.workflow_id), decision) for row, decision in visits])
+
+
+def write_decisions(session: Session, told: Sequence[tuple[Of, Decision]]) -> None:
+    """The same for who has not the whole passage at hand: one statement."""
+    if not told:
         return
     rows = [
         {
-            "contact_id": row.contact_id,
-            "enrollment_id": row.id,
-            "workflow_id": row.workflow_id,
+            **of._asdict(),
             "step_id": decision.step_id,
             "code": decision.code,
             "detail": {"sentence": decision.sentence, "inputs": decision.inputs},
             "at": decision.at,
         }
-        for row, decision in visits
+        for of, decision in told
     ]
     session.execute(_VISITS, {"workspace_id": workspace_of(session), "rows": as_rows(rows)})
 

@@ -389,8 +389,12 @@ KINDS: tuple[EventKind, ...] = (
                 "contact.erased",
                 "Person erased",
                 "Persona cancellata",
-                (Field("by", "text", "person or staff"),),
-                {"by": "person"},
+                (
+                    Field("by", "text", "person or staff"),
+                    Field("external_id", "text", "the id your systems gave, kept 30 days so that they can be told"),
+                    Field("also", "list", "ids of whoever was found to be the same person"),
+                ),
+                {"by": "person", "external_id": "guest-1093"},
             ),
             (
                 "contact.imported",

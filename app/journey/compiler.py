@@ -203,7 +203,9 @@ class _Writer:
             case Emit():
                 self.ops[place] = EmitOp(step.id, following, step.emit.type, *_parted(step.emit.data))
             case Webhook():
-                self.ops[place] = WebhookOp(step.id, following, step.webhook.endpoint, *_parted(step.webhook.data))
+                said, copies = _parted(step.webhook.data)
+                shares = step.webhook.shares
+                self.ops[place] = WebhookOp(step.id, following, step.webhook.endpoint, said, copies, shares)
             case Stop():
                 self.ops[place] = StopOp(step.id, following, step.stop.workflow, step.stop.reason, step.stop.of)
             case Task():

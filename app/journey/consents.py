@@ -1,4 +1,4 @@
-"""Asking for consent: when somebody may be asked, and what counts as the answer. Pure.
+"""Consent as steps see it: when somebody may be asked, what counts as the answer, and who may be named to others. Pure.
 
 What holds is what the facts say (`consent.<topic>`), since the ledger weighs proof and order; an event only tells when.
 """
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from app.journey.durations import Duration
 from app.journey.entry import Event
 from app.journey.facts import Facts, lookup
-from app.journey.program import ANSWERS
+from app.journey.program import ANSWERS, SHARING
 
 ANSWERED_WITHIN = Duration(days=7)
 """How long the button of a confirmation works (R6), so also how long an answer is awaited at most."""
@@ -26,6 +26,14 @@ GIVEN = "granted"
 """The ledger's word for a yes with its proof."""
 
 YES, NO = ANSWERS
+
+ERASED = "contact.erased"
+"""Whoever was told of a person has to hear that they are gone (GDPR 19): of that nobody is asked."""
+
+
+def may_be_told(facts: Facts) -> bool:
+    """Whether a person may be named to somebody who uses it for purposes of their own (R3)."""
+    return bool(lookup(facts, SHARING) == GIVEN or lookup(facts, "event.type") == ERASED)
 
 
 def word(facts: Facts, topic: str) -> str | None:

@@ -66,6 +66,8 @@ class Known:
     segments: Collection[str] | None = None
     workflows: Collection[str] | None = None
     endpoints: Collection[str] | None = None
+    sharing: Collection[str] = frozenset()
+    """Endpoints whose owner uses what it is told for purposes of its own (R3)."""
     senders: Collection[str] | None = None
     """Addresses that mails come from, in small letters."""
     barred: Collection[str] = frozenset()

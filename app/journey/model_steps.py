@@ -263,6 +263,8 @@ class WebhookBody(Block):
     """The name of the address, set up in the workspace with its secret."""
     data: dict[str, Value] = Field(default={})
     """What is said beside the person, the passage and the step."""
+    shares: bool = False
+    """Whether the other side uses it for itself: who has not agreed to `third_party_sharing` is left out."""
 
 
 class Webhook(StepBase):

@@ -254,13 +254,17 @@ class EmitOp:
 
 @dataclass(frozen=True, slots=True)
 class WebhookOp:
-    """A signed, retried call to a named endpoint of the workspace; `copies` are read from the facts at that moment."""
+    """A signed, retried call to a named endpoint of the workspace; `copies` are read from the facts at that moment.
+
+    One that `shares` is made only for those who have agreed to it (R3).
+    """
 
     id: str
     next: int
     endpoint: str
     data: Mapping[str, Any] = field(default_factory=dict)
     copies: Mapping[str, str] = field(default_factory=dict)
+    shares: bool = False
     op: Literal["webhook"] = "webhook"
 
 

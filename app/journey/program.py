@@ -321,6 +321,9 @@ ENDED = "workflow.ended"
 ANSWERS = ("consent.granted", "consent.withdrawn")
 """What may be the answer where consent is asked for; a no is told as a withdrawal."""
 
+SHARING = "consent.third_party_sharing"
+"""What a call asks of whose receiver uses what it is told for purposes of its own (R3)."""
+
 
 def _paths(program: Program) -> Iterator[str]:
     conditions = [rule.condition for rule in program.entry] + [rule.condition for rule in program.exits]
@@ -351,6 +354,8 @@ def _paths(program: Program) -> Iterator[str]:
                 yield f"consent.{op.topic}"
             case SetOp() | EmitOp() | WebhookOp():
                 yield from op.copies.values()
+                if isinstance(op, WebhookOp) and op.shares:
+                    yield SHARING
             case _:
                 pass
     yield from (moment.ref for moment in moments if isinstance(moment, Dated))

@@ -135,7 +135,11 @@ def sentence(op: Op) -> Sentence:
         case EmitOp():
             return both(f"Report “{event_name(op.type, 'en')}”", f"Segnala “{event_name(op.type, 'it')}”")
         case WebhookOp():
-            return both(f"Call {op.endpoint}", f"Chiama {op.endpoint}")
+            english, italian = f"Call {op.endpoint}", f"Chiama {op.endpoint}"
+            if op.shares:
+                english += ", for those who agreed to sharing"
+                italian += ", per chi ha acconsentito alla comunicazione a terzi"
+            return both(english, italian)
         case StartOp():
             english, italian = f"Start {op.workflow}", f"Avvia {op.workflow}"
             if op.awaited:

@@ -166,6 +166,8 @@ class CallOut:
     visit: int
     endpoint: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    shares: bool = False
+    """The other side uses it for purposes of its own: asked again before the call is made (R3)."""
     effect: Literal["call"] = "call"
 
 

@@ -6,15 +6,17 @@ be. What is kept, and why, stands in the receipt (docs/decisions/0005-what-outli
 
 - the lines of the ledger, which are the proof of what the person agreed to, under restriction;
 - the keyed hashes of their addresses, so that nobody writes to them for marketing after a re-import;
-- rows without personal data (a message of that template was sent that day), so that figures stay right.
+- rows without personal data (a message of that template was sent that day), so that figures stay right;
+- for 30 days, where a workflow tells other systems (GDPR 19), the ids those systems gave the person: they stand in
+  `contact.erased` and in what follows from it, and `forget` empties them.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -24,7 +26,9 @@ from app.consent import ledger
 from app.consent.ledger import Barred
 from app.contacts.identity import PEOPLE_LOCK
 from app.db import workspace_of
+from app.enrollments import programs
 from app.events.record import OwnEvent, record_own
+from app.journey.consents import ERASED
 from app.messages import choices
 from app.messages.choices import Leaving, Person, Wish
 from app.messages.states import WAITING
@@ -61,8 +65,11 @@ INSTEAD: Mapping[str, str] = {
 }
 """Personal columns that are not simply emptied."""
 
-QUERIES = 24
+QUERIES = 27
 """Besides one for each place of `walk.places`."""
+
+TOLD_WITHIN = timedelta(days=30)
+"""As long are the ids of other systems kept for these to be told: a call is tried for a day, then again by hand."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,8 @@ class Receipt:
     """Messages taken back."""
     ended: int = 0
     """Passages ended."""
+    forget_at: datetime | None = None
+    """When the ids of other systems go, where any are kept so that these can be told."""
 
     def as_json(self) -> dict[str, Any]:
         """For `rights_requests.receipt`."""
@@ -91,13 +100,15 @@ class Receipt:
         }
 
 
-def erase(session: Session, contact_id: int, by: str, now: datetime) -> Receipt:
+def erase(session: Session, contact_id: int, by: str, now: datetime, *, tell: bool = False) -> Receipt:
     """Erase a person and every contact that became part of them; done twice it does nothing more.
 
     Args:
         session: a unit of work of one workspace; nobody records or merges people of it meanwhile.
         contact_id: any of the person's contacts.
         by: `person`, or who of the team did it.
+        tell: let workflows that hear of it know by what ids other systems know the person; whoever asks for it sees to
+            it that `forget` is called at `Receipt.forget_at`.
 
     Raises:
         walk.NobodyError: there is no such contact.
@@ -109,13 +120,10 @@ def erase(session: Session, contact_id: int, by: str, now: datetime) -> Receipt:
     cancelled, ended = stop(session, person, now)
     _end_consents(session, person, by, now)
     asked = person.asked(session) | {"now": now, "salt": secrets.token_hex(16)}
-    emptied = {
-        place.name: count
-        for place in walk.places()
-        if place.name not in KEPT and (count := _empty(session, place, asked))
-    }
+    emptied = _emptied(session, asked)
     session.execute(_SHELL, asked)
-    record_own(session, [OwnEvent(person.contact_id, "contact.erased", now, {"by": _who(by)})], now)
+    ids = person.external_ids if tell and person.external_ids and _heard(session) else ()
+    record_own(session, [OwnEvent(person.contact_id, ERASED, now, {"by": _who(by), **_known_as(ids)})], now)
     kept = session.execute(_KEPT, asked).one()
     return Receipt(
         person.contact_id,
@@ -124,7 +132,38 @@ def erase(session: Session, contact_id: int, by: str, now: datetime) -> Receipt:
         {"proof": kept.proof, "suppressed": kept.suppressed, "counted": kept.counted},
         cancelled,
         ended,
+        now + TOLD_WITHIN if ids else None,
     )
+
+
+def forget(session: Session, contact_id: int, now: datetime) -> None:
+    """What was kept of an erased person so that other systems could be told goes too; who was not told is not any more.
+
+    It costs what `erase` costs.
+    """
+    person = walk.whole(session, contact_id)
+    if person.erased:
+        stop(session, person, now)
+        _emptied(session, person.asked(session) | {"now": now, "salt": secrets.token_hex(16)})
+
+
+def _emptied(session: Session, asked: Mapping[str, Any]) -> dict[str, int]:
+    """Empty or delete a person's rows in every table but the proof; table → how many. One query a place."""
+    return {
+        place.name: count
+        for place in walk.places()
+        if place.name not in KEPT and (count := _empty(session, place, asked))
+    }
+
+
+def _heard(session: Session) -> bool:
+    """Whether a workflow begins with an erasure. Two queries."""
+    return any(ERASED in one.program.starts_on for one in programs.live(session))
+
+
+def _known_as(ids: Sequence[str]) -> dict[str, Any]:
+    also = {"also": list(ids[1:])} if ids[1:] else {}
+    return {"external_id": ids[0], **also} if ids else {}
 
 
 def stop(session: Session, person: Whole, now: datetime) -> tuple[int, int]:

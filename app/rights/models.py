@@ -35,7 +35,7 @@ class RightsRequest(Owned, Base):
     """One month after it was asked (GDPR 12(3))."""
     confirmed_at: Mapped[Instant | None]
     next_at: Mapped[Instant | None]
-    """When the stage looks again: the link is over, or the receipt must have left."""
+    """When the stage looks again: the link is over, the receipt has left, or other systems have been told."""
     message_pk: Mapped[int | None] = mapped_column(BigInteger)
     """The mail with the link; of a confirmed erasure, the receipt."""
     done_at: Mapped[Instant | None]

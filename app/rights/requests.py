@@ -114,7 +114,8 @@ def erase_(session: Session, request: RightsRequest, identity: str, now: datetim
 
 
 def finish(session: Session, now: datetime, limit: int) -> int:
-    """Erase whose receipt has left, or has had its hour; end links that were not used. How many requests."""
+    """Erase whose receipt has left, or has had its hour; end links that were not used; drop what was kept of the erased
+    so that other systems could be told. How many requests."""
     due = session.scalars(
         select(RightsRequest)
         .where(RightsRequest.next_at <= now)
@@ -125,6 +126,9 @@ def finish(session: Session, now: datetime, limit: int) -> int:
     for request in due:
         if request.state == "asked":
             request.state, request.next_at = "expired", None
+        elif request.state == "done":
+            request.next_at = None
+            erasure.forget(session, request.contact_id, now)
         elif _left(session, request) or now >= (request.confirmed_at or request.asked_at) + RECEIPT_WITHIN:
             _finish(session, request, now)
         else:
@@ -218,10 +222,11 @@ def _confirmed(request: RightsRequest, identity: str, now: datetime) -> None:
 
 
 def _finish(session: Session, request: RightsRequest, now: datetime) -> Receipt:
-    receipt = erasure.erase(session, request.contact_id, request.by, now)
+    receipt = erasure.erase(session, request.contact_id, request.by, now, tell=True)
     # What the walk emptied of this very row is read anew.
     session.refresh(request)
-    request.state, request.done_at, request.next_at, request.receipt = "done", now, None, receipt.as_json()
+    request.state, request.done_at, request.receipt = "done", now, receipt.as_json()
+    request.next_at = receipt.forget_at
     return receipt
 
 

@@ -68,6 +68,8 @@ class Whole:
     addresses: tuple[tuple[str, str], ...]
     """(channel, normalised address), every one that is or was known."""
     erased: bool
+    external_ids: tuple[str, ...]
+    """What other systems call the person, the survivor's id first."""
 
     def asked(self, session: Session) -> dict[str, Any]:
         """The parameters that the conditions of places name."""
@@ -117,7 +119,8 @@ def whole(session: Session, contact_id: int) -> Whole:
     known |= {(channel, row.phone) for row in rows if row.phone for channel in ("sms", "whatsapp")}
     told = session.execute(_TOLD, {**asked, "people": list(people)})
     known |= {(row.channel, ledger.address_key(row.address)) for row in told}
-    return Whole(people[0], people, tuple(sorted(known)), rows[0].erased_at is not None)
+    ids = tuple(row.external_id for row in rows if row.external_id)
+    return Whole(people[0], people, tuple(sorted(known)), rows[0].erased_at is not None, ids)
 
 
 def empty(column: Column[Any]) -> str:
@@ -151,7 +154,7 @@ _PEOPLE = text(
         UNION
         SELECT c.id FROM contacts c JOIN whole ON c.merged_into = whole.id WHERE c.workspace_id = :ws
     )
-    SELECT id, email_key, phone, erased_at FROM contacts
+    SELECT id, external_id, email_key, phone, erased_at FROM contacts
     WHERE workspace_id = :ws AND id IN (SELECT id FROM whole) ORDER BY merged_into IS NOT NULL, id
     """
 )

@@ -58,7 +58,7 @@ def endpoint_create() -> Response:
     if not errors:
         with pages.unit() as unit:
             try:
-                secret = endpoints.add(unit, name, url, pages.now())
+                secret = endpoints.add(unit, name, url, pages.now(), shares="shares" in request.form)
             except EndpointRefusedError:
                 errors["name"] = gettext("Another endpoint has this name. Choose a different one.")
     if errors:
@@ -80,8 +80,8 @@ def _looked_at(name: str, url: str) -> dict[str, str]:
 @blueprint.post(f"{HERE}/settings/calls/<int:endpoint_id>/<what>")
 @opened_by(OWNERS)
 def endpoint_act(endpoint_id: int, what: str) -> Response:
-    """Make a new secret, switch on or off, send a trial call, or make all failed calls once more."""
-    if what not in {"rotate", "switch", "trial", "again"}:
+    """Make a new secret, switch on or off, say whose it is, send a trial call, or make all failed calls once more."""
+    if what not in {"rotate", "switch", "shares", "trial", "again"}:
         abort(404)
     shown, told = None, ""
     with pages.unit() as unit:
@@ -91,6 +91,11 @@ def endpoint_act(endpoint_id: int, what: str) -> Response:
         elif what == "switch":
             endpoints.switch(endpoint, not endpoint.active)
             told = gettext("It is called again.") if endpoint.active else gettext("It is not called any more.")
+        elif what == "shares":
+            endpoint.shares = not endpoint.shares
+            told = gettext("From now on only who has agreed to sharing is named to it.")
+            if not endpoint.shares:
+                told = gettext("It counts as working for you: nobody is asked for sharing.")
         elif what == "trial":
             calls.trial(unit, endpoint.name, pages.now())
             told = gettext("A trial call is on its way; look below in a moment.")

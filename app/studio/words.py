@@ -331,6 +331,8 @@ CALL_OUTCOMES: Mapping[str, Any] = {
     "blocked": _("this address must not be called"),
     "unknown": _("cannot be told: we stopped before the answer"),
     "stopped": _("not called: the endpoint is off or missing"),
+    "not_shared": _("not called: the person has not agreed to sharing"),
+    "restricted": _("not called: the use of this person's data is restricted"),
 }
 FALLBACK = Mark("", "still", "info")
 

@@ -18,7 +18,8 @@ KNOWN = Known(
     topics=("offers",),
     segments=("vip", "families"),
     workflows=("survey", "win-back"),
-    endpoints=("crm",),
+    endpoints=("crm", "partner"),
+    sharing=("partner",),
     senders=("spa@lago.example",),
 )
 SEND = "{ id: s, send: x }"
@@ -81,6 +82,7 @@ def codes(steps: str, *, head: str = "") -> list[tuple[str, str]]:
         ("{ id: a, emit: booking.cancelled }", "reserved", "report an event of your own, such as custom.a"),
         ("{ id: a, emit: upsell.purchasd }", "unknown-event", "did you mean upsell.purchased?"),
         ("{ id: a, webhook: cmr }", "unknown-endpoint", "did you mean crm?"),
+        ("{ id: a, webhook: partner }", "sharing", "add shares: true"),
         (
             "{ id: a, webhook: { endpoint: crm, data: { n: { from: booking.nigths } } } }",
             "unknown-field",

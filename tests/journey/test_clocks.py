@@ -211,6 +211,20 @@ def test_a_story_fixes_the_lot_and_tells_what_is_done_elsewhere() -> None:
     assert all(isinstance(refusal, NotEntered) for refusal in outcome.not_entered)
 
 
+SHARED = workflow_text("  - { id: tell, webhook: { endpoint: partner, shares: true } }")
+
+
+@pytest.mark.parametrize(("said", "called"), [("granted", "[partner]"), ("withdrawn", "[]"), ("pending", "[]")])
+def test_r3_a_story_calls_those_who_share_only_of_whom_has_agreed(said: str, called: str) -> None:
+    story = f"""\
+- story: Sharing
+  given: {{ consents: {{ third_party_sharing: {said} }} }}
+  events: [ {{ at: 2026-06-01 10:00, type: booking.confirmed, booking: {{ reference: B1 }} }} ]
+  expect: {{ called: {called} }}
+"""
+    assert told(SHARED, story)[1] == []
+
+
 def test_what_a_story_expects_of_elsewhere_is_told_where_it_did_not_come() -> None:
     story = """\
 - story: Wrong

@@ -107,8 +107,7 @@ class StepChecks:
             case Emit():
                 self._emit(path, step)
             case Webhook():
-                ground.named((*path, "webhook", "endpoint"), "endpoint", step.webhook.endpoint, ground.known.endpoints)
-                ground.copies((*path, "webhook", "data"), step.webhook.data)
+                self._webhook((*path, "webhook"), step)
             case Stop():
                 self._other((*path, "stop"), step.stop.workflow, "a passage ends itself with exit:")
             case Task():
@@ -116,6 +115,14 @@ class StepChecks:
             case _:
                 pass
         return []
+
+    def _webhook(self, path: Path, step: Webhook) -> None:
+        ground, name = self.ground, step.webhook.endpoint
+        ground.named((*path, "endpoint"), "endpoint", name, ground.known.endpoints)
+        ground.copies((*path, "data"), step.webhook.data)
+        if name in ground.known.sharing and not step.webhook.shares:
+            message = f"{name} uses what it is told for purposes of its own, and not everybody has agreed to that"
+            ground.add((*path, "endpoint"), "sharing", message, "add shares: true to the step: who has not is left out")
 
     # --- sends ---
 

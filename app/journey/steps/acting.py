@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from app.journey.consents import may_be_told
 from app.journey.facts import lookup
 from app.journey.ops import EmitOp, ExitOp, For, SendOp, SetOp, StopOp, TaskOp, WebhookOp
 from app.journey.sentences import both
@@ -78,10 +79,18 @@ def emit(walk: Walk, op: EmitOp) -> None:
 
 
 def call(walk: Walk, op: WebhookOp) -> None:
-    """Have another system called."""
+    """Have another system called; one that uses it for itself, only for those who have agreed to that (R3)."""
     visit = walk.visit(op.id)
+    if op.shares and not may_be_told(walk.facts()):
+        text = both(
+            f"{op.endpoint} not called: the person has not agreed to sharing",
+            f"{op.endpoint} non chiamato: la persona non ha acconsentito alla comunicazione a terzi",
+        )
+        walk.note("not_shared", text, endpoint=op.endpoint, rule="R3")
+        walk.go(op.next)
+        return
     data = walk.filled(op.data, op.copies)
-    walk.effects.append(CallOut(op.id, visit, op.endpoint, data))
+    walk.effects.append(CallOut(op.id, visit, op.endpoint, data, op.shares))
     walk.note("call", walk.said(op), endpoint=op.endpoint, data=data)
     walk.go(op.next)
 

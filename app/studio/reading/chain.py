@@ -58,6 +58,7 @@ KIND_ICONS = {
     "carried": "history", "handed_on": "booking", "updated": "send", "after_pause": "pause", "done_before": "forward",
     "emit": "event", "call": "webhook", "start": "entry", "stop": "exit", "split": "split", "round": "repeat",
     "rounds_over": "repeat", "too_deep": "alert", "asked": "consent", "said_no": "exit", "not_asked": "exit",
+    "not_shared": "exit", "restricted": "exit",
 }  # fmt: skip
 _STAGE_ICONS = {"workflow": "info", "event": "event", "entry": "info", "step": "info", "gate": "gate", "lease": "gate",
                 "compose": "compose", "delivery": "handed", "returned": "info", "next": "clock"}  # fmt: skip
