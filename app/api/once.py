@@ -56,11 +56,16 @@ def once(
     return answer
 
 
+# A key whose time is over is taken anew; one statement cannot delete a row and write it again, so it is left out above.
 _TAKE = text(
     """
-    WITH old AS (DELETE FROM api_answers WHERE workspace_id = :ws AND at < :old)
-    INSERT INTO api_answers (workspace_id, source_id, key, asked, at) VALUES (:ws, :source, :key, :asked, :now)
-    ON CONFLICT DO NOTHING RETURNING key
+    WITH old AS (
+        DELETE FROM api_answers WHERE workspace_id = :ws AND at < :old AND (source_id, key) <> (:source, :key)
+    )
+    INSERT INTO api_answers AS known (workspace_id, source_id, key, asked, at) VALUES (:ws, :source, :key, :asked, :now)
+    ON CONFLICT (workspace_id, source_id, key) DO UPDATE SET asked = excluded.asked, answer = NULL, at = excluded.at
+        WHERE known.at < :old
+    RETURNING key
     """
 )
 _FIND = text("SELECT asked, answer FROM api_answers WHERE workspace_id = :ws AND source_id = :source AND key = :key")

@@ -211,3 +211,15 @@ def test_a_key_is_forgotten_after_a_month(hotel: Door, db: Database, clock: Fixe
     hotel.ask("POST", "/segments", json={"name": "three", "rules": ITALIANS}, headers={"Idempotency-Key": "new"})
     with db.work(hotel.workspace_id) as session:
         assert list(session.scalars(select(ApiAnswer.key))) == ["new"]
+
+
+def test_a_key_whose_month_is_over_may_stand_for_something_else(hotel: Door, db: Database, clock: FixedClock) -> None:
+    key = {"Idempotency-Key": "every-year"}
+    assert hotel.ask("POST", "/segments", json={"name": "one", "rules": ITALIANS}, headers=key).status_code == 201
+    clock.advance(timedelta(days=31))
+    body = {"name": "two", "rules": ITALIANS}
+    again = hotel.ask("POST", "/segments", json=body, headers=key)
+    assert (again.status_code, again.get_json()["name"]) == (201, "two")
+    assert hotel.ask("POST", "/segments", json=body, headers=key).get_json() == again.get_json()
+    with db.work(hotel.workspace_id) as session:
+        assert session.scalar(select(func.count()).select_from(ApiAnswer)) == 1
