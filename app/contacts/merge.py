@@ -73,6 +73,22 @@ _REVIVE = text(
      WHERE e.workspace_id = :workspace AND e.id = x.id AND e.status = 'exited' AND e.end_reason = 'merged'
     """
 ).bindparams(bindparam("ended", type_=JSONB))
+_CALL_OFF = text(
+    """
+    UPDATE messages SET state = 'cancelled', reason = 'exited:merged', rule = 'R60', ended_at = :now
+     WHERE workspace_id = :workspace AND contact_id = :winner AND enrollment_id = ANY(:ended)
+       AND state IN ('planned', 'deferred', 'ready')
+    RETURNING id
+    """
+)
+# Judged anew by whatever holds then.
+_PLAN_AGAIN = text(
+    """
+    UPDATE messages SET state = 'planned', reason = NULL, rule = NULL, ended_at = NULL
+     WHERE workspace_id = :workspace AND contact_id IN (:winner, :loser) AND id = ANY(:called_off)
+       AND state = 'cancelled' AND reason = 'exited:merged'
+    """
+)
 _WRITE = text(
     """
     UPDATE contacts SET external_id = :external_id, email = :email, email_key = :email_key, phone = :phone,
@@ -149,6 +165,8 @@ def merge(session: Session, winner: int, loser: int, by: str, now: datetime) -> 
         {"id": row.id, "wake_at": row.wake_at and row.wake_at.isoformat()}
         for row in connection.execute(_COLLAPSE, wanted)
     ]
+    # What the passage that goes on will say is not said twice.
+    called_off = connection.scalars(_CALL_OFF, {**wanted, "ended": [one["id"] for one in ended]}).all()
     whole, taken = _united(mine, theirs)
     empty: dict[str, Any] = {**dict.fromkeys(COLUMNS), "tags": [], "attributes": {}, "field_versions": {}}
     _write(connection, workspace_id, loser, empty, winner, now)
@@ -162,6 +180,7 @@ def merge(session: Session, winner: int, loser: int, by: str, now: datetime) -> 
         "taken": taken,
         "rows": {table: some for table, some in moved.items() if some},
         "ended": ended,
+        "called_off": list(called_off),
     }
     connection.execute(_NOTE, {"workspace": workspace_id, "merge": number, "moved": kept})
     return number
@@ -190,6 +209,8 @@ def undo_merge(session: Session, merge_id: int, now: datetime) -> tuple[int, int
     for table, some in kept["rows"].items():
         _move(connection, workspace_id, table, keys[table], winner, loser, some)
     connection.execute(_REVIVE, {"workspace": workspace_id, "ended": kept["ended"]})
+    both = {"workspace": workspace_id, "winner": winner, "loser": loser}
+    connection.execute(_PLAN_AGAIN, {**both, "called_off": kept.get("called_off", [])})
     _write(connection, workspace_id, winner, _as_before(rows[winner], kept), None, now)
     _write(connection, workspace_id, loser, kept["loser"], None, now)
     connection.execute(_UNDONE, {"workspace": workspace_id, "merge": merge_id, "now": now})

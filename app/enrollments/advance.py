@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -41,8 +41,6 @@ QUERIES = 14 + sight.QUERIES + effects.QUERIES + asking.QUERIES
 lock and requests for consent (where a step asks), live workflows (2, where somebody came to the end), messages sent
 lately, update, visits, cancelled messages, planned messages, contact fields, and what steps bring about besides; and
 one more where a stored passage cannot be read."""
-
-STEP_ASIDE = timedelta(hours=1)
 
 _CLAIM = text(
     f"""
@@ -86,7 +84,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     claimed = session.execute(_CLAIM, {"workspace_id": workspace_id, "now": now, "limit": limit}).all()
     if not claimed:
         return Ran(0, False)
-    rows = passages.readable(session, claimed, now, now + STEP_ASIDE)
+    rows = passages.readable(session, claimed, now)
     pauses = {row.workflow_id: pause_of(row) for row in claimed}
     known = programs.of_versions(session, {row.version_id for row in rows})
     seen = sight.load(session, rows, known, now)
@@ -101,9 +99,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
         try:
             moved, by_rule = _steps(known[row.version_id], row, seen.of(row), pauses[row.workflow_id], now)
         except Exception as error:
-            # One poisoned row never stops the line: it waits an hour, with its error where the marketer sees it.
-            row.attempts += 1
-            row.error, row.retry_at, row.changed = f"{type(error).__name__}: {error}", now + STEP_ASIDE, True
+            row.stand_aside(error, now)
             log.exception("passage_stepped_aside", enrollment_id=row.id, workflow_id=row.workflow_id)
             continue
         taken.append((row, moved, by_rule))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -41,7 +41,6 @@ update, visits, cancelled messages, own events (3) where somebody awaits or hear
 passages so far where a workflow takes only so many, what first steps ask for and the messages they plan, refusals and
 the work rows."""
 
-STEP_ASIDE = timedelta(hours=1)
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('enrol', :workspace_id))")
 _CLAIM = text(
@@ -175,7 +174,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     occasions.noticed(session, batch.live, batch.facts, now)
     outcome = [{"contact_id": row.contact_id, "event_pk": row.event_pk, "error": _deal(batch, row)} for row in work]
     _write(session, workspace_id, batch)
-    session.execute(_DONE, {"workspace_id": workspace_id, "rows": as_rows(outcome), "aside": now + STEP_ASIDE})
+    session.execute(_DONE, {"workspace_id": workspace_id, "rows": as_rows(outcome), "aside": now + passages.STEP_ASIDE})
     touched = [row for rows in batch.by_contact.values() for row in rows if row.new or row.changed]
     if any(row.state.wake_at and row.state.wake_at <= now for row in touched):
         signal(session, "advance")

@@ -7,11 +7,12 @@ until the new one can have come, its cancellation is held.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -23,15 +24,18 @@ from app.enrollments.passages import Inside
 from app.enrollments.planned import as_planned
 from app.enrollments.sight import Sight
 from app.journey import advance
-from app.journey.advance import Decision
+from app.journey.advance import Advanced, Decision, State
 from app.journey.program import Program, SendOp
 from app.journey.updates import updates
 from app.messages.plan import Planned, plan
 from app.messages.snapshot import thaw
 from app.queues import signal
 
-QUERIES = 10 + sight.QUERIES
-"""At most: bookings, held, handed on, passages, property, programs, what they see, told, update, visits, messages."""
+log = structlog.get_logger()
+
+QUERIES = 11 + sight.QUERIES
+"""At most: bookings, held, handed on, passages, property, programs, what they see, told, update, visits,
+messages; and one more where a stored passage cannot be read."""
 
 PAGE = 500
 """People at a time when a property's clock changes."""
@@ -151,7 +155,7 @@ def rebind(session: Session, booking_ids: Sequence[int], now: datetime) -> int:
     found = session.execute(_BOUND, {"workspace_id": workspace_of(session), "booking_ids": bound}).all()
     if not found:
         return 0
-    rows = [passages.from_row(row) for row in found]
+    rows = passages.readable(session, found, now)
     _elsewhere(session, rows, {row.id: row.of_booking for row in found})
     known = programs.of_versions(session, {row.version_id for row in rows})
     rows = [row for row in rows if known[row.version_id].follow or row.id in handed_on]
@@ -162,17 +166,34 @@ def rebind(session: Session, booking_ids: Sequence[int], now: datetime) -> int:
             # Written in any case: its waits were held while the new booking could still come.
             row.changed = True
             visits.append((row, _instead(row, handed_on[row.id], now)))
-        moved = advance.rebind(known[row.version_id], row.state, sees.of(row), now)
-        if moved:
-            row.become(moved.state, now)
-            visits += [(row, decision) for decision in moved.trace]
-    planned, told = _updates(session, rows, known, sees, now)
+        visits += _moved(advance.rebind, row, known, sees, now)
+    planned, told = _updates(session, [row for row in rows if row.error is None], known, sees, now)
     passages.write(session, rows, now)
     passages.write_visits(session, visits + told)
     plan(session, planned, now)
     if any(row.changed for row in rows):
         signal(session, "advance")
-    return sum(row.changed for row in rows)
+    return sum(row.changed and row.error is None for row in rows)
+
+
+def _moved(
+    move: Callable[[Program, State, Facts, datetime], Advanced | None],
+    row: Inside,
+    known: Mapping[int, Program],
+    sees: Sight,
+    now: datetime,
+) -> list[tuple[Inside, Decision]]:
+    """Work a passage's wait out anew; one that raises steps aside, and what was reported is recorded all the same."""
+    try:
+        moved = move(known[row.version_id], row.state, sees.of(row), now)
+    except Exception as error:
+        row.stand_aside(error, now)
+        log.exception("passage_stepped_aside", enrollment_id=row.id, workflow_id=row.workflow_id)
+        return []
+    if moved is None:
+        return []
+    row.become(moved.state, now)
+    return [(row, decision) for decision in moved.trace]
 
 
 def _stands(session: Session, booking_ids: Sequence[int], now: datetime) -> tuple[Mapping[int, str], list[int]]:
@@ -294,18 +315,13 @@ def rezone(session: Session, property_id: int, is_default: bool, now: datetime) 
         if not found:
             break
         after = found[-1].id
-        rows = [passages.from_row(row) for row in found]
+        rows = passages.readable(session, found, now)
         known = programs.of_versions(session, {row.version_id for row in rows})
         sees = sight.load(session, rows, known, now)
-        visits = []
-        for row in rows:
-            moved = advance.rezone(known[row.version_id], row.state, sees.of(row), now)
-            if moved:
-                row.become(moved.state, now)
-                visits += [(row, decision) for decision in moved.trace]
+        visits = [visit for row in rows for visit in _moved(advance.rezone, row, known, sees, now)]
         passages.write(session, rows, now)
         passages.write_visits(session, visits)
-        moved_count += sum(row.changed for row in rows)
+        moved_count += sum(row.changed and row.error is None for row in rows)
     if moved_count:
         signal(session, "advance")
     return moved_count

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy import text
@@ -21,10 +21,13 @@ from app.journey.program import Program
 
 log = structlog.get_logger()
 
+STEP_ASIDE = timedelta(hours=1)
+"""How long a passage that raised, or cannot be read, waits before it is tried again."""
+
 COLUMNS = (
     "e.contact_id, e.id, e.workflow_id, e.version_id, e.key, e.passage, e.booking_id, e.property_id, e.event,"
-    " e.status, e.state, e.entered_at, e.ended_at, e.attempts, e.goal_at, e.goal_value, e.goal_event, e.goal_booking,"
-    " e.control, e.holdout"
+    " e.status, e.state, e.wake_at, e.end_reason, e.entered_at, e.ended_at, e.attempts, e.goal_at, e.goal_value,"
+    " e.goal_event, e.goal_booking, e.control, e.holdout"
 )
 
 
@@ -101,6 +104,11 @@ class Inside:
         self.state = state
         self.changed = True
 
+    def stand_aside(self, error: Exception, now: datetime) -> None:
+        """Be tried again in a while, with the error where it is looked for: one poisoned row never stops the line."""
+        self.attempts += 1
+        self.error, self.retry_at, self.changed = f"{type(error).__name__}: {error}", now + STEP_ASIDE, True
+
 
 _STEP_ASIDE = text(
     """
@@ -115,9 +123,9 @@ _STEP_ASIDE = text(
 )
 
 
-def readable(session: Session, rows: Sequence[Any], now: datetime, aside: datetime) -> list[Inside]:
-    """The passages of rows with `COLUMNS`. One that cannot be read is put off until `aside`, with its error on the row,
-    so that it does not stop the others; one statement, and only then."""
+def readable(session: Session, rows: Sequence[Any], now: datetime) -> list[Inside]:
+    """The passages of rows with `COLUMNS`. One that cannot be read stands aside, with its error on the row, so that it
+    does not stop the others; one statement, and only then."""
     found, broken = [], []
     for row in rows:
         try:
@@ -126,7 +134,12 @@ def readable(session: Session, rows: Sequence[Any], now: datetime, aside: dateti
             log.exception("passage_unreadable", enrollment_id=row.id)
             broken.append({"contact_id": row.contact_id, "id": row.id, "error": f"{type(error).__name__}: {error}"})
     if broken:
-        parameters = {"workspace_id": workspace_of(session), "rows": as_rows(broken), "now": now, "aside": aside}
+        parameters = {
+            "workspace_id": workspace_of(session),
+            "rows": as_rows(broken),
+            "now": now,
+            "aside": now + STEP_ASIDE,
+        }
         session.execute(_STEP_ASIDE, parameters)
     return found
 
@@ -147,7 +160,7 @@ def from_row(row: Any) -> Inside:
         property_id=row.property_id,
         event=event,
         event_pk=None,
-        state=from_json(row.state),
+        state=_as_the_row_says(from_json(row.state), row),
         entered_at=row.entered_at,
         ended_at=row.ended_at,
         attempts=row.attempts,
@@ -155,6 +168,17 @@ def from_row(row: Any) -> Inside:
         control=row.control,
         holdout=row.holdout,
     )
+
+
+def _as_the_row_says(state: State, row: Any) -> State:
+    """A passage that was ended from outside its steps (a merge, an erasure), or taken up again, by its row alone.
+
+    What is stored of its steps is left as it was, so that a merge can be undone; believed over the row, a passage that
+    ended with a merge would go on beside the one it was merged into, and everything would be sent twice.
+    """
+    if state.status == row.status:
+        return state
+    return replace(state, status=row.status, reason=row.end_reason, wake_at=row.wake_at)
 
 
 def load_acts(session: Session, rows: Sequence[Inside], known: Mapping[int, Program], now: datetime) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 import structlog
@@ -37,9 +37,6 @@ Fate = Literal["stays", "goes_on", "moves", "leaves"]
 QUERIES = 14 + sight.QUERIES
 """At most this many statements a batch: the move, the version's number, passages, programs, what they see, update,
 versions, visits, cancelled messages, the move's counts; live workflows (2) and own events (3) where somebody leaves."""
-
-
-STEP_ASIDE = timedelta(hours=1)
 
 
 class MappingError(ValueError):
@@ -240,7 +237,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
         "limit": limit,
     }
     claimed = session.execute(_INSIDE, parameters).all()
-    rows = passages.readable(session, claimed, now, now + STEP_ASIDE) if claimed else []
+    rows = passages.readable(session, claimed, now) if claimed else []
     known = programs.of_versions(session, {row.version_id for row in rows} | {move.version_id})
     sees = sight.load(session, rows, known, now)
     carried: list[Inside] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -12,6 +12,7 @@ from app.consent.fold import REFUSALS, Key, State
 from app.consent.ledger import Act
 from app.consent.models import ConsentRecord
 from app.contacts import merge as contacts
+from app.events.record import OwnEvent, record_own
 
 
 def merge(session: Session, winner: int, loser: int, by: str, now: datetime) -> int:
@@ -22,6 +23,7 @@ def merge(session: Session, winner: int, loser: int, by: str, now: datetime) -> 
     address, is withdrawn. A newer yes on the same address stands.
     """
     number = contacts.merge(session, winner, loser, by, now)
+    record_own(session, _told([winner], number, now), now)
     lines = ledger.history(session, loser)
     ledger.append(session, [_again(line, winner, number) for line in lines], now)
     states = ledger.current(session, [winner]).get(winner, {})
@@ -36,6 +38,7 @@ def undo_merge(session: Session, merge_id: int, now: datetime) -> tuple[int, int
     a no into a yes (R10). The loser's own lines were never touched.
     """
     winner, loser = contacts.undo_merge(session, merge_id, now)
+    record_own(session, _told([winner, loser], merge_id, now), now)
     own: dict[Key, ConsentRecord] = {}
     for line in ledger.history(session, winner):
         newest = own.get(_key(line))
@@ -48,6 +51,11 @@ def undo_merge(session: Session, merge_id: int, now: datetime) -> tuple[int, int
             over.append(_act(winner, key, before, "merge_undone", now, merge_id))
     ledger.append(session, over, now)
     return winner, loser
+
+
+def _told(people: Sequence[int], merge_id: int, now: datetime) -> list[OwnEvent]:
+    """That these contacts are not what they were: waits by their own clock move with it, as by any other update."""
+    return [OwnEvent(one, "contact.updated", now, {"caused_by": {"merge": merge_id}}) for one in people]
 
 
 _OPEN = frozenset({"granted", "pending"})

@@ -13,6 +13,7 @@ from sqlalchemy import event, select, text
 from app.contacts.models import Property
 from app.enrollments import catalogue, follow
 from app.enrollments.models import Enrollment, EntryRefusal, StepVisit, Workflow
+from app.journey import advance as core
 from tests.hotel import Hotel
 
 STAY = {"reference": "RS-1", "arrival": "2026-05-12", "departure": "2026-05-15", "adults": 2, "amount": 42000}
@@ -255,6 +256,79 @@ def test_both_in_one_delivery_say_nothing_either(booked: Hotel) -> None:
     with booked.house.database.work(booked.loaded.workspace_id) as session:
         assert "already_inside" in session.scalars(select(EntryRefusal.code)).all()
     assert sent(booked) == ["booking-confirmation"]
+
+
+# -- what cannot be followed -----------------------------------------------------------------------------------------
+
+
+def spoil(hotel: Hotel, reference: str) -> None:
+    """What is stored of a passage is none any more."""
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        session.execute(text("UPDATE enrollments SET state = '{}' WHERE key = :key"), {"key": reference})
+
+
+def errors(hotel: Hotel) -> dict[str, bool]:
+    return {row.key: bool(row.error) for row in passages(hotel)}
+
+
+def test_a_passage_that_cannot_be_read_keeps_no_change_of_a_booking_out(booked: Hotel) -> None:
+    other = {"external_id": "anna", "email": "anna@example.com"}
+    booked.report("booking.confirmed", contact=other, booking={**STAY, "reference": "RS-2", "channel": "direct"})
+    booked.after(timedelta(hours=1))
+    spoil(booked, "RS-1")
+    later = {"arrival": "2026-05-30", "departure": "2026-06-02"}
+    changes = [
+        {"contact": {"external_id": name}, "data": {"booking": {"reference": reference, **later}}}
+        for name, reference in (("giulia", "RS-1"), ("anna", "RS-2"))
+    ]
+    at = booked.clock.now().isoformat()
+    verdicts = booked.post(
+        [{"id": f"c-{n}", "type": "booking.modified", "occurred_at": at, **one} for n, one in enumerate(changes)]
+    )
+    assert [one["status"] for one in verdicts] == ["accepted", "accepted"]
+    assert errors(booked) == {"RS-1": True, "RS-2": False}
+    assert [row.wake_at for row in passages(booked) if row.key == "RS-2"] == [datetime(2026, 5, 23, 8, tzinfo=UTC)]
+
+
+def test_a_passage_whose_new_date_makes_no_sense_steps_aside_and_the_others_follow(
+    booked: Hotel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {"external_id": "anna", "email": "anna@example.com"}
+    booked.report("booking.confirmed", contact=other, booking={**STAY, "reference": "RS-2", "channel": "direct"})
+    booked.after(timedelta(hours=1))
+    rebind = core.rebind
+
+    def poisoned(program: Any, state: Any, *given: Any) -> Any:
+        if state.key == "RS-1":
+            raise ZeroDivisionError("a poisoned row")
+        return rebind(program, state, *given)
+
+    monkeypatch.setattr(core, "rebind", poisoned)
+    with booked.house.database.work(booked.loaded.workspace_id) as session:
+        session.execute(text("UPDATE bookings SET arrival = '2026-05-30', departure = '2026-06-02'"))
+    ids = [row.id for row in booked.bookings()]
+    with booked.house.database.work(booked.loaded.workspace_id) as session:
+        follow.rebind(session, ids, booked.clock.now())
+    assert errors(booked) == {"RS-1": True, "RS-2": False}
+    due = {row.key: row.wake_at for row in passages(booked)}
+    assert due == {"RS-1": booked.clock.now() + timedelta(hours=1), "RS-2": datetime(2026, 5, 23, 8, tzinfo=UTC)}
+    monkeypatch.undo()
+    booked.after(timedelta(hours=2))
+    assert errors(booked) == {"RS-1": False, "RS-2": False}
+
+
+def test_a_passage_that_cannot_be_read_keeps_no_clock_of_a_property_as_it_was(booked: Hotel) -> None:
+    other = {"external_id": "anna", "email": "anna@example.com"}
+    booked.report("booking.confirmed", contact=other, booking={**STAY, "reference": "RS-2", "channel": "direct"})
+    booked.after(timedelta(hours=1))
+    spoil(booked, "RS-1")
+    with booked.house.database.work(booked.loaded.workspace_id) as session:
+        home = session.scalars(select(Property)).first()
+        assert home is not None
+        home.zone = "Europe/London"
+        session.flush()  # the facts read it by SQL
+        assert follow.rezone(session, home.id, home.is_default, booked.clock.now()) == 1
+    assert errors(booked) == {"RS-1": True, "RS-2": False}
 
 
 # -- what it costs ---------------------------------------------------------------------------------------------------
