@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -212,7 +212,9 @@ def db(_module_connection: Connection) -> Iterator[Database]:
     One connection, so no two units of work at once; ask for `database` where locks, leases or processes matter.
     """
     with _module_connection.begin() as transaction:
-        yield RolledBack(_module_connection)
+        opened = RolledBack(_module_connection)
+        opened.settings = _settings(_module_connection.engine.url.render_as_string(hide_password=False))
+        yield opened
         transaction.rollback()
 
 
@@ -226,6 +228,7 @@ def database_url(postgres: CarriedPostgres, template: str) -> Iterator[str]:
 def database(database_url: str) -> Iterator[Database]:
     """A throwaway database for this test alone, in which commits are commits: for locking and kill tests."""
     opened = Database(database_url)
+    opened.settings = _settings(database_url)
     yield opened
     opened.close()
 
@@ -271,12 +274,16 @@ def clock() -> FixedClock:
 @pytest.fixture
 def settings(module_url: str, valkey: CarriedValkey, redis: Redis, tmp_path: Path) -> Settings:
     """Settings of an ordinary test. `dataclasses.replace` makes others."""
+    return replace(_settings(module_url), redis_url=valkey.url, data_dir=tmp_path)
+
+
+def _settings(database_url: str) -> Settings:
+    """What units of work ask for: the house's secrets."""
     return Settings(
-        database_url=module_url,
-        redis_url=valkey.url,
+        database_url=database_url,
+        redis_url="redis://nowhere.invalid",
         secret="a test's secret of at least 32 characters",
         base_url="http://localhost",
-        data_dir=tmp_path,
         demo=False,
     )
 

@@ -103,6 +103,11 @@ class BookingRow:
     moved: bool = False
     """Its folded state really changed (a new booking's counts too)."""
 
+    @property
+    def owner(self) -> int:
+        """Whose it is now."""
+        return self.folded["contact_id"] if self.folded else self.contact_id
+
     def refold(self) -> bool:
         """Take in the new claims; gives whether the row is to be written."""
         claims = together(self.claims, self.new_claims)

@@ -83,7 +83,12 @@ class SpecialValue(Owned, Base):
 
     id: Mapped[RowId]
     contact_id: Mapped[int] = mapped_column(BigInteger)
+    """0 where nobody knows yet whose it is: see `event_key`."""
     key: Mapped[Plain]
+    booking_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The booking or order that told it: each has its own values."""
+    event_key: Mapped[Plain | None]
+    """Source and id of an event that is kept aside (dated ahead, contradicting another), whose value it is."""
     sealed: Mapped[str] = mapped_column(info={**PERSONAL, "sealed": True})
     """The value as JSON, sealed (`app/sealed.py`)."""
     version: Mapped[Plain]

@@ -20,8 +20,7 @@ from app.contacts.models import Booking, Contact
 from app.enrollments import programs
 from app.enrollments.effects import STARTED
 from app.enrollments.programs import Live
-from app.events import log
-from app.events.record import OWN_SOURCE, OwnEvent, body_hash, record_own
+from app.events.record import OwnEvent, is_repeated, record_own
 
 By = Literal["manual", "api"]
 
@@ -91,8 +90,7 @@ def start(session: Session, workflow: str, wish: Wish, by: By, now: datetime) ->
     )
     if record_own(session, [event], now):
         return True
-    first = log.first_hashes(session.connection(), wish.contact.workspace_id, OWN_SOURCE, [id_ or ""])
-    if first.get(id_ or "") != body_hash(event):
+    if not is_repeated(session, event):
         raise NotStartedError("id", "This id was used for another wish.")
     return False
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -110,7 +111,9 @@ class Incoming:
     sequence: int | None
     property_code: str | None
     body: bytes
+    """As it was sent, but for what tells of somebody else."""
     body_hash: bytes
+    """SHA-256 of it, which is kept under a key only: without one, whoever reads the table could try values out."""
     warnings: list[Problem] = field(default_factory=list)
 
     @property
@@ -200,6 +203,11 @@ def placed(verdict: Verdict, **changes: Any) -> Verdict:
 def escaped(key: str) -> str:
     """A key as a step of a JSON Pointer."""
     return key.replace("~", "~0").replace("/", "~1")
+
+
+def pointer(path: Iterable[str | int]) -> str:
+    """The JSON Pointer of a path."""
+    return "".join("/" + escaped(str(step)) for step in path)
 
 
 def _told(message: str) -> tuple[str, str]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 from sqlalchemy import Connection, text
+from sqlalchemy.orm import Session
 
 from app.consent.policy import RELAY_SUFFIXES
-from app.contacts import special
 from app.contacts.identity import PEOPLE_LOCK
+from app.contacts.sensitive_names import tells
+from app.db import settings_of
 
 _encode = msgspec.json.Encoder().encode
 
@@ -65,6 +69,12 @@ _NUMBERS = text(
     SELECT ARRAY(SELECT nextval('contacts_id_seq') FROM generate_series(1, :contacts)) AS contacts,
            ARRAY(SELECT nextval('bookings_id_seq') FROM generate_series(1, :bookings)) AS bookings,
            ARRAY(SELECT nextval('events_id_seq') FROM generate_series(1, :events)) AS events
+    """
+)
+_OWN_NUMBERS = text(
+    """
+    SELECT ARRAY(SELECT nextval('events_id_seq') FROM generate_series(1, :events)) AS events,
+           ARRAY(SELECT key FROM attribute_definitions WHERE workspace_id = :workspace AND special_category) AS special
     """
 )
 _APPEND = text(
@@ -176,7 +186,7 @@ def define(connection: Connection, workspace_id: int, types: dict[str, str], now
     """Keep definitions for these attributes; gives the types in force, another's where it was first. One query."""
     keys = sorted(types)
     wanted = {"workspace": workspace_id, "now": now, "keys": keys, "types": [types[key] for key in keys]}
-    wanted["special"] = [special.tells(key) for key in keys]
+    wanted["special"] = [tells(key) for key in keys]
     return {row.key: row.type for row in connection.execute(_DEFINE, wanted)}
 
 
@@ -186,6 +196,35 @@ def numbers(
     """Fresh row numbers for so many contacts, bookings and events. One query."""
     row = connection.execute(_NUMBERS, {"contacts": contacts, "bookings": bookings, "events": events}).one()
     return row.contacts, row.bookings, row.events
+
+
+def own_numbers(connection: Connection, workspace_id: int, events: int) -> tuple[list[int], frozenset[str]]:
+    """Fresh row numbers for so many own events, and the attributes that are of a special category. One query."""
+    row = connection.execute(_OWN_NUMBERS, {"workspace": workspace_id, "events": events}).one()
+    return row.events, frozenset(row.special)
+
+
+@lru_cache(maxsize=16)
+def body_key(secret: str) -> bytes:
+    """The key under which the hashes of events are kept."""
+    return hmac.digest(secret.encode(), b"percorso:event-bodies", "sha256")
+
+
+_KEYED = b"\x01"
+"""Begins a hash under a key; what was recorded before there was one is the plain hash, one byte shorter."""
+
+
+def keyed(key: bytes, digest: bytes) -> bytes:
+    """The hash of a body as it is kept: it outlives the event, and must not confirm a guess at what stood in it."""
+    return _KEYED + hmac.digest(key, digest, "sha256")
+
+
+def is_of(session: Session, stored: bytes, digest: bytes) -> bool:
+    """Whether a kept hash is of the body with this one, under whatever secret it was kept."""
+    settings, stored = settings_of(session), bytes(stored)
+    if not stored.startswith(_KEYED) or len(stored) == len(digest):
+        return hmac.compare_digest(stored, digest)
+    return any(stored == keyed(body_key(secret), digest) for secret in (settings.secret, *settings.previous_secrets))
 
 
 def append(

@@ -12,30 +12,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 from sqlalchemy import Connection, Row
 from sqlalchemy.orm import Session
 
-from app.consent import ledger
+from app.consent import ledger, requests
 from app.contacts import bookings, identity, special
 from app.contacts.bookings import BookingRow, Ref
-from app.contacts.profiles import Person, Profile, new_definitions, person_of, typed_attributes
+from app.contacts.profiles import Profile, new_definitions, typed_attributes
 from app.contacts.projection import REPLACED_WITHIN, Claim, instant_text
-from app.db import workspace_of
-from app.events import claims, consents, log
-from app.events.incoming import CONTACT_FIELDS, MOST, Incoming, Problem, Verdict
-from app.events.log import Line, Place
+from app.contacts.sensitive_names import tells
+from app.db import settings_of, workspace_of
+from app.events import apart, claims, consents, log
+from app.events.incoming import MOST, Incoming, Verdict
+from app.events.items import Item, item_of
+from app.events.log import Line
 from app.queues import signal
-
-CLOCK_SKEW = timedelta(minutes=5)
-"""An event dated this far ahead of us is taken as it is (X15)."""
-QUARANTINE = timedelta(hours=24)
-"""One dated further ahead than this is kept and not acted on (X15)."""
 
 OWN_SOURCE = 0
 """Under which our own events keep their ids in `event_keys`; no source has this number."""
@@ -72,28 +68,6 @@ class OwnEvent:
     it outlives them."""
 
 
-@dataclass(slots=True, eq=False)
-class _Item:
-    """One event on its way through `record`."""
-
-    position: int
-    event: Incoming
-    place: Place | None
-    named: Place | None
-    person: Person
-    told: claims.Told | None
-    ordered_at: datetime
-    quarantined: str | None
-    profile: Profile | None = None
-    row: BookingRow | None = None
-    special: dict[str, Any] = field(default_factory=dict)
-    """Attributes of a special category: kept sealed, apart from the contact (R18)."""
-
-    @property
-    def version(self) -> str:
-        return f"{instant_text(self.ordered_at)}|{self.event.id}"
-
-
 def record(
     session: Session,
     source: Reporter,
@@ -117,8 +91,14 @@ def record(
     return _Recording(session, source, now).run(events, moved)
 
 
-def body_hash(own: OwnEvent) -> bytes:
-    """What an own event with an `id` says, for telling a repetition from another one under the same id."""
+def is_repeated(session: Session, own: OwnEvent) -> bool:
+    """Whether an own event with an `id` that was recorded before says what the first one said. One query."""
+    first = log.first_hashes(session.connection(), workspace_of(session), OWN_SOURCE, [own.id or ""])
+    stored = first.get(own.id or "")
+    return stored is not None and log.is_of(session, stored, _said(own))
+
+
+def _said(own: OwnEvent) -> bytes:
     return sha256(_encode((own.contact_id, own.booking_id, own.data))).digest()
 
 
@@ -129,19 +109,29 @@ def record_own(session: Session, own_events: Sequence[OwnEvent], now: datetime) 
         own_events: any number. Those with an `id` that was recorded before, now or years ago, are left out.
 
     Returns:
-        Those that were recorded. Two queries, three where any has an `id`.
+        Those that were recorded. Two queries, one more where any has an `id`, and one where any tells of a special
+        category.
     """
     if not own_events:
         return []
     connection, workspace_id = session.connection(), workspace_of(session)
     named = {own.id: own for own in reversed(own_events) if own.id is not None}
     if named:
-        hashes = {name: body_hash(own) for name, own in named.items()}
+        key = log.body_key(settings_of(session).secret)
+        hashes = {name: log.keyed(key, _said(own)) for name, own in named.items()}
         taken = log.let_in(connection, workspace_id, OWN_SOURCE, hashes, now)
         own_events = [own for own in own_events if own.id is None or (own.id in taken and named[own.id] is own)]
         if not own_events:
             return []
-    _, _, ids = log.numbers(connection, 0, 0, len(own_events))
+    ids, marked = log.own_numbers(connection, workspace_id, len(own_events))
+    parts = [apart.of_data(own.data, own.type, marked, own.occurred_at.date()) for own in own_events]
+    secret = [
+        special.Told(own.contact_id, apart.by_field(one.special, None), f"{instant_text(own.occurred_at)}|own-{number}",
+                     booking_id=own.booking_id)
+        for number, own, one in zip(ids, own_events, parts, strict=True)
+        if one.special
+    ]  # fmt: skip
+    special.write(session, secret, now)
     lines = [
         Line(
             id=number,
@@ -156,9 +146,9 @@ def record_own(session: Session, own_events: Sequence[OwnEvent], now: datetime) 
             booking_reference=own.booking_reference,
             unmapped=False,
             quarantined=None,
-            data=msgspec.Raw(_encode(own.data)),
+            data=msgspec.Raw(_encode(one.left)),
         )
-        for number, own in zip(ids, own_events, strict=True)
+        for number, own, one in zip(ids, own_events, parts, strict=True)
     ]
     log.append(connection, workspace_id, None, lines, now)
     signal(session, "enrol")
@@ -175,11 +165,15 @@ class _Recording:
         self.connection: Connection = session.connection()
         self.workspace_id = workspace_of(session)
         self.verdicts: dict[int, Verdict] = {}
-        self.corrections: list[_Item] = []
+        self.corrections: list[Item] = []
 
     def run(self, events: Sequence[Incoming | Verdict], moved: Moved | None) -> list[Verdict]:
         self.world = log.world(self.connection, self.workspace_id)
-        items = [item for position, event in enumerate(events) if (item := self._read(position, event))]
+        read = [
+            item_of(place, event, self.world, self.source.property_id, self.now) for place, event in enumerate(events)
+        ]
+        self.verdicts |= {place: one for place, one in enumerate(read) if isinstance(one, Verdict)}
+        items = [one for one in read if isinstance(one, Item)]
         items = self._attributed(items)
         items = self._unseen(items)
         kept = [item for item in items if item.quarantined is None]
@@ -189,52 +183,13 @@ class _Recording:
         self._write(items, kept, moved)
         return [self.verdicts[position] for position in range(len(events))]
 
-    # -- reading -------------------------------------------------------------------------------------------------
+    # -- whose -----------------------------------------------------------------------------------------------------
 
-    def _read(self, position: int, event: Incoming | Verdict) -> _Item | None:
-        if isinstance(event, Verdict):
-            self.verdicts[position] = event
-            return None
-        named = self._named(event)
-        place = named or next((one for one in self.world.places if one.id == self.source.property_id), None)
-        place = place or next((one for one in self.world.places if one.is_default), None)
-        given = {}
-        if event.contact is not None:
-            given = {name: value for name in CONTACT_FIELDS if (value := getattr(event.contact, name)) is not UNSET}
-        person = person_of(given, place.country if place else None, self.world.relays)
-        for wrong in person.wrong:
-            event.warn("/contact" + wrong.where, wrong.detail, wrong.cure)
-        told = claims.told(event)
-        if person.nameless and told is None:
-            cure = "Send contact.external_id, a valid email or a phone; or the reference of a booking known here."
-            self.verdicts[position] = event.rejected("/contact", "Nothing says whom the event is about.", cure)
-            return None
-        ahead = event.occurred_at - self.now
-        return _Item(
-            position=position,
-            event=event,
-            place=place,
-            named=named,
-            person=person,
-            told=told,
-            ordered_at=self.now if ahead > CLOCK_SKEW else event.occurred_at,
-            quarantined="dated more than 24 hours ahead" if ahead > QUARANTINE else None,
-        )
-
-    def _named(self, event: Incoming) -> Place | None:
-        if event.property_code is None:
-            return None
-        wanted = event.property_code.casefold()
-        named = next((one for one in self.world.places if one.code.casefold() == wanted), None)
-        if named is None:
-            event.warn("/property", "No property has this code; it was left out.", "Send a code from the settings.")
-        return named
-
-    def _attributed(self, items: list[_Item]) -> list[_Item]:
+    def _attributed(self, items: list[Item]) -> list[Item]:
         """Look up people and bookings, and reject what belongs to nobody. Two queries."""
         self.refs: dict[Ref, tuple[int, int]] = {}
         self._look_up(items)
-        coming = {item.told.ref for item in items if item.told and item.told.fields is not None and _named(item)}
+        coming = {item.told.ref for item in items if item.told and item.told.fields is not None and item.is_named}
         left = []
         for item in items:
             if item.person.nameless and item.told and item.told.ref not in self.refs and item.told.ref not in coming:
@@ -245,7 +200,7 @@ class _Recording:
                 left.append(item)
         return left
 
-    def _look_up(self, items: Sequence[_Item]) -> Sequence[Row[Any]]:
+    def _look_up(self, items: Sequence[Item]) -> Sequence[Row[Any]]:
         self.rows = identity.candidates(self.connection, self.workspace_id, (item.person for item in items))
         refs = {item.told.ref for item in items if item.told}
         if refs:
@@ -254,34 +209,38 @@ class _Recording:
 
     # -- once for ever -------------------------------------------------------------------------------------------
 
-    def _unseen(self, items: list[_Item]) -> list[_Item]:
+    def _unseen(self, items: list[Item]) -> list[Item]:
         """Let each (source, id) in once; note bodies that contradict the first. One to three queries."""
-        first: dict[str, _Item] = {}
+        first: dict[str, Item] = {}
         for item in items:
             first.setdefault(item.event.id, item)
-        hashes = {name: item.event.body_hash for name, item in first.items()}
+        key = log.body_key(settings_of(self.session).secret)
+        hashes = {name: log.keyed(key, item.event.body_hash) for name, item in first.items()}
         taken = log.let_in(self.connection, self.workspace_id, self.source.id, hashes, self.now) if hashes else set()
         seen = hashes.keys() - taken
         if seen:
             hashes |= log.first_hashes(self.connection, self.workspace_id, self.source.id, seen)
-        fresh, conflicts = [], []
+        fresh: list[Item] = []
+        conflicts: list[Item] = []
         for item in items:
             event = item.event
             if event.id in taken and first[event.id] is item:
                 fresh.append(item)
                 continue
-            conflict = hashes[event.id] != event.body_hash
+            conflict = not log.is_of(self.session, hashes[event.id], event.body_hash)
             self.verdicts[item.position] = Verdict(event.id, "duplicate", conflict=conflict)
             if conflict:
-                conflicts.append((event.id, event.body))
-                self.corrections.append(item)
+                item.contradicts = True
+                conflicts.append(item)
         if conflicts:
-            log.note_conflicts(self.connection, self.workspace_id, self.source.id, conflicts, self.now)
+            bodies = [(item.event.id, item.body(self.world.special)) for item in conflicts]
+            log.note_conflicts(self.connection, self.workspace_id, self.source.id, bodies, self.now)
+        self.corrections = conflicts
         return fresh
 
     # -- people --------------------------------------------------------------------------------------------------
 
-    def _type_attributes(self, items: Sequence[_Item]) -> None:
+    def _type_attributes(self, items: Sequence[Item]) -> None:
         """Make attributes fit their definitions, inferring those of new ones. At most one query."""
         types = dict(self.world.types)
         given = [(item, item.event.contact.attributes or {}) for item in items if item.event.contact is not None]
@@ -293,15 +252,15 @@ class _Recording:
         for item, attributes in given:
             if attributes:
                 kept, wrong = typed_attributes(attributes, types)
-                secret = {key for key in kept if key in self.world.special or (key in new and special.tells(key))}
-                item.special = {key: kept.pop(key) for key in secret}
+                secret = {key for key in kept if key in self.world.special or tells(key)}
+                item.special |= {key: kept.pop(key) for key in secret}
                 item.person.attributes = kept
                 for one in wrong:
                     item.event.warn("/contact" + one.where, one.detail, one.cure)
 
-    def _resolve(self, items: Sequence[_Item]) -> None:
+    def _resolve(self, items: Sequence[Item]) -> None:
         """Find or make everybody; their rows are locked from here on. Two queries, five where somebody is new."""
-        named = [item for item in items if _named(item)]
+        named = [item for item in items if item.is_named]
         coming = [
             identity.lock_key(":".join(item.told.ref))
             for item in items
@@ -317,7 +276,7 @@ class _Recording:
 
     # -- writing -------------------------------------------------------------------------------------------------
 
-    def _write(self, items: Sequence[_Item], kept: Sequence[_Item], moved: Moved | None) -> None:
+    def _write(self, items: Sequence[Item], kept: Sequence[Item], moved: Moved | None) -> None:
         rows = self._booking_rows(kept)
         profiles = list({id(item.profile): item.profile for item in kept if item.profile}.values())
         new_profiles = [profile for profile in profiles if profile.is_new]
@@ -337,12 +296,17 @@ class _Recording:
         if changed:
             bookings.write(self.connection, self.workspace_id, changed, self.now)
             replaced = self._pair(changed)
+            gone_over = [row for row in changed if not row.is_new and row.owner != row.contact_id]
+            special.follow(self.session, [(row.id, row.contact_id, row.owner) for row in gone_over])
         self._note_consents(kept)
-        told = [special.Told(item.profile.id, item.special, item.version) for item in kept if item.profile]
-        special.write(self.session, [one for one in told if one.values], self.now)
         lines = [self._line(item, number) for item, number in zip(items, event_ids, strict=True)]
+        special.write(
+            self.session,
+            [one for item in [*items, *self.corrections] for one in item.secrets(self.source.id)],
+            self.now,
+        )
         if lines:
-            ahead = any(item.event.occurred_at - self.now > CLOCK_SKEW for item in items)
+            ahead = any(item.ahead(self.now) for item in items)
             log.append(self.connection, self.workspace_id, self.source.id, lines, self.now, ahead=ahead)
         shifted = [row.id for row in changed if row.moved and not row.is_new]
         shifted += [number for number in replaced if number not in shifted]
@@ -351,7 +315,7 @@ class _Recording:
         if kept:
             signal(self.session, "enrol")
 
-    def _booking_rows(self, items: Sequence[_Item]) -> dict[Ref, BookingRow]:
+    def _booking_rows(self, items: Sequence[Item]) -> dict[Ref, BookingRow]:
         """Lock the bookings concerned and begin the new ones. At most one query."""
         concerned = [*items, *(item for item in self.corrections if item.told and item.told.ref in self.refs)]
         refs = {item.told.ref for item in concerned if item.told and item.told.ref in self.refs}
@@ -368,7 +332,7 @@ class _Recording:
             item.row = rows.get(item.told.ref) if item.told else None
         return rows
 
-    def _claim(self, items: Sequence[_Item]) -> None:
+    def _claim(self, items: Sequence[Item]) -> None:
         for item in items:
             if item.row and item.told and item.told.fields is not None:
                 item.row.new_claims.append(self._claim_of(item, item.told.fields, item.profile))
@@ -382,8 +346,9 @@ class _Recording:
                 if "contact" in first:
                     claim["contact"] = first["contact"]
                 item.row.new_claims.append(claim)
+                item.corrects = True
 
-    def _claim_of(self, item: _Item, fields: dict[str, Any], profile: Profile | None) -> Claim:
+    def _claim_of(self, item: Item, fields: dict[str, Any], profile: Profile | None) -> Claim:
         return claims.claim(
             item.event,
             fields,
@@ -398,7 +363,7 @@ class _Recording:
     def _pair(self, rows: Sequence[BookingRow]) -> list[int]:
         """The bookings that turn out to have been made anew by the portal that cancelled them."""
         contacts = {
-            row.folded["contact_id"]
+            row.owner
             for row in rows
             if row.folded and row.kind == "booking" and (row.folded["channel"] or "direct").lower() != "direct"
         }
@@ -407,9 +372,10 @@ class _Recording:
             return bookings.pair_replaced(self.connection, self.workspace_id, contacts, within)
         return []
 
-    def _note_consents(self, items: Sequence[_Item]) -> None:
-        """Write reported consents into the ledger: no query without any, else the ledger's own four."""
-        acts = []
+    def _note_consents(self, items: Sequence[Item]) -> None:
+        """Write reported consents into the ledger: no query without any, else the ledger's own four, and one where any
+        waits for the person's confirmation."""
+        reported = []
         for item in items:
             if item.event.type not in consents.TYPES or item.profile is None:
                 continue
@@ -423,21 +389,25 @@ class _Recording:
                 upto=item.ordered_at,
             )
             if act is not None:
-                acts.append(act)
-        ledger.append(self.session, acts, self.now)
+                reported.append((item.event, act, item.place.id if item.place else None))
+        lines = ledger.append(self.session, [act for _, act, _ in reported], self.now)
+        wanted = consents.waiting(reported, lines)
+        requests.write(self.session, wanted, once=True)
+        if any(one.mail_due for one in wanted):
+            signal(self.session, "signups")
 
-    def _line(self, item: _Item, number: int) -> Line:
+    def _line(self, item: Item, number: int) -> Line:
         event = item.event
         self.verdicts[item.position] = Verdict(
             event.id,
             "accepted",
-            warnings=tuple(self._skew(item) + event.warnings),
+            warnings=tuple(item.skew(self.now) + event.warnings),
             unmapped=not event.mapped,
             quarantined=item.quarantined,
         )
         contact_id = 0
         if item.quarantined is None:
-            contact_id = item.profile.id if item.profile else _owner(item)
+            contact_id = item.profile.id if item.profile else item.owner
         return Line(
             id=number,
             contact_id=contact_id,
@@ -451,24 +421,7 @@ class _Recording:
             booking_reference=item.told.ref[1] if item.told else None,
             unmapped=not event.mapped,
             quarantined=item.quarantined,
-            data=msgspec.Raw(_encode(event.data) if item.quarantined is None else b'{"event":' + event.body + b"}"),
+            data=msgspec.Raw(
+                _encode(event.data) if item.quarantined is None else b'{"event":' + item.body(self.world.special) + b"}"
+            ),
         )
-
-    def _skew(self, item: _Item) -> list[Problem]:
-        if item.event.occurred_at - self.now <= CLOCK_SKEW:
-            return []
-        detail = "The event is dated in the future; it is ordered by the time of receipt."
-        if item.quarantined:
-            detail = "The event is dated more than 24 hours ahead; it is kept and not acted on."
-        return [Problem(item.event.at + "/occurred_at", detail, "Set the clock of the sending system.")]
-
-
-def _named(item: _Item) -> bool:
-    return not item.person.nameless
-
-
-def _owner(item: _Item) -> int:
-    """Whom an event belongs to that names nobody: whose booking it is about."""
-    if item.row is None:
-        return 0
-    return item.row.folded["contact_id"] if item.row.folded else item.row.contact_id

@@ -19,9 +19,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from app.contacts import special
 from app.contacts.addresses import normal_email, normal_phone
 from app.contacts.attributes import KEY, TYPES
+from app.contacts.sensitive_names import tells
 from app.events import strangers
 from app.imports import cells
 from app.imports.cells import Order, plain
@@ -168,7 +168,7 @@ def _wrong(meaning: str, mapping: Reading, known: Known) -> str | None:
     if kind == "proof":
         return None if rest in PROOFS else "unknown"
     if kind == "attribute":
-        if rest in known.special or (rest not in known.types and special.tells(rest)):
+        if rest in known.special or (rest not in known.types and tells(rest)):
             return "special"
         if strangers.names_one(rest):
             return "friend"

@@ -23,6 +23,8 @@ def upgrade() -> None:
     op.add_column(
         "consent_requests", sa.Column("mail_due", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
+    op.add_column("retention_marks", sa.Column("begun_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("retention_marks", sa.Column("done_until", sa.DateTime(timezone=True), nullable=True))
     op.add_column(
         "signup_submissions",
         sa.Column("purposes", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
@@ -37,6 +39,8 @@ def downgrade() -> None:
     op.drop_column("special_values", "event_key")
     op.drop_column("special_values", "booking_id")
     op.drop_column("signup_submissions", "purposes")
+    op.drop_column("retention_marks", "done_until")
+    op.drop_column("retention_marks", "begun_at")
     op.drop_column("consent_requests", "mail_due")
     op.drop_column("consent_requests", "purposes")
     op.drop_column("calls", "shares")
