@@ -119,6 +119,9 @@ class Settings:
     calls_allow: tuple[str, ...] = ()
     """Addresses and networks that `webhook` steps may call although they are not public, comma separated, such as
     `127.0.0.0/8` while developing; `PERCORSO_CALLS_ALLOW`."""
+    proxies: tuple[str, ...] = ()
+    """Addresses and networks of the proxies in front, comma separated: whom they say a request comes from
+    (`X-Forwarded-For`) is believed. Without it a request comes from whoever connects; `PERCORSO_PROXIES`."""
     https: bool = False
     """Cookies are secure-only and HSTS is sent; set when a proxy ends TLS in front; `PERCORSO_HTTPS`."""
     metrics_token: str = field(default="", repr=False)
@@ -170,6 +173,7 @@ class Settings:
             pool_size=_number(env, "PERCORSO_POOL", 10, 1, 200),
             event_rate=_number(env, "PERCORSO_EVENT_RATE", 6000, 1, 10_000_000),
             calls_allow=_networks(env, "PERCORSO_CALLS_ALLOW"),
+            proxies=_networks(env, "PERCORSO_PROXIES"),
             https=_flag(env, "PERCORSO_HTTPS", False),
             metrics_token=env.get("PERCORSO_METRICS_TOKEN", "").strip(),
             log_level=env.get("PERCORSO_LOG", "").strip().lower() or "info",

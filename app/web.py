@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
 import structlog
 from apiflask import APIFlask
 from flask import Response, request
@@ -48,7 +53,34 @@ def create_app(settings: Settings, *, clock: Clock | None = None, database: Data
     for door in (api, subscriber, studio):
         door.register(app)
     _send_headers(app, https=settings.https)
+    if settings.proxies:
+        app.wsgi_app = _behind(settings.proxies, app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
+
+
+def _behind(proxies: Sequence[str], app: WSGIApplication) -> WSGIApplication:
+    """`app`, told who asks by our own proxies: the last address of `X-Forwarded-For` that is none of theirs.
+
+    What stands before it anybody can have written. Where it names nobody, the proxy itself asks, for all we know.
+    """
+    known = [ip_network(one, strict=False) for one in proxies]
+
+    def ours(address: str) -> bool:
+        try:
+            at = ip_address(address)
+        except ValueError:
+            return False
+        return any(at in one for one in known)
+
+    def told(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        if ours(environ.get("REMOTE_ADDR", "")):
+            named = [one.strip() for one in environ.get("HTTP_X_FORWARDED_FOR", "").split(",")]
+            asks = next((one for one in reversed(named) if one and not ours(one)), "")
+            with suppress(ValueError):
+                environ["REMOTE_ADDR"] = str(ip_address(asks))
+        return app(environ, start)
+
+    return told
 
 
 def _send_headers(app: APIFlask, *, https: bool) -> None:

@@ -12,6 +12,7 @@ import hashlib
 import secrets
 import traceback
 from dataclasses import replace
+from ipaddress import ip_address, ip_network
 from typing import Protocol
 
 import httpx
@@ -92,6 +93,7 @@ def from_provider() -> None:
         url=parts.settings.base_url.rstrip("/") + request.path,
         headers={name.lower(): value for name, value in request.headers.items()},
         body=request.get_data(),
+        client=_client(),
     )
     try:
         if reader.before is not None:
@@ -155,6 +157,18 @@ def _sender() -> Known:
         raise ProblemError("not-found", "There is no such sender.")
     limit(parts.redis, f"percorso:rate:sender:{known.workspace_id}:{known.id}", RATE)
     return known
+
+
+def _client() -> str | None:
+    """The address that the request comes from; None where proxies stand between that we were not told of, or that do
+    not say for whom they ask: their own address would vouch for everybody."""
+    proxies, at = house().settings.proxies, request.remote_addr
+    if not proxies:
+        return None if any(name in request.headers for name in _FORWARDED) else at
+    return None if at is None or any(ip_address(at) in ip_network(one, strict=False) for one in proxies) else at
+
+
+_FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")
 
 
 def _certificate(url: str) -> bytes:

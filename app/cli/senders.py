@@ -17,7 +17,7 @@ from app.delivery.circuit import Standing
 from app.delivery.proof import Proof
 from app.delivery.providers import Accepted
 from app.delivery.providers.readers import READERS
-from app.delivery.senders import Outward, SenderError
+from app.delivery.sender_checks import Outward, SenderError, providers
 from app.delivery.ways import STREAMS
 from app.doors import house
 
@@ -25,17 +25,19 @@ group = AppGroup("senders", help="Providers: ways out, and where their webhooks 
 
 _send = click.option("--send", "sends", multiple=True, metavar="NAME=VALUE", help="What it sends with. Repeatable.")
 _secret = click.option("--secret", "keys", multiple=True, help="What the provider signs webhooks with. Repeatable.")
+_network = click.option("--network", "networks", multiple=True, help="Where its webhooks come from. Repeatable.")
 _basic = click.option("--basic", multiple=True, help="user:password, as put into the webhook's URL. Repeatable.")
 
 
 @group.command("add")
-@click.argument("provider", type=click.Choice(senders.providers()))
+@click.argument("provider", type=click.Choice(providers()))
 @click.argument("name")
 @_send
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Region, domain ... Repeatable.")
 @click.option("--stream", "streams", multiple=True, type=click.Choice(STREAMS), help="What goes out by it; else both.")
 @_secret
 @_basic
+@_network
 @in_workspace
 def add(
     provider: str,
@@ -45,6 +47,7 @@ def add(
     streams: tuple[str, ...],
     keys: tuple[str, ...],
     basic: tuple[str, ...],
+    networks: tuple[str, ...],
     slug: str | None,
 ) -> None:
     """Make a sender NAME of PROVIDER, the last of its streams, and print the URL for the provider's webhooks.
@@ -56,16 +59,17 @@ def add(
     outward = Outward(_pairs(sends), _pairs(options), streams or STREAMS) if sends else None
     try:
         with parts.database.work(workspace_id) as session:
-            made = senders.add(session, provider, name, keys, basic, parts.clock.now(), outward)
-            if keys or basic:
+            made = senders.add(session, provider, name, keys, basic, parts.clock.now(), outward, networks)
+            if keys or basic or networks:
                 click.echo(senders.address(parts.settings, made))
     except SenderError as error:
         raise click.ClickException(str(error)) from None
     if basic:
         click.echo("Put user and password into it as https://user:password@..., as given with --basic.", err=True)
-    if outward and not (keys or basic) and provider in READERS:
+    if outward and not (keys or basic or networks) and provider in READERS:
         click.echo(
-            "Its webhooks are refused: nothing proves them. `rotate` with --secret or --basic adds that.", err=True
+            "Its webhooks are refused: nothing proves them. `rotate` with --secret, --basic or --network adds that.",
+            err=True,
         )
 
 
@@ -90,13 +94,35 @@ def list_(slug: str | None) -> None:
 @_send
 @_secret
 @_basic
+@_network
+@click.option("--compromised", is_flag=True, help="Somebody else knows what proved its webhooks: refuse it at once.")
 @in_workspace
-def rotate(name: str, sends: tuple[str, ...], keys: tuple[str, ...], basic: tuple[str, ...], slug: str | None) -> None:
-    """Change what a sender sends with, or what proves its webhooks; of the latter the one before stays valid."""
-    if not (sends or keys or basic):
-        raise click.UsageError("Give --send, --secret or --basic.")
+def rotate(
+    name: str,
+    sends: tuple[str, ...],
+    keys: tuple[str, ...],
+    basic: tuple[str, ...],
+    networks: tuple[str, ...],
+    compromised: bool,
+    slug: str | None,
+) -> None:
+    """Change what a sender sends with, or what proves its webhooks; of secrets the one before stays valid.
+
+    Networks replace those there were. With --compromised nothing of before is valid any more; without a new one all of
+    its webhooks are refused.
+    """
+    if not (sends or keys or basic or networks or compromised):
+        raise click.UsageError("Give --send, --secret, --basic, --network or --compromised.")
     with _changing(slug) as session:
-        senders.rotate(session, senders.named(session, name), keys, basic, _pairs(sends) if sends else None)
+        senders.rotate(
+            session,
+            senders.named(session, name),
+            keys,
+            basic,
+            _pairs(sends) if sends else None,
+            networks=networks or None,
+            compromised=compromised,
+        )
 
 
 @group.command("order")

@@ -77,7 +77,7 @@ class Sender(Owned, Base):
     name: Mapped[Plain]
     provider: Mapped[Plain]
     secrets: Mapped[Json] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), info=SEALED)
-    """keys, basic: lists of secrets that prove its webhooks, sealed."""
+    """keys, basic, networks: lists of what proves its webhooks, sealed."""
     created_at: Mapped[Instant]
     last_at: Mapped[Instant | None]
     last_outcome: Mapped[Plain | None]

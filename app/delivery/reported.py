@@ -80,6 +80,7 @@ def _allowed(session: Session, arrivals: Sequence[Arrival]) -> Sequence[Arrival]
 
 def _arrival(sender: Known, report: Report, now: datetime) -> Arrival:
     told = {"raw": dict(report.raw), "recipient": report.recipient, "code": code_of(report), "url": report.url}
+    told["reported_at"] = report.reported_at.isoformat() if report.reported_at else None
     return Arrival(
         kind=report.kind,
         # A provider's clock may go before ours; nothing was reported before it happened.

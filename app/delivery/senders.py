@@ -9,10 +9,8 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_address, ip_network
-from urllib.parse import urlsplit
 
 import msgspec
 from sqlalchemy import func, select, text
@@ -21,26 +19,17 @@ from sqlalchemy.orm import Session
 from app.config import Settings
 from app.db import as_rows, settings_of, workspace_of
 from app.delivery.circuit import Standing
-from app.delivery.mime import HeaderError, wire_address
 from app.delivery.models import Sender
 from app.delivery.providers.api import Access
-from app.delivery.providers.readers import READERS
-from app.delivery.providers.smtp import Server, ServerError
 from app.delivery.providers.webhooks import Secrets
-from app.delivery.providers.writers import WRITERS
+from app.delivery.sender_checks import Outward, SenderError, check_outward, check_proof, check_provider
 from app.delivery.ways import STREAMS, Heard, Way
 from app.sealed import opened, seal
 
 PATH = "/api/v1/provider-webhooks"
-SMTP = {"url": "smtp://user:password@host:587?tls=starttls, or smtps://..."}
-"""What a sender of the kind `smtp` needs."""
 _NOTED_EVERY = timedelta(minutes=1)
 _ADDRESS = re.compile(r"[^\s<>'\"(]+@[^\s<>'\",;)]+")
 """What looks like somebody's address: a sender's row tells of the sender, and of nobody it wrote to."""
-
-
-class SenderError(ValueError):
-    """A sender cannot be made or changed as asked; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +42,6 @@ class Known:
     secrets: Secrets
 
 
-@dataclass(frozen=True, slots=True)
-class Outward:
-    """What a sender sends with, and what goes out by it."""
-
-    credentials: Mapping[str, str]
-    options: Mapping[str, str] = field(default_factory=dict)
-    streams: Sequence[str] = STREAMS
-
-
-def providers() -> list[str]:
-    """Every provider that a sender may be of."""
-    return sorted({*READERS, *WRITERS, "smtp"})
-
-
 def add(
     session: Session,
     provider: str,
@@ -75,34 +50,36 @@ def add(
     basic: Sequence[str],
     now: datetime,
     outward: Outward | None = None,
+    networks: Sequence[str] = (),
 ) -> Sender:
     """Make a sender in this unit of work's workspace; it is the last of its streams.
 
     Args:
-        provider: one of `providers()`.
+        provider: one of `sender_checks.providers()`.
         keys: signing keys, tokens or topics of its webhooks, as the provider's reader says.
         basic: `user:password`, for the address entered at the provider.
         outward: None: nothing is sent by it.
+        networks: where its webhooks come from.
 
     Raises:
         SenderError: it would neither send nor be reported to, something is wrong, or there is one of that name.
     """
-    if provider not in providers():
-        raise SenderError(f"There is no provider {provider!r}; there are {', '.join(providers())}.")
-    if keys or basic or outward is None:
-        _checked_proof(provider, keys, basic)
+    check_provider(provider)
+    given = Secrets(keys, basic, networks)
+    if keys or basic or networks or outward is None:
+        check_proof(provider, given)
     settings = settings_of(session)
     if outward is not None:
-        _checked_outward(settings, provider, outward)
+        check_outward(settings, provider, outward)
     if session.scalar(select(Sender.id).where(Sender.name == name)) is not None:
-        raise SenderError(f"There is a sender {name!r} already.")
+        raise SenderError("name_taken", name=name)
     last = session.scalar(select(func.max(Sender.position))) or 0
     sender = Sender(
         workspace_id=workspace_of(session),
         public_id=secrets.token_urlsafe(24),
         name=name,
         provider=provider,
-        secrets=_sealed_proof(settings, keys, basic),
+        secrets=_sealed_proof(settings, given),
         created_at=now,
         credentials=_sealed(settings, outward.credentials) if outward else None,
         options=dict(outward.options) if outward else {},
@@ -122,28 +99,45 @@ def rotate(
     keys: Sequence[str] = (),
     basic: Sequence[str] = (),
     credentials: Mapping[str, str] | None = None,
+    *,
+    networks: Sequence[str] | None = None,
+    compromised: bool = False,
 ) -> None:
     """Change secrets of a sender.
 
-    What it sends with is replaced at once. What proves its webhooks is put before what it had, which stays live until
-    the next change, so that no report is lost while the provider is told; its circuit is closed again.
+    What it sends with is replaced at once; its circuit is closed again. What proves its webhooks is put before what it
+    had, which stays live until the next change, so that no report is lost while the provider is told.
+
+    Args:
+        networks: where its webhooks come from, in place of what was said before; None: as it was.
+        compromised: somebody else knows what proved its webhooks: it is refused from this moment on, whether or not a
+            new one is given.
 
     Raises:
         SenderError: what is given does not fit its provider.
     """
     settings = settings_of(session)
-    if keys or basic:
-        _checked_proof(sender.provider, keys, basic)
-        given = _sealed_proof(settings, keys, basic)
-        sender.secrets = {
-            kind: [*given[kind], *sender.secrets.get(kind, ())[:1]] if given[kind] else sender.secrets.get(kind, [])
-            for kind in ("keys", "basic")
-        }
+    if keys or basic or networks is not None or compromised:
+        given = _sealed_proof(settings, Secrets(keys, basic, networks or ()))
+        held = {kind: list(sender.secrets.get(kind, ())) for kind in _PROOFS}
+        for kind in ("keys", "basic"):
+            if given[kind] or compromised:
+                held[kind] = [*given[kind], *(() if compromised else held[kind][:1])]
+        if networks is not None:
+            held["networks"] = given["networks"]
+        if keys or basic or networks or not compromised:
+            check_proof(sender.provider, _secrets_of(settings, held))
+        sender.secrets = held
     if credentials is not None:
-        _checked_outward(settings, sender.provider, Outward(credentials, sender.options, sender.streams or STREAMS))
+        check_outward(settings, sender.provider, Outward(credentials, sender.options, sender.streams or STREAMS))
         sender.credentials = _sealed(settings, credentials)
-        sender.failures, sender.open_until = 0, None
+        close_circuit(sender)
     session.flush()  # whoever reads it next in this unit of work sees it
+
+
+def proofs(settings: Settings, sender: Sender) -> Secrets:
+    """What proves its webhooks now, as far as it can be opened."""
+    return _secrets_of(settings, sender.secrets)
 
 
 def order(session: Session, stream: str, names: Sequence[str]) -> None:
@@ -153,11 +147,11 @@ def order(session: Session, stream: str, names: Sequence[str]) -> None:
         SenderError: no such stream or sender, or one that cannot send.
     """
     if stream not in STREAMS:
-        raise SenderError(f"There is no stream {stream!r}; there are {' and '.join(STREAMS)}.")
+        raise SenderError("no_stream", stream=stream, known=" and ".join(STREAMS))
     by_name = {one.name: one for one in session.scalars(select(Sender).with_for_update())}
     for name in names:
         if name not in by_name or by_name[name].credentials is None:
-            raise SenderError(f"There is no sender {name!r} that can send.")
+            raise SenderError("cannot_send", name=name)
     for sender in by_name.values():
         sender.streams = sorted({*sender.streams} - {stream} | ({stream} if sender.name in names else set()))
     # One order for both streams: those named come in the order given, within the places that they had together.
@@ -186,7 +180,7 @@ def named(session: Session, name: str) -> Sender:
     """The sender of that name, locked for a change; raises SenderError where there is none."""
     found = session.scalar(select(Sender).where(Sender.name == name).with_for_update())
     if found is None:
-        raise SenderError(f"There is no sender {name!r}.")
+        raise SenderError("no_sender", name=name)
     return found
 
 
@@ -242,8 +236,7 @@ def find(session: Session, settings: Settings, provider: str, public_id: str) ->
     row = session.execute(_FIND, {"public_id": public_id, "provider": provider}).one_or_none()
     if row is None:
         return None
-    given = Secrets(*(_opened(settings, row.secrets.get(kind, ())) for kind in ("keys", "basic")))
-    return Known(row.workspace_id, row.id, row.provider, given)
+    return Known(row.workspace_id, row.id, row.provider, _secrets_of(settings, row.secrets))
 
 
 def note(session: Session, sender: Known, outcome: str, now: datetime) -> None:
@@ -252,76 +245,22 @@ def note(session: Session, sender: Known, outcome: str, now: datetime) -> None:
     session.execute(_NOTE, given)
 
 
-# -- checks -----------------------------------------------------------------------------------------------------------
-
-
-def _checked_proof(provider: str, keys: Sequence[str], basic: Sequence[str]) -> None:
-    reader = READERS.get(provider)
-    if reader is None:
-        raise SenderError(
-            f"{provider} reports nothing by webhook: give no --secret and no --basic, but what to send with."
-        )
-    if any(not user or not rest for user, _, rest in (one.partition(":") for one in basic)) or not all(keys):
-        raise SenderError("A secret is empty; user and password are written user:password.")
-    if keys and reader.keys == "none":
-        raise SenderError(f"{provider} signs nothing: give --basic user:password.")
-    if not keys and reader.keys == "needed":
-        raise SenderError(f"{provider} needs --secret: {reader.secret}.")
-    if not keys and not basic:
-        either = f"--secret ({reader.secret}) or --basic user:password" if reader.secret else "--basic user:password"
-        raise SenderError(f"Nothing would prove its webhooks: give {either}.")
-
-
-def _checked_outward(settings: Settings, provider: str, outward: Outward) -> None:
-    writer = WRITERS.get(provider)
-    if writer is None and provider != "smtp":
-        raise SenderError(
-            f"Nothing can be sent by {provider}; it only reports. Senders are {', '.join(WRITERS)}, smtp."
-        )
-    needed = writer.credentials if writer else SMTP
-    known = {**(writer.options if writer else {}), "base": ""}
-    for name, what in needed.items():
-        if not outward.credentials.get(name, "").strip():
-            raise SenderError(f"{provider} needs {name}: {what}.")
-    odd = [*(set(outward.credentials) - set(needed)), *(set(outward.options) - set(known))]
-    if odd:
-        raise SenderError(f"{provider} knows no {', '.join(sorted(odd))}.")
-    if not outward.streams or set(outward.streams) - set(STREAMS):
-        raise SenderError(f"What goes out by it is {' or '.join(STREAMS)}, or both.")
-    if not all(value.isascii() and value.isprintable() for value in outward.credentials.values()):
-        raise SenderError("A credential has a character that none has; was it copied whole?")
-    try:
-        if writer is None:
-            Server.parse(outward.credentials["url"])
-        else:
-            writer.base(Access(outward.credentials, outward.options))
-        if outward.options.get("domain"):
-            wire_address("a@" + outward.options["domain"])
-    except (ServerError, HeaderError, ValueError) as error:
-        raise SenderError(str(error)) from None
-    _checked_base(settings, outward.options.get("base", ""))
-
-
-def _checked_base(settings: Settings, base: str) -> None:
-    """A stand-in for a provider gets our mails and keys: only at an address that the house's owner has named."""
-    if not base:
-        return
-    parts = urlsplit(base)
-    try:
-        at = ip_address(parts.hostname or "")
-        named = any(at in ip_network(one, strict=False) for one in settings.calls_allow)
-    except ValueError:
-        named = False
-    if parts.scheme not in {"http", "https"} or parts.path not in {"", "/"} or not named:
-        raise SenderError("base is http://ADDRESS:PORT of an address that PERCORSO_CALLS_ALLOW names.")
+# -- what is sealed ----------------------------------------------------------------------------------------------------
 
 
 def _sealed(settings: Settings, credentials: Mapping[str, str]) -> str:
     return seal(settings, msgspec.json.encode({name: one.strip() for name, one in credentials.items()}).decode())
 
 
-def _sealed_proof(settings: Settings, keys: Sequence[str], basic: Sequence[str]) -> dict[str, list[str]]:
-    return {kind: [seal(settings, one) for one in some] for kind, some in (("keys", keys), ("basic", basic))}
+_PROOFS = ("keys", "basic", "networks")
+
+
+def _sealed_proof(settings: Settings, given: Secrets) -> dict[str, list[str]]:
+    return {kind: [seal(settings, one.strip()) for one in getattr(given, kind)] for kind in _PROOFS}
+
+
+def _secrets_of(settings: Settings, kept: Mapping[str, Sequence[str]]) -> Secrets:
+    return Secrets(*(_opened(settings, kept.get(kind, ())) for kind in _PROOFS))
 
 
 def _opened(settings: Settings, sealed: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from app.delivery import senders
 from app.delivery.models import Sender, UnmatchedReport
 from app.delivery.providers.readers import READERS
 from app.delivery.providers.writers import WRITERS
-from app.delivery.senders import Outward, SenderError
+from app.delivery.sender_checks import SMTP, Outward, SenderError
 from app.delivery.ways import STREAMS
 from app.doors import opened_by
 from app.studio import access, pages, way_words
@@ -72,7 +72,7 @@ def _form(provider: str, status: int = 200, **more: Any) -> Response:
         "settings_way.html",
         status,
         provider=provider,
-        credentials=writer.credentials if writer else senders.SMTP,
+        credentials=writer.credentials if writer else SMTP,
         options=writer.options if writer else {},
         lost=writer.lost if writer else "",
         reader=READERS.get(provider),

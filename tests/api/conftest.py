@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from apiflask import APIFlask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -14,6 +15,7 @@ from app.clock import FixedClock
 from app.db import Database
 from app.events.models import Source
 from app.events.sources import SCOPES, new_key, new_webhook_secret
+from tests.api.post import Post
 
 
 @dataclass
@@ -55,6 +57,12 @@ def open_door(
 def door(client: FlaskClient, db: Database, workspace_id: int, clock: FixedClock) -> Door:
     """The API as a source of the test's workspace sees it, with every scope."""
     return open_door(client, db, workspace_id, clock)
+
+
+@pytest.fixture
+def post(app: APIFlask, client: FlaskClient, db: Database, workspace_id: int, clock: FixedClock) -> Post:
+    """The test's workspace, to which providers report."""
+    return Post(app, client, db, workspace_id, clock)
 
 
 def problem(answer: TestResponse, status: int, name: str) -> dict[str, Any]:

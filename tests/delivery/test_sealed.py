@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.delivery import senders
 from app.delivery.models import Sender
-from app.delivery.senders import Outward
+from app.delivery.sender_checks import Outward
 from app.enrollments import endpoints
 from app.enrollments.models import CallEndpoint
 from app.events.models import Source

@@ -20,7 +20,7 @@ from sqlalchemy import func, select
 from app.clock import SystemClock
 from app.config import Settings
 from app.delivery import senders
-from app.delivery.senders import Outward
+from app.delivery.sender_checks import Outward
 from app.demo.seed import Loaded, found
 from app.house import House, furnish
 from app.messages.models import Message

@@ -14,7 +14,7 @@ from app.delivery import senders
 from app.delivery.models import Sender, UnmatchedReport
 from app.delivery.providers.readers import READERS
 from app.delivery.providers.writers import WRITERS
-from app.delivery.senders import SMTP, Outward, providers
+from app.delivery.sender_checks import SMTP, Outward, providers
 from app.studio import way_words
 from tests.studio.stage import ANALYST, HERE, STRANGER, Stage, token, token_in
 

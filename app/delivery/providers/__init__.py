@@ -39,6 +39,8 @@ class Outgoing:
     mail: Mail
     """The same in parts, for providers that put mails together themselves."""
     stream: Stream = "service"
+    again: bool = False
+    """It may have left before, under the very key that it goes with now."""
 
 
 @dataclass(frozen=True, slots=True)

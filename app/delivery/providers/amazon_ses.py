@@ -159,6 +159,7 @@ def parse(request: Request) -> list[Report]:
             dedupe=f"{word(sent.get('MessageId'))}:{word(one.get('emailAddress'))}",
             raw=event,
             occurred_at=instant(part.get("timestamp")) or instant(sent.get("Timestamp")),
+            reported_at=instant(sent.get("Timestamp")),
             recipient=word(one.get("emailAddress")),
             message_id=bracketed(table(mail.get("commonHeaders")).get("messageId")),
             provider_id=word(mail.get("messageId")),

@@ -15,6 +15,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from typing import Any, Literal
 
@@ -118,6 +119,7 @@ class Writer:
         raw: whether our own bytes go out (with our signature, Message-ID and all headers).
         lost: what of a mail does not arrive as we made it, for people.
         at_once: mails of one request, where each gets an answer of its own.
+        known_for: how long it knows a request again by its key, a little less than it says; nothing: it takes none.
     """
 
     base: Callable[[Access], str]
@@ -129,6 +131,7 @@ class Writer:
     lost: str
     options: Words = field(default_factory=dict)
     at_once: int = 1
+    known_for: timedelta = timedelta()
 
 
 class Api:
@@ -196,12 +199,13 @@ class Api:
         except ValueError as error:
             # A text that cannot be written as JSON, say. Nothing has left, and no other try would do better.
             return [Permanent(None, f"no request can be made of it: {error}", "sender")] * len(mails)
-        outcomes, silences = self._once(call, mails, 0)
+        before = int(any(mail.again for mail in mails))
+        outcomes, silences = self._once(call, mails, before)
         for pause in self._pauses if call.key else ():
             if not any(isinstance(one, Unknown) for one in outcomes):
                 break
             time.sleep(pause)
-            later, silent = self._once(call, mails, silences)
+            later, silent = self._once(call, mails, before + silences)
             silences += silent
             if not all(isinstance(one, Transient) for one in later):
                 outcomes = later  # else this try did not take it, and the doubt of the one before stays

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from app.delivery.providers.api import Access, Answer, Call, Refusal, Writer, js
 from app.delivery.providers.webhooks import (
     METADATA,
     Reader,
+    RefusedError,
     Report,
     Request,
     Secrets,
@@ -56,12 +58,15 @@ MEANINGS: dict[str, tuple[str, str | None]] = {
 
 
 def verify(request: Request, secrets: Secrets, _now: datetime) -> None:
-    """By bearer token, or by user and password. Nothing is dated: what is sent again counts once."""
+    """By bearer token, or by user and password, or by where it comes from. Nothing is dated: what is sent again counts
+    once."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":  # one header cannot hold both, so either alone must do
-        prove(request, Secrets(keys=secrets.keys), lambda key: same(token.strip(), key))
+        prove(request, replace(secrets, basic=()), lambda key: same(token.strip(), key))
+    elif secrets.keys and not secrets.basic:
+        raise RefusedError("its token is missing")
     else:
-        prove(request, Secrets(basic=secrets.basic), None)
+        prove(request, replace(secrets, keys=()), None)
 
 
 def parse(request: Request) -> list[Report]:
@@ -146,4 +151,5 @@ WRITER = Writer(
     raw=False,
     lost="Brevo makes the mail: its own Message-ID, envelope sender and signature; opens and clicks are counted unless "
     "that is switched off in the account",
+    known_for=timedelta(minutes=27),
 )

@@ -6,7 +6,7 @@ Out: https://resend.com/docs/api-reference/emails/send-email, "Idempotency Keys"
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parseaddr
 from typing import Any
 
@@ -161,4 +161,5 @@ WRITER = Writer(
     raw=False,
     lost="Resend makes the mail: its own Message-ID, envelope sender, parts and signature; opens and clicks are "
     "counted unless that is switched off for the domain",
+    known_for=timedelta(hours=23),
 )

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.parser import BytesParser
 from email.policy import HTTP
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
@@ -56,6 +57,8 @@ class Request:
     body: bytes
     fetched: Mapping[str, bytes] = field(default_factory=dict)
     """What `before` asked for: address → what was found there."""
+    client: str | None = None
+    """The address it came from, behind every proxy of ours; None where that is not known for sure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,9 @@ class Secrets:
     """Signing keys, public keys, tokens, or whatever else the provider's file says."""
     basic: Sequence[str] = ()
     """`user:password`, for HTTP basic authentication in the URL."""
+    networks: Sequence[str] = ()
+    """Addresses and networks that the provider says its webhooks come from. Enough by themselves where nothing is
+    signed: an address cannot be made up by who wants an answer over TCP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,8 @@ class Report:
     raw: Row
     """The provider's own words, without secrets."""
     occurred_at: datetime | None = None
+    reported_at: datetime | None = None
+    """When the provider told of it, where it says that beside."""
     recipient: str | None = None
     message_id: str | None = None
     """RFC 5322 Message-ID with its angle brackets, where the provider tells ours."""
@@ -124,17 +132,41 @@ def prove(request: Request, secrets: Secrets, signed: Callable[[str], bool] | No
 
     Args:
         signed: whether a key made the request's signature; None where the provider signs nothing.
-        optional: whether `user:password` alone may do.
+        optional: whether `user:password`, or the network it comes from, may do without a key.
 
     Raises:
-        RefusedError: no secret is known, or one does not hold.
+        RefusedError: nothing is known that could prove it, or something does not hold.
     """
-    if not secrets.keys and ((signed is not None and not optional) or not secrets.basic):
+    if not secrets.keys and ((signed is not None and not optional) or not (secrets.basic or secrets.networks)):
         raise RefusedError("no secret is known that could prove it")
+    if secrets.networks and not _comes_from(request.client, secrets.networks):
+        raise RefusedError("it comes from no network of this sender")
     if secrets.basic and not _basic_holds(request, secrets.basic):
         raise RefusedError("user and password are missing or wrong")
     if secrets.keys and (signed is None or not any(signed(key) for key in secrets.keys)):
         raise RefusedError("no secret of this sender made the signature")
+
+
+WIDEST = {4: 8, 6: 16}
+"""IP version → the shortest prefix of a network that still says who somebody is."""
+
+
+def network_of(text: str) -> IPv4Network | IPv6Network | None:
+    """An address or a network as people write it; None where it is neither, or so wide that it proves nothing."""
+    try:
+        found = ip_network(text.strip(), strict=False)
+    except ValueError:
+        return None
+    return found if found.prefixlen >= WIDEST[found.version] else None
+
+
+def _comes_from(client: str | None, networks: Sequence[str]) -> bool:
+    try:
+        at = ip_address(client or "")
+    except ValueError:
+        return False
+    at = getattr(at, "ipv4_mapped", None) or at
+    return any(at in known for one in networks if (known := network_of(one)) is not None)
 
 
 def recent(seconds: str, now: datetime, tolerance: timedelta = REPEATS) -> None:
