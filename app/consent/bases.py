@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.consent.case import COMPLETED, CONCLUDED, SOLD, Basis, Case, Check, ConsentFacts
-from app.consent.fold import State, grant, objected_at, standing
+from app.consent.fold import State, asked_together, grant, objected_at, standing
 from app.consent.policy import Policy
 from app.consent.recovery import is_unfinished, reminder
 
@@ -159,12 +159,28 @@ def _feedback(case: Case) -> Basis:
     return Basis(Check("basis", True, "legitimate_interest", "R11", inputs), "legitimate_interest")
 
 
+def _asked_for(facts: ConsentFacts, channel: str, topic: str | None) -> tuple[str, int | None]:
+    """Where what a confirmation mail asks for stands, in one word, and the line that says so."""
+    address = facts.address or ""
+    if topic is not None:
+        return standing(facts.states, address, channel, topic)
+    waiting = asked_together(facts.states, address, channel, None)
+    newest = max((one.line for one in waiting.values()), default=None)
+    objection = objected_at(facts.states)
+    if objection is not None and any(objection >= one.at for one in waiting.values()):
+        return "objected", newest
+    return ("pending" if waiting else "nothing"), newest
+
+
 def _sign_up(case: Case) -> Basis:
     request, facts, now, policy = case
-    word, line = standing(facts.states, facts.address or "", request.channel, request.topic)
-    if word != "pending":
+    word, line = _asked_for(facts, request.channel, request.topic)
+    held = next((one for one in facts.states.values() if one.line == line), None)
+    if facts.minor and not (held is not None and held.guardian):
+        return _refused("minor", "R12", line)
+    if word != "pending" or held is None:
         return _refused("not_pending", "R6", line, topic=request.topic, state=word)
-    asked = next(state.at for state in facts.states.values() if state.line == line)
+    asked = held.at
     before = sum(1 for one in facts.contacted if one.class_ == "consent_request" and one.at >= asked)
     inputs = {"topic": request.topic, "before": before, "limit": policy.consent_requests}
     if before >= policy.consent_requests:

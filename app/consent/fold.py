@@ -71,7 +71,7 @@ class State:
     refusal_offered: bool = False
     recovery_mentioned: bool = False
     guardian: bool = False
-    """A parent gave it for a child (R12)."""
+    """A parent gave it for a child, or asks for it (R12)."""
 
     @property
     def granted(self) -> bool:
@@ -124,7 +124,7 @@ def settle(lines: Iterable[Line]) -> State:
             guardian=yes.guardian,
         )
     if asked is not None and all(one is None or asked.at > one.at for one in (no, lapsed)):
-        return State("pending", asked.line, asked.at, asked.method, True, *refused)
+        return State("pending", asked.line, asked.at, asked.method, True, *refused, guardian=asked.guardian)
     if no is not None and not yeses:
         return State(no.state, no.line, no.at, no.method, True, *refused)
     last = lapsed or max(said, key=lambda line: (line.at, line.line))
@@ -177,6 +177,32 @@ def grant(states: Mapping[Key, State], address: str, channel: str, topic: str | 
     ]
     # The person's own word before a system's: a no that their own yes has lifted is lifted for nothing else.
     return max(grants, key=lambda state: (state.method not in IMPORTED, state.at), default=None)
+
+
+def holds(states: Mapping[Key, State], address: str, channel: str, purpose: str, topic: str | None) -> bool:
+    """Whether there is a yes that stands: to marketing on a topic, or to another purpose."""
+    if purpose == "marketing":
+        return grant(states, address, channel, topic) is not None
+    held = states.get((address, channel, purpose, None))
+    return held is not None and held.granted
+
+
+def asked_together(states: Mapping[Key, State], address: str, channel: str, topic: str | None) -> dict[Key, State]:
+    """What one confirmation mail asks about: all that still waits of one act. Empty: nothing does.
+
+    Args:
+        topic: the one the mail was planned for; None: it is about other purposes alone.
+    """
+    waiting = {key: one for key, one in states.items() if key[:2] == (address, channel) and one.state == "pending"}
+    meant = [
+        one
+        for (_, _, purpose, about), one in waiting.items()
+        if (about in (topic, None) if purpose == "marketing" else topic is None)
+    ]
+    newest = max(meant, key=lambda one: (one.at, one.line), default=None)
+    if newest is None:
+        return {}
+    return {key: one for key, one in waiting.items() if (one.at, one.method) == (newest.at, newest.method)}
 
 
 def standing(states: Mapping[Key, State], address: str, channel: str, topic: str | None) -> tuple[str, int | None]:

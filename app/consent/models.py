@@ -1,8 +1,8 @@
-"""May we write: topics, the ledger of consent, and suppressed addresses."""
+"""May we write: topics, the ledger of consent, requests for a confirmation, and suppressed addresses."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Index, LargeBinary, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, LargeBinary, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -81,6 +81,48 @@ class ConsentWords(Owned, Base):
     words: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
     """topic or purpose -> granted, pending, denied, withdrawn, objected or expired."""
     updated_at: Mapped[Instant]
+
+
+REQUEST_STATES = ("pending", "confirmed", "refused", "expired", "deleted")
+
+
+class ConsentRequest(Owned, Base):
+    """A request for a confirmation from the mailbox (R6): what its one reminder, its end and the deletion go by.
+
+    The ledger says what holds; this says only when to look at it again.
+    """
+
+    __tablename__ = "consent_requests"
+
+    contact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
+    id: Mapped[RowId]
+    lines: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), info=IMPERSONAL)
+    """The pending lines of the ledger."""
+    topics: Mapped[list[str]] = mapped_column(ARRAY(Text), info=IMPERSONAL)
+    purposes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"), info=IMPERSONAL)
+    """What else the person is to confirm: profiling, open_tracking, feedback (R3)."""
+    address: Mapped[str] = mapped_column(info=PERSONAL)
+    channel: Mapped[Plain]
+    method: Mapped[Plain]
+    property_id: Mapped[int | None] = mapped_column(BigInteger)
+    template: Mapped[Plain]
+    """Empty: the mail is another system's affair, which reported the request."""
+    mail_due: Mapped[bool] = mapped_column(server_default=text("false"))
+    """The first mail has still to be planned, by the stage: the request was reported by who cannot plan mails."""
+    state: Mapped[Plain]
+    reminder: Mapped[bool]
+    """Whether it may be reminded of; not where a refusal stands, as somebody else may have typed the address."""
+    reminded_at: Mapped[Instant | None]
+    asked_at: Mapped[Instant]
+    next_at: Mapped[Instant | None]
+    """When the stage `signups` looks at it: to remind, to end it, to delete; None: nothing more comes of it."""
+    ended_at: Mapped[Instant | None]
+
+    __table_args__ = (
+        CheckConstraint("state IN (" + ", ".join(f"'{state}'" for state in REQUEST_STATES) + ")", name="state"),
+        ForeignKeyConstraint(["workspace_id", "contact_id"], ["contacts.workspace_id", "contacts.id"]),
+        Index("ix_consent_requests_due", "workspace_id", "next_at", postgresql_where=text("next_at IS NOT NULL")),
+    )
 
 
 class Suppression(Owned, Base):

@@ -176,7 +176,8 @@ def _reachable(case: Case) -> Check:
         return Check("person", False, "frozen", "R52", inputs)
     if not facts.address:
         return Check("person", False, "no_address", "R1", inputs)
-    if facts.minor and case.request.class_ != "transactional":
+    # A child may be asked to confirm where a parent signed up for them: the basis looks for the parent's name.
+    if facts.minor and case.request.class_ not in {"transactional", "consent_request"}:
         return Check("person", False, "minor", "R12", inputs)
     return Check("person", True, "reachable", "R1", inputs)
 

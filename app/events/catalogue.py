@@ -134,7 +134,8 @@ _CONFIRMED = (
     Field("confirmed_user_agent", "text"),
     Field("token_id", "text", "of the link that was used"),
 )
-_CONSENT = (*_ACT, *_PROOF, *_CONFIRMED)
+_ASK = Field("ask", "bool", "true: nobody has asked for a confirmation yet, Percorso is to ask the mailbox (R6)")
+_CONSENT = (*_ACT, *_PROOF, *_CONFIRMED, _ASK)
 _CONSENT_EXAMPLE = {
     "topic": "newsletter",
     "method": "web",
@@ -205,15 +206,15 @@ KINDS: tuple[EventKind, ...] = (
         "consent.requested",
         "Consent asked for",
         "Consenso richiesto",
-        "A line of the ledger: pending, until confirmed.",
-        (*_ACT, *_PROOF),
+        "A line of the ledger: pending, until confirmed, for seven days.",
+        (*_ACT, *_PROOF, _ASK),
         {name: value for name, value in _CONSENT_EXAMPLE.items() if name != "confirmed_at"},
     ),
     _other(
         "consent.granted",
         "Consent given",
         "Consenso dato",
-        "A line of the ledger: granted if confirmed, else pending.",
+        "A line of the ledger: granted if confirmed, else pending, for seven days.",
         _CONSENT,
         _CONSENT_EXAMPLE,
     ),
@@ -295,6 +296,7 @@ KINDS: tuple[EventKind, ...] = (
                     Field("name", "text", "what the team calls the form"),
                     Field("newsletter", "bool", "whether the newsletter was wanted; not confirmed yet"),
                     Field("topics", "list"),
+                    Field("purposes", "list", "what was ticked besides: profiling, open_tracking, feedback"),
                     Field("language", "text"),
                     Field("version", "number", "which of the form's wordings was shown"),
                     Field("method", "text", "web, desk_tablet or paper"),

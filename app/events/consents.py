@@ -8,12 +8,14 @@ no. Whatever is missing is told by name; what was sent is kept all the same, as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from app.consent.fold import IMPORTED, NEEDS_CONFIRMATION, PURPOSES
 from app.consent.ledger import Act, address_key
+from app.consent.policy import Policy
+from app.consent.requests import CONFIRMABLE, TEMPLATE, Wanted
 from app.contacts.attributes import WrongTypeError, coerced
 from app.events.incoming import Incoming
 
@@ -83,6 +85,8 @@ def act_of(
         names = ", ".join(missing)
         detail = f"This consent permits nothing: {names} {'is' if len(missing) == 1 else 'are'} missing."
         event.warn("/data", detail, f"Send another consent.granted with {names}, under an id of its own.")
+    if data.get("ask") is not None:
+        _asks(event, state, method, channel)
     return Act(
         contact_id=contact_id,
         address=address_key(address) if channel == "email" else address,
@@ -96,6 +100,56 @@ def act_of(
         proof={**proof, "source_id": source_id, "event_id": event.id},
     )
 
+
+def _asks(event: Incoming, state: str, method: str, channel: str) -> None:
+    """Say so where `ask` is sent and nobody will be asked for it."""
+    if not isinstance(event.data["ask"], bool):
+        event.warn("/data/ask", "ask is neither true nor false; nobody was asked.", "Send true or false.")
+    elif event.data["ask"] and state == "pending" and not (method in ASKED_FOR and channel == "email"):
+        cure = "Send it for what the person did themselves, by e-mail: method " + ", ".join(sorted(ASKED_FOR)) + "."
+        event.warn("/data/ask", f"Nobody is asked to confirm a wish over {channel} by {method}.", cure)
+
+
+def waiting(reported: Sequence[tuple[Incoming, Act, int | None]], lines: Sequence[int]) -> list[Wanted]:
+    """Requests that stand beside the pending ones of these acts, so that they end and are cleaned away like any other
+    (R6); where the event says `ask: true`, the mailbox is asked by us.
+
+    Args:
+        reported: each with its event and the property it speaks of.
+        lines: their numbers in the ledger, in the same order.
+    """
+    together: dict[tuple[object, ...], list[tuple[Incoming, Act, int | None, int]]] = {}
+    for (event, act, place), line in zip(reported, lines, strict=True):
+        if act.state == "pending" and act.purpose in CONFIRMABLE:
+            everything = act.purpose == "marketing" and act.topic is None
+            key = (act.contact_id, act.address, act.channel, act.method, act.requested_at, everything)
+            together.setdefault(key, []).append((event, act, place, line))
+    return [_wanted(group) for group in together.values()]
+
+
+def _wanted(group: Sequence[tuple[Incoming, Act, int | None, int]]) -> Wanted:
+    _, act, place, _ = group[0]
+    ours = any(event.data.get("ask") is True for event, *_ in group)
+    ours = ours and act.method in ASKED_FOR and act.channel == "email"
+    return Wanted(
+        contact_id=act.contact_id,
+        lines=tuple(line for *_, line in group),
+        topics=tuple(dict.fromkeys(one.topic for _, one, _, _ in group if one.topic is not None)),
+        purposes=tuple(dict.fromkeys(one.purpose for _, one, _, _ in group if one.purpose != "marketing")),
+        address=act.address,
+        channel=act.channel,
+        method=act.method,
+        asked_at=act.requested_at,
+        next_at=act.requested_at if ours else act.requested_at + Policy().pending_for,
+        reminder=ours,
+        template=TEMPLATE if ours else "",
+        property_id=place,
+        mail_due=ours,
+    )
+
+
+ASKED_FOR = NEEDS_CONFIRMATION - {"staff"}
+"""Methods by which the person acted: what others wish for them is asked in the studio or by a workflow, if at all."""
 
 _CONFIRMED_ELSEWHERE = NEEDS_CONFIRMATION | IMPORTED | {"paper"}
 """Methods whose yes is nothing without the mailbox's confirmation or a signed scan (R6, R16)."""

@@ -21,14 +21,15 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from app.consent import ledger
+from app.consent import ledger, requests
 from app.consent.ages import is_child
 from app.consent.bases import is_relay
-from app.consent.fold import Key, State, grant, objected_at
+from app.consent.fold import Key, State, holds, objected_at
 from app.consent.ledger import Act
 from app.consent.policy import Policy
+from app.consent.requests import REMIND_AFTER, TEMPLATE, Wanted
 from app.consent.wordings import VERSION, wording
-from app.db import as_rows, workspace_of
+from app.db import workspace_of
 from app.messages.plan import Planned, plan
 
 QUERIES = 13
@@ -37,22 +38,20 @@ suppressions; the ledger's four; the mails; the requests; those to be reminded o
 
 HOLDS_FOR = timedelta(days=180)
 """How long a no, or a request left unanswered, keeps others from asking again."""
-REMIND_AFTER = timedelta(days=2)
-DELETE_AFTER = timedelta(days=30)
-"""When the data of somebody who never confirmed, and is known by nothing else, goes (R6, R53)."""
 
 _PATIENCE = timedelta(minutes=10)
 """Who signs up twice within it has pressed the button twice; later, the mail has not come."""
 
-_TEMPLATE = "confirm-subscription"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """Somebody to be asked whether they want to be written to about one topic."""
+    """Somebody to be asked whether they want one thing: to be written to about a topic, or another purpose (R3)."""
 
     contact_id: int
-    topic: str
+    topic: str | None = None
+    """With marketing: which."""
+    purpose: str = "marketing"
+    """One of `requests.CONFIRMABLE`."""
     address: str | None = None
     """None: the contact's own."""
     channel: str = "email"
@@ -134,7 +133,7 @@ def ask(session: Session, asks: Sequence[Ask], now: datetime) -> list[Asked]:
     ledger.lock(session)
     known = _known(session, asks, now)
     answers: dict[int, Asked] = {}
-    requests: dict[tuple[int, str, str, str | None], _Request] = {}
+    wanted: dict[tuple[int, str, str, str | None], _Request] = {}
     for place, one in enumerate(asks):
         answer = _answer(known, one)
         if answer is not None:
@@ -142,18 +141,18 @@ def ask(session: Session, asks: Sequence[Ask], now: datetime) -> list[Asked]:
             continue
         address = known.address(one) or ""
         key = (one.contact_id, one.channel, address, one.template)
-        if key not in requests:
+        if key not in wanted:
             states = known.states.get(one.contact_id, {})
             # At the same instant a no outweighs a yes: who takes a no back within it does so an instant later.
             tie = any(state.refused_at == now for state in states.values())
             at = now + timedelta(microseconds=1) if tie else now
             left = _refused(known, one, address) is not None or (one.channel, address) in known.barred
-            requests[key] = _Request(address, at, [], not left)
-        if all(other.topic != one.topic for _, other in requests[key].asks):
-            requests[key].asks.append((place, one))
+            wanted[key] = _Request(address, at, [], not left)
+        if all(_about(other) != _about(one) for _, other in wanted[key].asks):
+            wanted[key].asks.append((place, one))
         else:
             answers[place] = Asked(None, None, "pending")
-    answers |= _write(session, known, list(requests.values()))
+    answers |= _write(session, known, list(wanted.values()))
     again = [answers[place].line for place, one in enumerate(asks) if one.wished and answers[place].why == "pending"]
     if any(again):
         _remind_now(session, [line for line in again if line], now)
@@ -171,7 +170,7 @@ def _known(session: Session, asks: Sequence[Ask], now: datetime) -> _Known:
     settings: Mapping[str, Any] = session.scalar(_SETTINGS, workspace) or {}
     contact_ids = sorted({one.contact_id for one in asks})
     people = {row.id: row for row in session.execute(_PEOPLE, {**workspace, "contacts": contact_ids})}
-    topics = {**workspace, "topics": sorted({one.topic for one in asks})}
+    topics = {**workspace, "topics": sorted({one.topic for one in asks if one.topic is not None})}
     titles = {row.name: row.title for row in session.execute(_TOPICS, topics)}
     states = ledger.current(session, contact_ids)
     known = _Known(now, settings, Policy.from_settings(settings), people, titles, states, {})
@@ -187,7 +186,7 @@ def _answer(known: _Known, one: Ask) -> Asked | None:
         return Asked(None, None, "gone")
     if person.frozen_at is not None:
         return Asked(None, None, "frozen")
-    if is_child(person.birth_date, None, known.now.date()):
+    if is_child(person.birth_date, person.age_band, known.now.date()) and not one.proof.get("guardian"):
         return Asked(None, None, "minor")
     if one.channel not in known.policy.senders:
         return Asked(None, None, "no_sender")
@@ -197,12 +196,12 @@ def _answer(known: _Known, one: Ask) -> Asked | None:
     if is_relay(address, known.policy):
         return Asked(None, None, "relay_address")
     states = known.states.get(one.contact_id, {})
-    if grant(states, address, one.channel, one.topic) is not None:
+    if holds(states, address, one.channel, *_about(one)):
         return Asked(None, None, "granted")
     barred = known.barred.get((one.channel, address), ())
     if any(found.scope == "all" for found in barred):
         return Asked(None, None, "suppressed")
-    held = states.get((address, one.channel, "marketing", one.topic))
+    held = states.get((address, one.channel, *_about(one)))
     open_since = known.now - known.policy.pending_for
     refused = _refused(known, one, address)
     # A no to all marketing that came after a request has ended it.
@@ -221,11 +220,11 @@ def _answer(known: _Known, one: Ask) -> Asked | None:
 
 
 def _refused(known: _Known, one: Ask, address: str) -> tuple[datetime, str] | None:
-    """The newest no that stands against this topic: when, and which kind."""
+    """The newest no that stands against this topic or purpose: when, and which kind."""
     states = known.states.get(one.contact_id, {})
     said: list[tuple[datetime, str]] = []
     for topic in (one.topic, None):
-        state = states.get((address, one.channel, "marketing", topic))
+        state = states.get((address, one.channel, one.purpose, topic))
         if state is not None and state.refused_at is not None:
             said.append((state.refused_at, state.refused_state or state.state))
     objection = objected_at(states)
@@ -234,39 +233,44 @@ def _refused(known: _Known, one: Ask, address: str) -> tuple[datetime, str] | No
     return max(said, default=None)
 
 
-def _write(session: Session, known: _Known, requests: Sequence[_Request]) -> dict[int, Asked]:
-    if not requests:
+def _write(session: Session, known: _Known, wanted: Sequence[_Request]) -> dict[int, Asked]:
+    if not wanted:
         return {}
-    acts = [_pending(known, request, one) for request in requests for _, one in request.asks]
+    acts = [_pending(known, request, one) for request in wanted for _, one in request.asks]
     lines = iter(ledger.append(session, acts, known.now))
-    numbers = [[next(lines) for _ in request.asks] for request in requests]
-    default = known.settings.get("confirm_template") or _TEMPLATE
-    planned = [_mail(request, default, known) for request in requests]
+    numbers = [[next(lines) for _ in request.asks] for request in wanted]
+    default = known.settings.get("confirm_template") or TEMPLATE
+    planned = [_mail(request, default, known) for request in wanted]
     ids: Sequence[int | None] = plan(session, planned, known.now)
     # A step taken twice has its mail already: which of several that was, nobody asks.
-    messages = ids if len(ids) == len(requests) else [None] * len(requests)
+    messages = ids if len(ids) == len(wanted) else [None] * len(wanted)
     answers: dict[int, Asked] = {}
     rows = []
-    for request, of_request, message in zip(requests, numbers, messages, strict=True):
+    for request, of_request, message in zip(wanted, numbers, messages, strict=True):
         for (place, _), line in zip(request.asks, of_request, strict=True):
             answers[place] = Asked(line, message, "asked")
         rows.append(_row(request, of_request, default))
-    session.execute(_REQUESTS, {"ws": workspace_of(session), "rows": as_rows(rows)})
+    requests.write(session, rows)
     return answers
+
+
+def _about(one: Ask) -> tuple[str, str | None]:
+    """What a yes would be to: purpose and topic."""
+    return one.purpose, one.topic
 
 
 def _pending(known: _Known, request: _Request, one: Ask) -> Act:
     language = one.language or known.people[one.contact_id].language or "en"
     proof = {"language": language, **one.proof}
     if not proof.get("wording"):
-        titles = known.titles.get(one.topic, {})
-        title = titles.get(language) or titles.get("en") or one.topic
-        proof |= {"wording": wording("marketing", title, language), "wording_version": f"{VERSION}-{language}"}
+        titles = known.titles.get(one.topic or "", {})
+        title = titles.get(language) or titles.get("en") or one.topic or ""
+        proof |= {"wording": wording(one.purpose, title, language), "wording_version": f"{VERSION}-{language}"}
     return Act(
         contact_id=one.contact_id,
         address=request.address,
         channel=one.channel,
-        purpose="marketing",
+        purpose=one.purpose,
         topic=one.topic,
         state="pending",
         method=one.method,
@@ -289,7 +293,7 @@ def _mail(request: _Request, default: str, known: _Known) -> Planned:
         channel=one.channel,
         template=one.template or default,
         class_="consent_request",
-        topic=one.topic,
+        topic=next((each.topic for _, each in request.asks if each.topic is not None), None),
         priority=90,
         due_at=known.now,
         latest=request.at + known.policy.pending_for,
@@ -297,42 +301,34 @@ def _mail(request: _Request, default: str, known: _Known) -> Planned:
     )
 
 
-def _row(request: _Request, numbers: Sequence[int], default: str) -> dict[str, Any]:
+def _row(request: _Request, numbers: Sequence[int], default: str) -> Wanted:
     one = request.asks[0][1]
-    return {
-        "contact_id": one.contact_id,
-        "lines": list(numbers),
-        "topics": [each.topic for _, each in request.asks],
-        "address": request.address,
-        "channel": one.channel,
-        "method": one.method,
-        "property_id": one.property_id,
-        "template": one.template or default,
-        "reminder": request.reminder,
-        "asked_at": request.at,
-        "next_at": request.at + (REMIND_AFTER if request.reminder else Policy().pending_for),
-    }
+    asks = [each for _, each in request.asks]
+    return Wanted(
+        contact_id=one.contact_id,
+        lines=tuple(numbers),
+        topics=tuple(each.topic for each in asks if each.topic is not None),
+        purposes=tuple(each.purpose for each in asks if each.purpose != "marketing"),
+        address=request.address,
+        channel=one.channel,
+        method=one.method,
+        property_id=one.property_id,
+        template=one.template or default,
+        reminder=request.reminder,
+        asked_at=request.at,
+        next_at=request.at + (REMIND_AFTER if request.reminder else Policy().pending_for),
+    )
 
 
 _SETTINGS = text("SELECT settings FROM workspaces WHERE id = :ws")
 _PEOPLE = text(
     """
-    SELECT id, email_key, language, erased_at, frozen_at, merged_into, attributes ->> 'birth_date' AS birth_date
+    SELECT id, email_key, language, erased_at, frozen_at, merged_into, attributes ->> 'birth_date' AS birth_date,
+           attributes ->> 'age_band' AS age_band
     FROM contacts WHERE workspace_id = :ws AND id = ANY(:contacts)
     """
 )
 _TOPICS = text("SELECT name, title FROM topics WHERE workspace_id = :ws AND name = ANY(:topics)")
-_REQUESTS = text(
-    """
-    INSERT INTO consent_requests (workspace_id, contact_id, lines, topics, address, channel, method, property_id,
-                                  template, state, reminder, asked_at, next_at)
-    SELECT :ws, r.contact_id, r.lines, r.topics, r.address, r.channel, r.method, r.property_id, r.template, 'pending',
-           r.reminder, r.asked_at, r.next_at
-    FROM json_to_recordset(CAST(:rows AS json)) AS r(contact_id bigint, lines bigint[], topics text[], address text,
-        channel text, method text, property_id bigint, template text, reminder boolean, asked_at timestamptz,
-        next_at timestamptz)
-    """
-)
 _SOONER = text(
     """
     UPDATE consent_requests SET next_at = :now

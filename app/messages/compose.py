@@ -16,7 +16,9 @@ from sqlalchemy.orm import Session
 
 from app.audience.facts import Facts
 from app.config import Settings
+from app.consent.fold import Key, State, asked_together
 from app.consent.rules import block_classes, may_profile, may_track
+from app.consent.wordings import named
 from app.content import catalogue
 from app.content.compiled import Compiled, CompiledLanguage
 from app.content.languages import choose
@@ -131,6 +133,7 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
         facts = _generic(facts, grounds.inferred)
     choice = choose(facts, template.compiled.languages)
     ref = Ref(grounds.workspace_id, row.contact_id, row.id)
+    about_request = _asked(grounds, row)
     recipe = {
         # Asked only where the template has blocks of a class: it is the whole consent decision over again.
         "blocks": sorted(block_classes(request, about, grounds.now, grounds.policy))
@@ -140,7 +143,7 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
         and may_track(about, request.channel)
         and (row.terms or {}).get("tracking") is not False,
         "hidden_link": True,
-        "urls": _urls(materials, row, ref),
+        "urls": _urls(materials, row, ref, max((one.line for one in about_request.values()), default=None)),
         "bounce_inbox": grounds.workspace.get("bounce_inbox"),
         "unsubscribe_inbox": grounds.workspace.get("unsubscribe_inbox"),
         "message_id": _first_id(row) or links.message_id(materials.settings, ref, identity.domain),
@@ -158,6 +161,11 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
     names = attachments.asked(row.terms)
     if names:
         recipe["attachments"] = names
+    if row.class_ == "consent_request":  # kept: once it is confirmed, nobody could tell what the mail asked for
+        recipe["asked"] = [
+            named(purpose, (grounds.titles.get(topic or "") or {}), topic, choice.language)
+            for _, _, purpose, topic in sorted(about_request, key=lambda key: about_request[key].line)
+        ]
     if CALENDAR in names:  # kept as it is: made again, it would tell of another hour, or another booking
         recipe["calendar"] = stay.of_booking(
             facts,
@@ -235,6 +243,8 @@ def _make(
 ) -> Composed | Failed:
     """The mail from a version and a snapshot: everything that varies is in `facts`, and `kept` is their frozen form."""
     recipe, place, contact = facts["mail"], facts["property"], facts["contact"]
+    if "asked" in recipe:
+        facts = {**facts, "event": {**(facts.get("event") or {}), "asked": recipe["asked"]}}
     in_language = compiled.languages[language]
     try:
         rendered = render(
@@ -297,7 +307,7 @@ def _sender(recipe: Mapping[str, Any], place: Mapping[str, Any]) -> Mapping[str,
     return given or {"name": place["sender_name"], "email": place["sender_email"], "reply_to": place.get("reply_to")}
 
 
-def _urls(materials: Materials, row: MessageRow, ref: Ref) -> dict[str, str]:
+def _urls(materials: Materials, row: MessageRow, ref: Ref, line: int | None) -> dict[str, str]:
     settings, facts = materials.settings, materials.grounds.told[row.id]
     urls = {
         "assets": f"{settings.base_url}/assets/mail",
@@ -308,23 +318,17 @@ def _urls(materials: Materials, row: MessageRow, ref: Ref) -> dict[str, str]:
     notice = (facts["property"].get("links") or {}).get("notice")
     if notice:
         urls["notice_url"] = notice
-    if row.class_ == "consent_request":
-        line = _pending_line(materials.grounds, row)
-        if line is not None:
-            urls["confirm_url"] = links.confirm_url(settings, ref.workspace_id, ref.contact_id, line)
+    if line is not None:
+        urls["confirm_url"] = links.confirm_url(settings, ref.workspace_id, ref.contact_id, line)
     return urls
 
 
-def _pending_line(grounds: Grounds, row: MessageRow) -> int | None:
+def _asked(grounds: Grounds, row: MessageRow) -> Mapping[Key, State]:
+    """What a request for consent asks to be confirmed; nothing for all other mails."""
     facts = grounds.facts[row.id]
-    pending = [
-        state.line
-        for (address, channel, purpose, topic), state in facts.states.items()
-        if (address, channel, purpose) == (facts.address, row.channel, "marketing")
-        and topic in {row.topic, None}
-        and state.state == "pending"
-    ]
-    return max(pending, default=None)
+    if row.class_ != "consent_request" or facts.address is None:
+        return {}
+    return asked_together(facts.states, facts.address, row.channel, row.topic)
 
 
 def _linker(

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.consent import ledger
+from app.consent.case import CAPPED
 from app.consent.fold import Key, State, fold, objected_at
 from app.consent.ledger import Act
 from app.consent.models import ConsentRecord
@@ -21,6 +22,9 @@ from app.consent.policy import Policy
 from app.consent.wordings import VERSION
 from app.db import workspace_of
 from app.messages.voices import Voice, tell
+
+About = tuple[str, str | None]
+"""What is confirmed: a purpose, and with marketing its topic (None: all)."""
 
 LIFTED_BY_CONFIRMING = ("unsubscribe", "complaint", "erased")
 """Suppressions that a fresh double opt-in of the person lifts, and nothing else does (R37)."""
@@ -37,7 +41,7 @@ class Confirmed:
     """The new lines."""
     asked: tuple[int, ...] = ()
     """The pending lines of the request."""
-    topics: tuple[str, ...] = ()
+    about: tuple[About, ...] = ()
     """What the request was about."""
 
 
@@ -48,7 +52,7 @@ class Pending:
     contact_id: int
     message_id: int | None
     """The newest mail that asked; None where none went out from here."""
-    topics: tuple[str, ...]
+    about: tuple[About, ...]
     wordings: tuple[str, ...]
     """The sentences agreed to, as the ledger keeps them."""
 
@@ -70,19 +74,20 @@ def confirm(session: Session, contact_id: int, number: int, voice: Voice, now: d
     if first is None:
         return Confirmed("refused", contact_id)
     group = [one for one in records if one.state == "pending" and _together(one, first)]
-    topics = tuple(dict.fromkeys(one.topic for one in group if one.topic))
+    about = tuple(dict.fromkeys((one.purpose, one.topic) for one in group))
     states = fold(ledger.lines(session, [contact_id]).get(contact_id, []))
     standing = {one.line: _stands(states, one, now) for one in group}
     acts = [_granted(one, voice, now) for one in group if standing[one.line] == "pending"]
     asked = tuple(one.line for one in group)
     if not acts:
-        return Confirmed(standing[number], contact_id, (), asked, topics)
+        return Confirmed(standing[number], contact_id, (), asked, about)
     numbers = ledger.append(session, acts, now)
-    why = f"double opt-in, line {numbers[0]}"
-    ledger.lift(session, first.channel, first.address, LIFTED_BY_CONFIRMING, why, now)
+    if any(act.purpose in CAPPED for act in acts):
+        why = f"double opt-in, line {numbers[0]}"
+        ledger.lift(session, first.channel, first.address, LIFTED_BY_CONFIRMING, why, now)
     tell(session, acts, numbers, now)
     _close(session, contact_id, asked, now)
-    return Confirmed("confirmed", contact_id, tuple(numbers), asked, tuple(act.topic for act in acts if act.topic))
+    return Confirmed("confirmed", contact_id, tuple(numbers), asked, tuple((act.purpose, act.topic) for act in acts))
 
 
 def look(session: Session, contact_id: int, number: int) -> Pending:
@@ -93,7 +98,8 @@ def look(session: Session, contact_id: int, number: int) -> Pending:
     group = [one for one in records if first is not None and _together(one, first)]
     message_id = session.scalar(_MAIL, {"ws": workspace_of(session), "contact": contact_id})
     wordings = tuple(dict.fromkeys(str(one.proof["wording"]) for one in group if one.proof.get("wording")))
-    return Pending(contact_id, message_id, tuple(one.topic for one in group if one.topic), wordings)
+    about = tuple(dict.fromkeys((one.purpose, one.topic) for one in group))
+    return Pending(contact_id, message_id, about, wordings)
 
 
 def _close(session: Session, contact_id: int, lines: Sequence[int], now: datetime) -> None:

@@ -78,6 +78,8 @@ class Grounds:
     """Message id → channel → facts, in order of preference, where it may go over several."""
     chosen: dict[int, str] = field(default_factory=dict)
     """Message id → the channel the gate has chosen among them."""
+    titles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Topic → its title by language."""
     inferred: frozenset[str] = frozenset()
     """Attributes that tell of past behaviour: marketing shows them only with a consent to profiling (R13)."""
     senders: Senders = field(default_factory=Senders)
@@ -162,7 +164,7 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
     others = _others(session, {row.id for row in rows}, {**asked, "since": now - _LOOK_BACK}, now)
     paused = {(row.broadcast, row.id): row.name for row in session.execute(_PAUSED, asked)}
     told = _told(session, rows, now)
-    about, inferred = _words(session)
+    about, titles, inferred = _words(session)
     policy = Policy.from_settings(workspace)
     senders = identities.load(session)
     wanted = {row.id: row.terms["sender"] for row in rows if row.terms and row.terms.get("sender")}
@@ -203,6 +205,7 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
         others,
         policies,
         channels,
+        titles=titles,
         inferred=inferred,
         senders=senders,
         wanted=wanted,
@@ -303,23 +306,26 @@ def _rests_on_behaviour(row: MessageRow, inferred: Collection[str]) -> bool:
     return any(path.startswith("engagement.") or path.removeprefix("contact.attributes.") in inferred for path in reads)
 
 
-def _words(session: Session) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
-    """Topic → what it speaks of (R8); and the attributes that tell of behaviour (R13). One query."""
+def _words(session: Session) -> tuple[dict[str, frozenset[str]], dict[str, Mapping[str, str]], frozenset[str]]:
+    """Topic → what it speaks of (R8); topic → title; and the attributes that tell of behaviour (R13). One query."""
     about: dict[str, frozenset[str]] = {}
+    titles: dict[str, Mapping[str, str]] = {}
     inferred: set[str] = set()
     for row in session.execute(_WORDS, {"ws": workspace_of(session)}):
-        if row.is_topic:
-            about[row.name] = frozenset(row.about)
-        else:
+        if row.title is None:
             inferred.add(row.name)
-    return about, frozenset(inferred)
+            continue
+        titles[row.name] = row.title
+        if row.about:
+            about[row.name] = frozenset(row.about)
+    return about, titles, frozenset(inferred)
 
 
 _WORDS = text(
     """
-    SELECT name, about, true AS is_topic FROM topics WHERE workspace_id = :ws AND about <> '{}'
+    SELECT name, about, title FROM topics WHERE workspace_id = :ws
     UNION ALL
-    SELECT key, '{}', false FROM attribute_definitions WHERE workspace_id = :ws AND inferred
+    SELECT key, '{}', NULL FROM attribute_definitions WHERE workspace_id = :ws AND inferred
     """
 )
 _CONTACTS = text(

@@ -1,12 +1,11 @@
-"""One message to one recipient over one channel: planned, judged, composed, sent; broadcasts, which are many; and
-requests for a confirmation from the mailbox."""
+"""One message to one recipient over one channel: planned, judged, composed, sent; and broadcasts, which are many."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Text, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import IMPERSONAL, PERSONAL, Base, Day, Instant, Json, JsonList, Owned, Plain, RowId
@@ -154,43 +153,6 @@ class Message(Owned, Base):
         Index("ix_messages_workflow", "workspace_id", "workflow_id", "state"),
         # No index of its own for a person's or an enrollment's messages: the keys above begin with both, and each
         # index is paid for at every change of state.
-    )
-
-
-REQUEST_STATES = ("pending", "confirmed", "refused", "expired", "deleted")
-
-
-class ConsentRequest(Owned, Base):
-    """A request for a confirmation from the mailbox (R6): what its one reminder, its end and the deletion go by.
-
-    The ledger says what holds; this says only when to look at it again.
-    """
-
-    __tablename__ = "consent_requests"
-
-    contact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, sort_order=-1)
-    id: Mapped[RowId]
-    lines: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), info=IMPERSONAL)
-    """The pending lines of the ledger."""
-    topics: Mapped[list[str]] = mapped_column(ARRAY(Text), info=IMPERSONAL)
-    address: Mapped[str] = mapped_column(info=PERSONAL)
-    channel: Mapped[Plain]
-    method: Mapped[Plain]
-    property_id: Mapped[int | None] = mapped_column(BigInteger)
-    template: Mapped[Plain]
-    state: Mapped[Plain]
-    reminder: Mapped[bool]
-    """Whether it may be reminded of; not where a refusal stands, as somebody else may have typed the address."""
-    reminded_at: Mapped[Instant | None]
-    asked_at: Mapped[Instant]
-    next_at: Mapped[Instant | None]
-    """When the stage `signups` looks at it: to remind, to end it, to delete; None: nothing more comes of it."""
-    ended_at: Mapped[Instant | None]
-
-    __table_args__ = (
-        CheckConstraint("state IN (" + ", ".join(f"'{state}'" for state in REQUEST_STATES) + ")", name="state"),
-        ForeignKeyConstraint(["workspace_id", "contact_id"], ["contacts.workspace_id", "contacts.id"]),
-        Index("ix_consent_requests_due", "workspace_id", "next_at", postgresql_where=text("next_at IS NOT NULL")),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,12 +10,12 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from app.consent import ledger
-from app.consent.fold import Key, State
+from app.consent.fold import Key, State, holds, objected_at
 from app.consent.ledger import Act
 from app.consent.policy import Policy
+from app.consent.requests import DELETE_AFTER, REMIND_AFTER
 from app.contacts.identity import PEOPLE_LOCK
 from app.db import as_rows, workspace_of
-from app.messages.asking import DELETE_AFTER
 from app.messages.plan import Planned, plan
 
 QUERIES = 11
@@ -37,25 +37,31 @@ def remind_and_end(session: Session, now: datetime, limit: int) -> int:
     rows = session.execute(_DUE, asked).all()
     states = ledger.current(session, {row.contact_id for row in rows})
     acts: list[Act] = []
-    reminders: list[Planned] = []
+    mails: list[Planned] = []
     written: list[dict[str, Any]] = []
     for row in rows:
         held = states.get(row.contact_id, {})
-        open_topics = [topic for topic in row.topics if _is_open(held, row, topic)]
+        keys = _keys(row)
+        still = [key for key in keys if _is_open(held, row, key)]
         ends = row.asked_at + Policy().pending_for
-        if not open_topics or not row.address:
-            word = "confirmed" if any(_is_granted(held, row, topic) for topic in row.topics) else "refused"
+        if not still or not row.address:
+            word = "confirmed" if any(holds(held, *key) for key in keys) else "refused"
             written.append(_row(row, word, None))
         elif now >= ends:
-            acts += [_expired(row, topic, ends) for topic in open_topics]
+            acts += [_expired(row, key, ends) for key in still]
             written.append(_row(row, "expired", row.asked_at + DELETE_AFTER))
+        elif row.mail_due:
+            mails.append(_mail(row, still, now, ends, reminder=False))
+            # As everywhere, no reminder where a no stands: it may have been somebody else who typed the address.
+            again = row.reminder and all(held[key].refused_at is None for key in still) and objected_at(held) is None
+            written.append(_row(row, "pending", min(now + REMIND_AFTER, ends) if again else ends, reminder=again))
         elif row.reminder and row.reminded_at is None:
-            reminders.append(_reminder(row, open_topics[0], now, ends))
+            mails.append(_mail(row, still, now, ends, reminder=True))
             written.append(_row(row, "pending", ends, reminded_at=now))
         else:
             written.append(_row(row, "pending", ends))
     ledger.append(session, acts, now)
-    plan(session, reminders, now)
+    plan(session, mails, now)
     session.execute(_WRITE, {"ws": workspace_of(session), "now": now, "rows": as_rows(written)})
     over = {one["id"] for one in written if one["state"] != "pending"}
     lines = [line for row in rows if row.id in over for line in row.lines]
@@ -84,27 +90,27 @@ def delete(session: Session, now: datetime, limit: int, erase: Erase) -> int:
     return len(rows)
 
 
-def _key(row: Row[Any], topic: str) -> Key:
-    return (row.address, row.channel, "marketing", topic)
+def _keys(row: Row[Any]) -> list[Key]:
+    """What it asks for, as the ledger knows it. A request for all marketing was reported: it names nothing else."""
+    topics: list[str | None] = list(row.topics)
+    if not topics and not row.purposes:
+        topics = [None]
+    about = [("marketing", topic) for topic in topics] + [(purpose, None) for purpose in row.purposes]
+    return [(row.address, row.channel, purpose, topic) for purpose, topic in about]
 
 
-def _is_open(held: Mapping[Key, State], row: Row[Any], topic: str) -> bool:
-    state = held.get(_key(row, topic))
+def _is_open(held: Mapping[Key, State], row: Row[Any], key: Key) -> bool:
+    state = held.get(key)
     return state is not None and state.state == "pending" and state.at >= row.asked_at
 
 
-def _is_granted(held: Mapping[Key, State], row: Row[Any], topic: str) -> bool:
-    state = held.get(_key(row, topic))
-    return state is not None and state.granted
-
-
-def _expired(row: Row[Any], topic: str, at: datetime) -> Act:
+def _expired(row: Row[Any], key: Key, at: datetime) -> Act:
     return Act(
         contact_id=row.contact_id,
         address=row.address,
         channel=row.channel,
-        purpose="marketing",
-        topic=topic,
+        purpose=key[2],
+        topic=key[3],
         state="expired",
         method="expiry",
         requested_at=at,
@@ -112,34 +118,29 @@ def _expired(row: Row[Any], topic: str, at: datetime) -> Act:
     )
 
 
-def _reminder(row: Row[Any], topic: str, now: datetime, ends: datetime) -> Planned:
+def _mail(row: Row[Any], still: Sequence[Key], now: datetime, ends: datetime, *, reminder: bool) -> Planned:
     return Planned(
         contact_id=row.contact_id,
         enrollment_id=None,
         workflow_id=None,
         version_id=None,
         step_id=None,
-        visit=2,
+        visit=2 if reminder else 1,
         property_id=row.property_id,
         booking_id=None,
         channel=row.channel,
         template=row.template,
         class_="consent_request",
-        topic=topic,
-        priority=80,
+        topic=next((topic for *_, topic in still if topic is not None), None),
+        priority=80 if reminder else 90,
         due_at=now,
         latest=ends,
     )
 
 
-def _row(row: Row[Any], state: str, next_at: datetime | None, reminded_at: datetime | None = None) -> dict[str, Any]:
-    return {
-        "contact_id": row.contact_id,
-        "id": row.id,
-        "state": state,
-        "next_at": next_at,
-        "reminded_at": reminded_at or row.reminded_at,
-    }
+def _row(row: Row[Any], state: str, next_at: datetime | None, **changes: Any) -> dict[str, Any]:
+    known = {name: getattr(row, name) for name in ("contact_id", "id", "reminder", "reminded_at")}
+    return {**known, "state": state, "next_at": next_at, **changes}
 
 
 _ANY = text(
@@ -147,8 +148,8 @@ _ANY = text(
 )
 _DUE = text(
     """
-    SELECT contact_id, id, lines, topics, address, channel, property_id, template, state, reminder, reminded_at,
-           asked_at
+    SELECT contact_id, id, lines, topics, purposes, address, channel, property_id, template, state, reminder,
+           reminded_at, asked_at, mail_due
     FROM consent_requests
     WHERE workspace_id = :ws AND next_at <= :now AND state = 'pending' ORDER BY next_at, id LIMIT :limit FOR UPDATE
     """
@@ -159,16 +160,17 @@ _ANY_OLD = text(
 _ALONE_HERE = text(f"SELECT pg_advisory_xact_lock({PEOPLE_LOCK}, CAST(:ws AS integer))")
 _OLD = text(
     """
-    SELECT contact_id, id, state, reminded_at FROM consent_requests
+    SELECT contact_id, id, state, reminder, reminded_at FROM consent_requests
     WHERE workspace_id = :ws AND next_at <= :now AND state <> 'pending' ORDER BY next_at, id LIMIT :limit
     """
 )
 _WRITE = text(
     """
     WITH r AS (SELECT * FROM json_to_recordset(CAST(:rows AS json))
-                   AS r(contact_id bigint, id bigint, state text, next_at timestamptz, reminded_at timestamptz))
+                   AS r(contact_id bigint, id bigint, state text, next_at timestamptz, reminder boolean,
+                        reminded_at timestamptz))
     UPDATE consent_requests c
-    SET state = r.state, next_at = r.next_at, reminded_at = r.reminded_at,
+    SET state = r.state, next_at = r.next_at, reminder = r.reminder, reminded_at = r.reminded_at, mail_due = false,
         ended_at = CASE WHEN r.state = 'pending' THEN NULL ELSE coalesce(c.ended_at, :now) END
     FROM r
     WHERE c.workspace_id = :ws AND c.contact_id = ANY(ARRAY(SELECT contact_id FROM r)) AND c.contact_id = r.contact_id

@@ -82,10 +82,13 @@ class Submission(Owned, Base):
     """Yes to the newsletter; False: "No grazie"."""
     topics: Mapped[list[str]] = mapped_column(ARRAY(Text), info=IMPERSONAL)
     """What the yes, or the no, is about."""
+    purposes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"), info=IMPERSONAL)
+    """What was ticked besides: profiling, open_tracking, feedback (R3)."""
     method: Mapped[Plain]
     """web, desk_tablet or paper."""
     given: Mapped[Json] = mapped_column(JSONB, info=PERSONAL)
-    """first_name; page, ip, user_agent, origin; effort (what held robots off); operator_id, scan_id at a desk."""
+    """first_name; until it was dealt with also page, ip, user_agent, origin; effort (what held robots off); guardian;
+    operator_id, scan_id at a desk. The ledger keeps of these what is proof."""
 
     __table_args__ = (
         Index("ix_signup_submissions_due", "workspace_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.consent import ledger
 from app.consent.ledger import Act
+from app.consent.requests import DELETE_AFTER
 from app.contacts import identity
 from app.contacts.profiles import Person, Profile, person_of
 from app.contacts.projection import instant_text
@@ -25,7 +26,7 @@ from app.db import as_rows, workspace_of
 from app.events import log
 from app.events.record import OwnEvent, record_own
 from app.messages import asking, choices
-from app.messages.asking import DELETE_AFTER, HOLDS_FOR, Ask, Asked
+from app.messages.asking import HOLDS_FOR, Ask, Asked
 from app.messages.choices import Leaving, Wish
 from app.messages.voices import Voice
 from app.signup import document as documents

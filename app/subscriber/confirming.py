@@ -6,6 +6,7 @@ from flask import request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from app.consent.wordings import named
 from app.doors import anyone, house, opened_by
 from app.messages import confirming, links
 from app.messages.confirming import Pending
@@ -30,7 +31,9 @@ def confirm(token: str) -> Response:
         if visitor is None or not visitor.person.addresses:
             return bad_link()
         language = language_of(visitor)
-        titles = [visitor.title(topic, language) for topic in asked.topics]
+        titles = [
+            named(purpose, visitor.titles.get(topic or "", {}), topic, language) for purpose, topic in asked.about
+        ]
         if request.method != "POST":
             return page("confirm", visitor, language, titles=titles, wordings=asked.wordings)
         said = voice("confirm_page", language, visitor)

@@ -135,7 +135,7 @@ def test_r5_every_field_of_the_proof_is_accepted_and_kept(session: Session) -> N
     assert line.proof == {**proof, "source_id": 1, "event_id": "c-1"}
     assert (line.requested_at, line.confirmed_at) == (NOW - timedelta(minutes=5), NOW)
     assert set(PROOF) >= {field.name for field in BY_NAME["consent.granted"].fields} - {
-        *("purpose", "topic", "channel", "method", "requested_at", "confirmed_at")
+        *("purpose", "topic", "channel", "method", "requested_at", "confirmed_at", "ask")
     }
 
 

@@ -10,13 +10,15 @@ from sqlalchemy import event, select, text
 
 from app.consent import ledger
 from app.consent.fold import words
+from app.consent.models import ConsentRequest
+from app.consent.wordings import VERSION
 from app.contacts.models import Contact
 from app.db import Database
 from app.events.merging import merge
 from app.events.models import Event
 from app.messages.asking import QUERIES, Ask, Asked, ask
 from app.messages.confirming import confirm
-from app.messages.models import ConsentRequest, Message
+from app.messages.models import Message
 from app.messages.voices import Voice
 from tests.messages.mailroom import Mailroom
 
@@ -49,7 +51,10 @@ def test_r6_several_topics_are_one_request_one_mail_and_one_confirmation(mailroo
     mailroom.gate()
     assert mailroom.message(mail.id).state == "ready"
     done = confirm(mailroom.session, anna.id, second.line or 0, PRESSED, mailroom.now + timedelta(hours=1))
-    assert (done.outcome, sorted(done.topics)) == ("confirmed", ["newsletter", "offers"])
+    assert (done.outcome, sorted(done.about, key=str)) == (
+        "confirmed",
+        [("marketing", "newsletter"), ("marketing", "offers")],
+    )
     assert held(mailroom, anna) == {"newsletter": "granted", "offers": "granted"}
     told = mailroom.session.scalars(select(Event.type).where(Event.type == "consent.granted")).all()
     assert len(told) == 2, "workflows hear of each topic"
@@ -190,4 +195,8 @@ def test_r5_the_ledger_keeps_the_words_that_were_shown(mailroom: Mailroom) -> No
     anna = mailroom.guest()
     ask(mailroom.session, [Ask(contact_id=anna.id, topic="newsletter", method="workflow")], mailroom.now)
     (line,) = mailroom.lines()
-    assert (line.proof["wording"], line.proof["wording_version"]) == ("Sì, scrivetemi su: la newsletter.", "pages-1-it")
+    shown = (line.proof["wording"], line.proof["wording_version"])
+    assert shown == ("Sì, scrivetemi su: la newsletter.", f"{VERSION}-it")
+        "Sì, scrivetemi su: la newsletter.",
+        f"{VERSION}-it",
+    )

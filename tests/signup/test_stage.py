@@ -10,7 +10,7 @@ from app.consent.models import ConsentRecord
 from app.db import Database
 from app.events.models import Event
 from app.messages import asking, confirming
-from app.messages.models import ConsentRequest
+from app.consent.models import ConsentRequest
 from app.messages.voices import Voice
 from app.signup import ending, taking
 from app.signup.receiving import Where

@@ -63,12 +63,12 @@ TEXTS: dict[str, str] = {
     "name_tracking": "counting of the links you open",
     # confirming
     "confirm_title": "Confirm your subscription",
-    "confirm_text": "Press the button to receive from {brand} by e-mail (you can leave at any time):",
+    "confirm_text": "With the button you agree, towards {brand}, to (you can change your mind at any time):",
     "confirm_words": "What you agreed to:",
     "confirm_button": "Yes, subscribe me",
     "confirm_not_you": "If it was not you, simply close this page: without the button nothing happens.",
     "confirmed_title": "Thank you, it is confirmed",
-    "confirmed": "From now on you receive from {brand}:",
+    "confirmed": "This is what you have agreed to, towards {brand}:",
     "confirmed_change": (
         "You can change your mind whenever you like, with a link at the foot of every mail or right here."
     ),

@@ -65,12 +65,12 @@ TEXTS: dict[str, str] = {
     "name_tracking": "conteggio dei link che apre",
     # confirming
     "confirm_title": "Confermi la Sua iscrizione",
-    "confirm_text": "Prema il pulsante per ricevere da {brand} via e-mail (potrà annullare quando vorrà):",
+    "confirm_text": "Con il pulsante acconsente, nei confronti di {brand}, a (potrà cambiare idea quando vorrà):",
     "confirm_words": "Ciò che ha accettato:",
     "confirm_button": "Sì, mi iscrivo",
     "confirm_not_you": "Se non è stato Lei, chiuda semplicemente questa pagina: senza il pulsante non succede nulla.",
     "confirmed_title": "Grazie, iscrizione confermata",
-    "confirmed": "D'ora in poi riceverà da {brand}:",
+    "confirmed": "Ecco a che cosa ha acconsentito, nei confronti di {brand}:",
     "confirmed_change": "Può cambiare idea quando vuole, con il link in fondo a ogni e-mail o direttamente qui.",
     "confirm_expired_title": "Questo link non è più valido",
     "confirm_expired": (
