@@ -94,10 +94,22 @@ def shared() -> Path:
 # -- servers ---------------------------------------------------------------------------------------------------------
 
 
+MEMORY = Path("/dev/shm")
+ROOM = 8 * 2**30
+"""Bytes that must be free in memory for the servers' files; both runs of `bin/test` together take about two."""
+
+
+def _roomy(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= ROOM
+
+
 @pytest.fixture(scope="session")
 def scratch() -> Iterator[Path]:
-    """A folder that an unprivileged account may enter too (pytest's own may not be entered when we are root)."""
-    folder = Path(tempfile.mkdtemp(prefix="percorso-"))
+    """A folder that an unprivileged account may enter too (pytest's own may not be entered when we are root).
+
+    In memory where there is room: hundreds of tests ask for a copy of a database, each a thousand files.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="percorso-", dir=MEMORY if _roomy(MEMORY) else None))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
