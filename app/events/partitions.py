@@ -1,4 +1,4 @@
-"""Monthly partitions of what only grows, made ahead of time by the timer.
+"""Monthly partitions of what only grows: made ahead of time by the timer, dropped when `rights/months.py` says so.
 
 A month that has no partition is no loss: its rows land in the default one. They only cannot be dropped as a month.
 """
@@ -6,6 +6,7 @@ A month that has no partition is no loss: its rows land in the default one. They
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -51,6 +52,49 @@ def ensure_partitions(session: Session, now: datetime) -> list[str]:
             made.append(name)
     seen[moment.year, moment.month] = True
     return made
+
+
+class Month(NamedTuple):
+    """A partition, and what it holds by `received_at`: from `begin`, before `end`."""
+
+    name: str
+    begin: datetime
+    end: datetime
+
+
+def before(session: Session, table: str, instant: datetime) -> list[Month]:
+    """The months that ended by then, the oldest first; one query."""
+    found = []
+    for name in session.scalars(_PARTITIONS, {"table": table}):
+        year, _, month = name.removeprefix(f"{table}_p").partition("_")
+        if year.isdigit() and month.isdigit():
+            begin = datetime(int(year), int(month), 1, tzinfo=UTC)
+            found.append(Month(name, begin, _month(begin, 1)))
+    return sorted(month for month in found if month.end <= instant)
+
+
+def drop(session: Session, table: str, month: Month) -> None:
+    """Take a month away with all its rows. Who records waits no longer than it takes to change the catalogue.
+
+    PostgreSQL detaches nothing concurrently from a table with a default partition, so the table is locked; for that we
+    wait half a second at most.
+
+    Raises:
+        OperationalError: somebody held the table for longer; nothing is changed.
+    """
+    if table not in PARTITIONED or not month.name.startswith(f"{table}_p"):
+        raise ValueError(f"{month.name} is no month of {table}")
+    session.execute(text("SET LOCAL lock_timeout = '500ms'"))
+    session.execute(text(f"ALTER TABLE {table} DETACH PARTITION {month.name}"))
+    session.execute(text(f"DROP TABLE {month.name}"))
+
+
+_PARTITIONS = text(
+    """
+    SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = to_regclass(:table) ORDER BY c.relname
+    """
+)
 
 
 def _month(moment: datetime, ahead: int) -> datetime:

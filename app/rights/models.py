@@ -66,5 +66,9 @@ class RetentionMark(Owned, Base):
     """The same in the present one."""
     finished_at: Mapped[Instant | None]
     """When the last whole round ended."""
+    begun_at: Mapped[Instant | None]
+    """When the present round began: all its batches count back from there."""
+    done_until: Mapped[Instant | None]
+    """What came of age before this instant has been dealt with."""
 
     __table_args__ = (Index("ix_retention_marks_due", "workspace_id", "due_at"),)

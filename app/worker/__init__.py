@@ -39,7 +39,7 @@ from app.house import House, calm_collector, furnish
 from app.imports import stage as imports
 from app.messages import broadcast, gate
 from app.queues import STAGES
-from app.rights import erasure, retention
+from app.rights import erasure, months, retention
 from app.signup import stage as signups
 
 log = structlog.get_logger()
@@ -164,6 +164,7 @@ def tick(house: House) -> None:
     for stage, workspace_id in waiting:
         house.signals.ring(stage, workspace_id)
     for stage in STAGES:
+    months.drop(house.database, now)
         StartedJobRegistry(
             queue=Queue(stage, connection=house.redis, serializer=JSONSerializer),
             serializer=JSONSerializer,
