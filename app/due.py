@@ -40,6 +40,8 @@ _RETENTION = (
 _IN_A_LANE = "CASE e.class WHEN 'feedback' THEN 1 WHEN 'marketing' THEN 2 ELSE 0 END IN (0, 1, 2)"
 """True of every message: the indexes of waiting messages begin with the lane (`messages/models.py` LANE), and who names
 every lane is led to what is due in it past all that waits for later."""
+_DOUBTFUL = "jsonb_exists(e.facts, 'way') AND (e.lease_token IS NULL OR e.lease_until < :now)"
+"""What may have left by a provider that knows it again by a key, and is in nobody's hands."""
 _ROWS: Mapping[str, tuple[str, str]] = {
     # Looked at for what is due alone: that the next night comes is nothing to wait for.
     "retention": (f"{_RETENTION} e WHERE e.due_at <= :now", "e.due_at"),
@@ -56,6 +58,7 @@ _ROWS: Mapping[str, tuple[str, str]] = {
     "calls": ("calls e WHERE e.next_at IS NOT NULL", "e.next_at"),
     "gate": (f"messages e WHERE e.state IN ('planned', 'deferred') AND {_IN_A_LANE}", "e.due_at"),
     "deliver": (f"messages e WHERE e.state = 'ready' AND {_IN_A_LANE}", "e.due_at"),
+    "doubts": (f"messages e WHERE e.state = 'handed_over' AND {_DOUBTFUL}", "e.lease_until"),
 }
 """Stage → rows that wait for it, and the instant from which each is due. A stage of which nothing stands here is woken
 by its signal alone."""
@@ -84,7 +87,7 @@ _NEXT = _of_each(
     {**_ROWS, "segments": (f"{_HEARD} e WHERE true", "e.due_at")},
 )
 _ON_THE_WAY = text(
-    "SELECT EXISTS (SELECT 1 FROM messages WHERE state IN ('leased', 'handed_over'))"
+    "SELECT EXISTS (SELECT 1 FROM messages WHERE state IN ('leased', 'handed_over') AND lease_token IS NOT NULL)"
     " OR EXISTS (SELECT 1 FROM calls WHERE next_at IS NOT NULL AND state = 'leased')"
 )
 

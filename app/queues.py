@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 STAGES = (
     *("retention", "imports", "signups", "segments", "occasions", "broadcast", "calls", "carry", "experiments", "hits"),
-    *("enrol", "advance", "gate", "deliver"),
+    *("enrol", "advance", "gate", "doubts", "deliver"),
 )
 """Stages in path order; each has a queue of its name, which workers serve in turn, beginning with what is nearest to
 a mailbox. `retention` can wait for all others; `imports` and the four after it bring about what `enrol` takes up;
@@ -40,6 +40,7 @@ PARALLEL = {
     "enrol": 1,
     "advance": 2,
     "gate": 2,
+    "doubts": 1,
     "deliver": 2,
 }
 """How many workers are woken for one stage of one workspace. `enrol` and `gate` also take a lock of their own: events

@@ -8,20 +8,21 @@
     transaction 3   per group: outcomes and attempts
 
 Groups go out on several threads, one connection each, while the next ones are composed. A crash before transaction 2
-costs nothing: the lease expires and another worker takes over. A crash between 2 and 3 leaves `handed_over`, which
-becomes `unknown`: counted, shown, and never sent again by itself.
+costs nothing: the lease expires and another worker takes over. A crash between 2 and 3 leaves `handed_over`: handed
+over once more by the same key where the provider takes one (`doubts.py`), else `unknown`: counted, shown, and never
+sent again by itself.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -38,8 +39,8 @@ from app.delivery.leases import Lease, Recovered
 from app.delivery.mime import HeaderError, Mail, Mailbox, assemble, wire_address
 from app.delivery.outcomes import Settled
 from app.delivery.paces import Paces, put_off
-from app.delivery.providers import Outgoing
-from app.delivery.ways import Way, Ways, open_ways, stream_of
+from app.delivery.providers import Outgoing, Stream
+from app.delivery.ways import Way, Ways, admitted, open_ways, stream_of
 from app.house import House
 from app.messages import compose as composing
 from app.messages import gate
@@ -47,10 +48,13 @@ from app.messages import grounds as grounds_of
 from app.messages.compose import Composed, Failed, Materials
 from app.messages.gate import Left
 from app.messages.grounds import Moment
+from app.messages.lanes import LANES
 from app.messages.rows import MessageRow
 from app.queues import signal
 
 log = structlog.get_logger()
+
+_STREAM_OF: Mapping[str, Stream] = {lane: "marketing" if lane == "marketing" else "service" for lane in LANES}
 
 GROUP = 50
 """Messages handed over between two commits, at most: what a crash can leave in doubt on one connection."""
@@ -61,7 +65,7 @@ DOUBT_SECONDS = 0.25
 than `SMALLEST`: a slow provider is no reason to leave more in doubt."""
 
 QUERIES_TO_LEASE = 4 + keys.QUERIES + composing.QUERIES
-"""Claim, the new lease, verdicts, the ways out, who signs, and what composing needs, the grounds of judging among it;
+"""The ways out, claim, the new lease, verdicts, who signs, and what composing needs, the grounds of judging among it;
 and what `left` asks (one at most). At the gate its lock besides, and one more where a domain warms up."""
 
 QUERIES_PER_GROUP = 1 + outcomes.QUERIES
@@ -76,7 +80,6 @@ class _Leased:
     lease: Lease
     rows: Sequence[MessageRow]
     materials: Materials
-    ways: Sequence[Way]
     signers: Mapping[str, Sequence[Signer]]
 
 
@@ -116,13 +119,22 @@ def through_the_gate(house: House, workspace_id: int, limit: int, left: Left) ->
 def _take(house: House, workspace_id: int, limit: int, left: Left, moment: Moment) -> Ran:
     now = house.clock.now()
     with house.database.work(workspace_id) as session:
-        rows = gate.claim(session, now, limit) if moment == "gate" else leases.due(session, now, limit)
+        ways = senders.ways(session)
+        takes = admitted(ways, now)
+        if moment == "gate":
+            rows = gate.claim(session, now, limit)
+        else:
+            # What no way would take now stays where it is, and costs nothing; where one is only to be tried, a few do.
+            limit = min(limit, FIRST) if "one" in takes.values() else limit
+            open_lanes = [lane for lane in LANES if takes[_STREAM_OF[lane]] != "none"]
+            rows = leases.due(session, now, limit, open_lanes) if open_lanes else []
         if not rows:
             return Ran(0, False)
-        leased = _lease(house, session, rows, now, left, moment)
+        leased = _lease(house, session, rows, now, left, moment, ways)
     if leased.rows:
-        with _kept(house, workspace_id, leased.lease):
-            _send(house, workspace_id, leased, open_ways(house, workspace_id, leased.ways))
+        release = partial(_release, house, workspace_id, leased.lease)
+        with kept(house, workspace_id, leased.lease):
+            _send(house, workspace_id, leased, open_ways(house, workspace_id, ways, release))
     return Ran(len(rows), len(rows) >= limit)
 
 
@@ -142,8 +154,19 @@ def _keyring(data_dir: Path) -> Keyring:
     return Keyring(data_dir)
 
 
+def _release(house: House, workspace_id: int, lease: Lease, mails: Sequence[Outgoing]) -> set[int]:
+    with house.database.work(workspace_id) as session:
+        return leases.release(session, lease, mails)
+
+
 def _lease(
-    house: House, session: Session, rows: Sequence[MessageRow], now: datetime, left: Left, moment: Moment
+    house: House,
+    session: Session,
+    rows: Sequence[MessageRow],
+    now: datetime,
+    left: Left,
+    moment: Moment,
+    ways: Sequence[Way],
 ) -> _Leased:
     """Transaction 1: judge what was claimed, end or put off what may not go or has no turn yet, lease the rest."""
     # First of all, since it says how far the ledger had got: a withdrawal committed while the grounds are being read
@@ -151,21 +174,23 @@ def _lease(
     lease = leases.begin(session)
     grounds = grounds_of.load(session, rows, now)
     decisions = gate.judge(session, rows, now, moment, left, grounds)
-    ways = senders.ways(session)
-    waits: Collection[int] = ()
+    # At the gate what no way takes is judged all the same, and then ready for when one is tried again.
+    takes = admitted(ways, now)
+    shut = [row.id for row in rows if moment == "gate" and takes[stream_of(row.class_)] != "all"]
+    waits = {number for number in shut if decisions[number].allowed}
     if ways or not house.settings.smtp_url.startswith("capture:"):
         paces = Paces(house.redis, workspace_of(session), grounds.workspace.get("paces"))
         addresses = {number: facts.address for number, facts in grounds.facts.items()}
-        waits = put_off(paces, rows, decisions, addresses, now)
+        waits |= put_off(paces, [row for row in rows if row.id not in waits], decisions, addresses, now)
     until = now + timedelta(seconds=house.settings.lease_seconds)
     gate.record(session, rows, decisions, now, moment, (lease.token, until), waits)
     grounds.write_turns(session)
-    allowed = [row for row in rows if decisions[row.id].allowed]
-    return _Leased(lease, allowed, composing.load(session, allowed, now, grounds), ways, keys.signers(session))
+    allowed = [row for row in rows if decisions[row.id].allowed and row.id not in waits]
+    return _Leased(lease, allowed, composing.load(session, allowed, now, grounds), keys.signers(session))
 
 
 @contextmanager
-def _kept(house: House, workspace_id: int, lease: Lease) -> Iterator[None]:
+def kept(house: House, workspace_id: int, lease: Lease) -> Iterator[None]:
     """Renew the lease every third of its length for as long as the block lasts, however slow a provider is."""
     done = threading.Event()
     length = house.settings.lease_seconds
@@ -221,26 +246,30 @@ def _make(materials: Materials, row: MessageRow, ring: Keyring, now: datetime) -
     if isinstance(composed, Failed):
         return composed
     try:
-        sender = wire_address(composed.sender_email)
-        mail = Mail(
-            sender=Mailbox(composed.sender_name, sender),
-            recipient=Mailbox(composed.recipient_name, composed.envelope_to),
-            subject=composed.subject,
-            text=composed.text,
-            html=composed.html,
-            message_id=composed.message_id,
-            date=now,
-            reply_to=Mailbox("", composed.reply_to) if composed.reply_to else None,
-            headers=composed.headers,
-            attachments=composed.attachments,
-        )
-        raw = assemble(mail)
-        envelope = (wire_address(composed.envelope_from), wire_address(composed.envelope_to))
+        return _Ready(row, composed, outgoing(row, composed, ring, now))
     except HeaderError as error:
         return Failed(row.id, row.contact_id, "bad_header", str(error))
+
+
+def outgoing(row: MessageRow, composed: Composed, ring: Keyring, now: datetime) -> Outgoing:
+    """A composed mail as it is handed over; raises HeaderError where it cannot be one."""
+    sender = wire_address(composed.sender_email)
+    mail = Mail(
+        sender=Mailbox(composed.sender_name, sender),
+        recipient=Mailbox(composed.recipient_name, composed.envelope_to),
+        subject=composed.subject,
+        text=composed.text,
+        html=composed.html,
+        message_id=composed.message_id,
+        date=now,
+        reply_to=Mailbox("", composed.reply_to) if composed.reply_to else None,
+        headers=composed.headers,
+        attachments=composed.attachments,
+    )
+    raw = assemble(mail)
+    envelope = (wire_address(composed.envelope_from), wire_address(composed.envelope_to))
     signed = ring.sign(raw, sender.rpartition("@")[2], now)
-    stream = stream_of(row.class_)
-    return _Ready(row, composed, Outgoing(row.id, row.contact_id, composed.message_id, *envelope, signed, mail, stream))
+    return Outgoing(row.id, row.contact_id, composed.message_id, *envelope, signed, mail, stream_of(row.class_))
 
 
 def _hand_over(
@@ -268,7 +297,7 @@ def _hand_over(
             now = house.clock.now()
             outcomes.settle(session, lease, settled, now)
             senders.keep(session, ways.heard(), now)
-            going = _write_handed_over(session, lease, chunk, house.settings, now)
+            going = _write_handed_over(session, lease, chunk, house.settings, ways, now)
         sent = [one for one in chunk if isinstance(one, _Ready) and one.row.id in going]
         if sent:
             began = time.monotonic()
@@ -276,7 +305,7 @@ def _hand_over(
             pace = (time.monotonic() - began) / len(sent)
             size = max(SMALLEST, min(GROUP, int(DOUBT_SECONDS / max(pace, 1e-6))))
             settled = [
-                Settled(one.row, going[one.row.id], answer.outcome, answer.by, answer.before)
+                Settled(one.row, going[one.row.id], answer.outcome, answer.by, answer.before, answer.known)
                 for one, answer in zip(sent, answers, strict=True)
             ]
             Paces(house.redis, workspace_id).heard(
@@ -287,19 +316,20 @@ def _hand_over(
 
 
 def _write_handed_over(
-    session: Session, lease: Lease, made: Sequence[_Ready | Failed], settings: Settings, now: datetime
+    session: Session, lease: Lease, made: Sequence[_Ready | Failed], settings: Settings, ways: Ways, now: datetime
 ) -> dict[int, datetime]:
     """Transaction 2: what of a group may go, and since when; what could not be composed ends here."""
     ready = [one for one in made if isinstance(one, _Ready)]
     outcomes.fail(session, lease, [one for one in made if isinstance(one, Failed)], now)
-    going = leases.hand_over(session, lease, [_kept_of(one, settings) for one in ready], now) if ready else {}
+    going = leases.hand_over(session, lease, [_kept_of(one, settings, ways) for one in ready], now) if ready else {}
     if len(going) < len(ready):
         signal(session, "deliver")
     return going
 
 
-def _kept_of(one: _Ready, settings: Settings) -> dict[str, object]:
+def _kept_of(one: _Ready, settings: Settings, ways: Ways) -> dict[str, object]:
     composed = one.composed
+    knows = ways.knows(one.mail.stream)
     return {
         "id": composed.id,
         "contact_id": composed.contact_id,
@@ -309,5 +339,5 @@ def _kept_of(one: _Ready, settings: Settings) -> dict[str, object]:
         "message_id": composed.message_id,
         "language": composed.language,
         "template_version_id": composed.template_version_id,
-        "facts": composed.facts,
+        "facts": {**composed.facts, "way": asdict(knows)} if knows else composed.facts,
     }

@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.db import as_rows, workspace_of
+from app.delivery.providers import Outgoing
 from app.messages import lanes
 from app.messages.states import move
 
@@ -31,13 +32,13 @@ class Lease:
     suppression: int
 
 
-def due(session: Session, now: datetime, limit: int) -> list[Any]:
+def due(session: Session, now: datetime, limit: int, in_lanes: Sequence[str] = lanes.LANES) -> list[Any]:
     """About `limit` messages that are ready and due, locked, lane by lane (`messages/lanes.py`). One query.
 
     A contact with events that the entry rules have not looked at yet is passed over: a cancellation that is recorded
     is acted on before anything is sent. Rows that another worker has locked are skipped.
     """
-    return lanes.due(session, ("ready",), now, limit)
+    return lanes.due(session, ("ready",), now, limit, in_lanes)
 
 
 def begin(session: Session) -> Lease:
@@ -78,6 +79,13 @@ def hand_over(session: Session, lease: Lease, rows: Sequence[Mapping[str, Any]],
     return going
 
 
+def release(session: Session, lease: Lease, mails: Sequence[Outgoing]) -> set[int]:
+    """Write that these are no longer known again by a key; which of them the lease still holds. One query."""
+    rows = [{"contact_id": mail.contact_id, "id": mail.message_pk} for mail in mails]
+    asked = {"ws": workspace_of(session), "token": lease.token, "rows": as_rows(rows)}
+    return set(session.scalars(_RELEASE, asked))
+
+
 @dataclass(frozen=True, slots=True)
 class Recovered:
     """What dead workers had held."""
@@ -89,7 +97,10 @@ class Recovered:
 
 
 def recover(session: Session, now: datetime) -> Recovered:
-    """End expired leases, in all workspaces that this unit of work sees. Two queries."""
+    """End expired leases, in all workspaces that this unit of work sees. Two queries.
+
+    What its provider would know again by a key is left to `doubts.run` for as long as the key lives.
+    """
     freed = session.execute(_FREE, {"now": now, "to": move("leased", "expire").to}).all()
     unknown = session.execute(_DOUBT, {"now": now, "to": move("handed_over", "expire").to}).all()
     return Recovered(len(freed), len(unknown))
@@ -107,8 +118,18 @@ _RENEW = text(
     WHERE workspace_id = :ws AND lease_token = :token AND state IN ('leased', 'handed_over') AND lease_until IS NOT NULL
     """
 )
+STILL = """
+          NOT EXISTS (SELECT 1 FROM consent_records c
+                      WHERE c.workspace_id = :ws AND c.contact_id = r.contact_id AND c.line > :line)
+      AND NOT EXISTS (SELECT 1 FROM suppressions s
+                      WHERE s.workspace_id = :ws AND s.channel = m.channel AND s.lifted_at IS NULL
+                        AND s.address_hash = decode(r.address_hash, 'hex') AND s.id > :suppression)
+      AND NOT EXISTS (SELECT 1 FROM event_work w
+                      WHERE w.workspace_id = :ws AND w.contact_id = r.contact_id AND w.not_before IS NULL)
+"""
+"""SQL: whether the message `m`, with the hash of its address in `r`, may still go since it was judged."""
 _HAND_OVER = text(
-    """
+    f"""
     WITH r AS (
         SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given(contact_id bigint, id bigint,
             address text, address_hash text, subject text, message_id text, language text,
@@ -121,14 +142,7 @@ _HAND_OVER = text(
     FROM r
     WHERE m.workspace_id = :ws AND m.contact_id = ANY(ARRAY(SELECT contact_id FROM r))
       AND m.contact_id = r.contact_id AND m.id = r.id
-      AND m.state = 'leased' AND m.lease_token = :token
-      AND NOT EXISTS (SELECT 1 FROM consent_records c
-                      WHERE c.workspace_id = :ws AND c.contact_id = r.contact_id AND c.line > :line)
-      AND NOT EXISTS (SELECT 1 FROM suppressions s
-                      WHERE s.workspace_id = :ws AND s.channel = m.channel AND s.lifted_at IS NULL
-                        AND s.address_hash = decode(r.address_hash, 'hex') AND s.id > :suppression)
-      AND NOT EXISTS (SELECT 1 FROM event_work w
-                      WHERE w.workspace_id = :ws AND w.contact_id = r.contact_id AND w.not_before IS NULL)
+      AND m.state = 'leased' AND m.lease_token = :token AND {STILL}
     RETURNING m.id, m.handed_over_at
     """
 )
@@ -150,10 +164,26 @@ _FREE = text(
     WHERE state = 'leased' AND lease_until < :now RETURNING id
     """
 )
+KNOWN_UNTIL = "handed_over_at + make_interval(secs => CAST(facts #>> '{way,seconds}' AS integer))"
+"""SQL: until when a message's provider knows it again by its key; NULL where it does not."""
+
 # The token stays: should the worker be only slow, its late answer still settles what is in doubt.
 _DOUBT = text(
+    f"""
+    UPDATE messages SET state = :to, lease_until = NULL, reason = coalesce(reason, 'worker_lost'), rule = 'R39'
+    WHERE state = 'handed_over' AND lease_until < :now AND NOT coalesce({KNOWN_UNTIL} > :now, false) RETURNING id
     """
-    UPDATE messages SET state = :to, lease_until = NULL, reason = 'worker_lost', rule = 'R39'
-    WHERE state = 'handed_over' AND lease_until < :now RETURNING id
+)
+_RELEASE = text(
+    """
+    WITH r AS (
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given(contact_id bigint, id bigint)
+    )
+    UPDATE messages m SET facts = m.facts - 'way'
+    FROM r
+    WHERE m.workspace_id = :ws AND m.contact_id = ANY(ARRAY(SELECT contact_id FROM r))
+      AND m.contact_id = r.contact_id AND m.id = r.id
+      AND m.state = 'handed_over' AND m.lease_token = :token
+    RETURNING m.id
     """
 )

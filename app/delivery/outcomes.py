@@ -37,6 +37,10 @@ class Settled:
     """The way out it came to that by."""
     before: Sequence[tuple[str, Outcome]] = ()
     """Ways that surely had not taken it, tried just before: parts of the same try."""
+    known: bool = False
+    """Its provider knows it again by its key: what is in doubt is handed over once more (`doubts.py`)."""
+    again: bool = False
+    """It was in doubt before: that this try did not take it says nothing of the one before."""
 
 
 def settle(
@@ -95,8 +99,12 @@ def fail(session: Session, lease: Lease, failures: Sequence[Failed], now: dateti
 def _row(one: Settled, now: datetime, schedule: Schedule) -> dict[str, Any]:
     """The message's new state, by the arrows: from `handed_over`, and from `unknown` for a late answer."""
     row, outcome = one.row, one.outcome
-    due_at = provider_id = reason = rule = None
+    due_at = provider_id = reason = rule = lease_until = None
     match outcome:
+        case Unknown() | Transient() if one.again or (one.known and isinstance(outcome, Unknown)):
+            asked = now + timedelta(seconds=outcome.wait) if isinstance(outcome, Transient) else None
+            lease_until = schedule.following(row.id, row.attempts + 1, one.first_at, now, row.latest, asked)
+            event, reason, rule = "ask_again" if lease_until else "lose", "no_answer", "R39"
         case Accepted():
             event, provider_id = "accept", outcome.provider_id
         case Transient():
@@ -120,6 +128,7 @@ def _row(one: Settled, now: datetime, schedule: Schedule) -> dict[str, Any]:
         "reason": reason,
         "rule": rule,
         "due_at": due_at,
+        "lease_until": lease_until,
         "provider_id": provider_id,
     }
 
@@ -157,7 +166,7 @@ _MESSAGES = text(
     """
     WITH r AS (
         SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given(contact_id bigint, id bigint, state text,
-            late text, reason text, rule text, due_at timestamptz, provider_id text)
+            late text, reason text, rule text, due_at timestamptz, lease_until timestamptz, provider_id text)
     )
     UPDATE messages m SET
         state = CASE m.state WHEN 'handed_over' THEN r.state WHEN 'unknown' THEN r.late ELSE m.state END,
@@ -170,7 +179,9 @@ _MESSAGES = text(
         provider_id = coalesce(r.provider_id, m.provider_id),
         accepted_at = CASE WHEN r.state = 'accepted' THEN coalesce(m.accepted_at, :now) ELSE m.accepted_at END,
         ended_at = CASE WHEN r.state IN ('accepted', 'failed') THEN coalesce(m.ended_at, :now) ELSE m.ended_at END,
-        lease_until = NULL
+        -- What is asked again is nobody's until then, and no late answer speaks for it any more.
+        lease_until = CASE WHEN m.state = 'handed_over' THEN r.lease_until END,
+        lease_token = CASE WHEN m.state = 'handed_over' AND r.lease_until IS NOT NULL THEN NULL ELSE m.lease_token END
     FROM r
     WHERE m.workspace_id = :ws AND m.contact_id = ANY(ARRAY(SELECT contact_id FROM r))
       AND m.contact_id = r.contact_id AND m.id = r.id

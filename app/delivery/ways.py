@@ -6,15 +6,22 @@
 
 So a mail never goes out twice: only an outcome of the type `Transient` with `elsewhere` leads on. Where no sender is
 set up for a stream, `SMTP_URL` is the way out.
+
+Where the first way of a stream knows a mail again by a key, that is written on the message before it goes (`knows`), so
+that after a crash it may be handed over once more (`doubts.py`). It is taken off again (`release`) before another way
+is tried: from then on that key no longer tells whether somebody has the mail.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
 
 from app.clock import Clock
 from app.config import Settings
@@ -54,6 +61,23 @@ class Handed:
     by: str
     outcome: Outcome
     before: tuple[tuple[str, Outcome], ...] = ()
+    known: bool = False
+    """By no other way than the one that would know it again by its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knows:
+    """A way that knows a mail again by its key."""
+
+    sender: int
+    account: str
+    """Stands for what it sends with: another account has never heard of the key."""
+    seconds: int
+    """How long, from the first hand-over on."""
+
+
+Release = Callable[[Sequence[Outgoing]], set[int]]
+"""Takes off these messages that they are known again by a key; which of them may go another way now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +102,17 @@ class _Open:
 class Ways:
     """The ways out of one workspace, in order, for one batch. Its connections stay open for the next."""
 
-    def __init__(self, order: Mapping[Stream, Sequence[_Open]], clock: Clock) -> None:
+    def __init__(
+        self,
+        order: Mapping[Stream, Sequence[_Open]],
+        clock: Clock,
+        knows: Mapping[Stream, Knows] | None = None,
+        release: Release | None = None,
+    ) -> None:
         self._order = order
         self._clock = clock
+        self._knows = knows or {}
+        self._release = release or (lambda mails: {mail.message_pk for mail in mails})
         self._heard: dict[int, Heard] = {}
         self._lock = threading.Lock()
 
@@ -88,13 +120,17 @@ class Ways:
         """Hand over a group; one answer for each mail, in order."""
         streams = {mail.stream for mail in group}
         if len(streams) == 1:
-            return self._of_stream(self._order[streams.pop()], group)
+            return self._of_stream(streams.pop(), group)
         handed: dict[int, Handed] = {}
         for stream in sorted(streams):
             mails = [mail for mail in group if mail.stream == stream]
-            came = self._of_stream(self._order[stream], mails)
+            came = self._of_stream(stream, mails)
             handed |= {mail.message_pk: one for mail, one in zip(mails, came, strict=True)}
         return [handed[mail.message_pk] for mail in group]
+
+    def knows(self, stream: Stream) -> Knows | None:
+        """By which way a mail of this stream is tried first, if that knows it again by a key."""
+        return self._knows.get(stream)
 
     def heard(self) -> list[Heard]:
         """What has been found out since it was asked last, for `senders.keep`."""
@@ -102,14 +138,19 @@ class Ways:
             found, self._heard = list(self._heard.values()), {}
         return found
 
-    def _of_stream(self, order: Sequence[_Open], mails: Sequence[Outgoing]) -> list[Handed]:
+    def _of_stream(self, stream: Stream, mails: Sequence[Outgoing]) -> list[Handed]:
+        order = self._order[stream]
         if order[0].id is None:  # SMTP_URL, which nothing stands behind
             transport = order[0].transport
             return [Handed(transport.name, outcome) for outcome in transport.send(mails)]
         handed: list[Handed | None] = [None] * len(mails)
         before: list[tuple[tuple[str, Outcome], ...]] = [()] * len(mails)
-        left = list(range(len(mails)))
-        for way in order:
+        left, held = list(range(len(mails))), []
+        for number, way in enumerate(order):
+            if number == 1 and stream in self._knows:
+                free = self._release([mails[place] for place in left])
+                held = [place for place in left if mails[place].message_pk not in free]
+                left = [place for place in left if mails[place].message_pk in free]
             came = self._by(way, [mails[place] for place in left])
             again = []
             for place, outcome in zip(left, came, strict=False):
@@ -117,11 +158,12 @@ class Ways:
                     before[place] += ((way.transport.name, outcome),)
                     again.append(place)
                 else:
-                    handed[place] = Handed(way.transport.name, outcome, before[place])
+                    known = number == 0 and stream in self._knows
+                    handed[place] = Handed(way.transport.name, outcome, before[place], known)
             left = again + left[len(came) :]
             if not left:
                 break
-        for place in left:
+        for place in (*left, *held):
             # The last that was tried stands for all; where each circuit is open nobody was asked.
             if before[place]:
                 *earlier, (by, outcome) = before[place]
@@ -169,8 +211,13 @@ class Ways:
         return Transient(None, f"nothing is sent by {names} for now: too many failures in a row", True, wait)
 
 
-def open_ways(house: House, workspace_id: int, known: Sequence[Way]) -> Ways:
-    """The ways out of a workspace whose senders are `known` (`senders.ways`)."""
+def open_ways(house: House, workspace_id: int, known: Sequence[Way], release: Release | None = None) -> Ways:
+    """The ways out of a workspace whose senders are `known` (`senders.ways`).
+
+    Args:
+        release: see `Release`; None: nothing is written of these mails.
+    """
+    knows: dict[Stream, Knows] = {}
     default: list[_Open] = []
     order: dict[Stream, Sequence[_Open]] = {}
     opened = {way.id: _of_sender(house.settings, way) for way in known}
@@ -179,7 +226,28 @@ def open_ways(house: House, workspace_id: int, known: Sequence[Way]) -> Ways:
         if not ways and not default:
             default.append(_Open(_by_url(house, workspace_id)))
         order[stream] = ways or default
-    return Ways(order, house.clock)
+        first = next((knows_again(house.settings, way) for way in known if stream in way.streams), None)
+        if first is not None:
+            knows[stream] = first
+    return Ways(order, house.clock, knows, release)
+
+
+def knows_again(settings: Settings, way: Way) -> Knows | None:
+    """How a way knows a mail again by a key; None where its provider takes none, or its account cannot be read."""
+    writer = WRITERS.get(way.provider)
+    if writer is None or not writer.known_for or way.access is None:
+        return None
+    account = hmac.digest(settings.secret.encode(), b"percorso:account:" + _spelt(way.access).encode(), "sha256")
+    return Knows(way.id, account.hex()[:16], int(writer.known_for.total_seconds()))
+
+
+def admitted(known: Sequence[Way], now: datetime) -> Mapping[Stream, Literal["all", "one", "none"]]:
+    """Stream → whether its ways take everything, only a mail that tries one of them, or nothing just now."""
+    found: dict[Stream, Literal["all", "one", "none"]] = {}
+    for stream in STREAMS:
+        states = {way.standing.state(now) for way in known if stream in way.streams} or {"closed"}
+        found[stream] = "all" if "closed" in states else "one" if "half-open" in states else "none"
+    return found
 
 
 def _by_url(house: House, workspace_id: int) -> Transport:
@@ -196,8 +264,7 @@ def _of_sender(settings: Settings, way: Way) -> _Open:
     if way.access is None:
         return _Open(_Locked(way.name), way.id, Circuit(way.standing))
     access = way.access
-    spelt = repr((sorted(access.credentials.items()), sorted(access.options.items()), access.base))
-    key = (way.id, way.name, hashlib.sha256(spelt.encode()).hexdigest(), settings.secret)
+    key = (way.id, way.name, hashlib.sha256(_spelt(access).encode()).hexdigest(), settings.secret)
 
     def make() -> Transport:
         if way.provider == "smtp":
@@ -207,6 +274,10 @@ def _of_sender(settings: Settings, way: Way) -> _Open:
     kept = _kept(key, make, way.id)
     kept.circuit.learn(way.standing)
     return kept
+
+
+def _spelt(access: Access) -> str:
+    return repr((sorted(access.credentials.items()), sorted(access.options.items()), access.base))
 
 
 class _Locked:

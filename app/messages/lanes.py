@@ -27,7 +27,7 @@ LANES: Final = ("service", "feedback", "marketing")
 SHARE: Final = 10
 """A lane that waits gets at least one in so many of a batch, on top of it where the lanes before have filled it."""
 
-_UNSEEN = exists().where(
+UNSEEN = exists().where(
     EventWork.workspace_id == Message.workspace_id,
     EventWork.contact_id == Message.contact_id,
     # Set on what has failed, which holds nobody up, and on a portal's cancellation that is held for its own booking.
@@ -35,8 +35,10 @@ _UNSEEN = exists().where(
 )
 
 
-def due(session: Session, states: Sequence[str], now: datetime, limit: int) -> list[Any]:
+def due(session: Session, states: Sequence[str], now: datetime, limit: int, lanes: Sequence[str] = LANES) -> list[Any]:
     """About `limit` due messages in these states, locked, lane by lane; at most a fifth more. One query.
+
+    Only these `lanes` are looked at: what of the others is due stays where it is.
 
     A contact with events that the entry rules have not looked at yet is passed over: a cancellation that is recorded
     is acted on before any message is judged or sent. Rows that another worker has locked are skipped.
@@ -46,6 +48,8 @@ def due(session: Session, states: Sequence[str], now: datetime, limit: int) -> l
     in_state = literal_column("messages.state").in_([literal_column(f"'{state}'") for state in states])
     taken: list[Any] = []
     for number, name in enumerate(LANES):
+        if name not in lanes:
+            continue
         room: Any = limit
         if taken:
             before = sum(
@@ -60,7 +64,7 @@ def due(session: Session, states: Sequence[str], now: datetime, limit: int) -> l
                 in_state,
                 literal_column(f"({LANE})") == literal_column(str(number)),
                 Message.due_at <= now,
-                ~_UNSEEN,
+                ~UNSEEN,
             )
             # By nothing else: a broadcast's copies are due at one instant, and whoever sorts them further reads all of
             # them for each batch. Those of one instant come about as they were planned; rank is the gate's business.

@@ -40,6 +40,7 @@ EVENTS: dict[str, str] = {
     "permanent": "the provider said: never",
     "exhaust": "the last try, or its latest moment, has passed",
     "lose": "we do not know whether the provider took it: a crash or a silence after the data",
+    "ask_again": "nobody knows whether the provider took it, and it would know it again by a key",
     "find_accepted": "the provider's own report shows that it had taken it",
     "find_missing": "a person found that the provider never had it, and sends it again",
     "delivered": "the mailbox's server took it",
@@ -93,6 +94,9 @@ ARROWS: dict[tuple[str, str], Arrow] = {
     ("handed_over", "exhaust"): Arrow("failed", "it was the last try"),
     ("handed_over", "expire"): Arrow("unknown", "the worker died between the provider's yes and ours"),
     ("handed_over", "lose"): Arrow("unknown", "a silence after the data may be a yes (R39)"),
+    ("handed_over", "ask_again"): Arrow(
+        "handed_over", "handed over once more under the same key: not sent twice"
+    ),
     ("handed_over", "withdraw"): Arrow("handed_over", "too late to call back: counted as after hand-over (X14)"),
     ("handed_over", "stop"): Arrow("handed_over", "too late to call back"),
     ("handed_over", "leave"): Arrow("handed_over", "too late to call back"),

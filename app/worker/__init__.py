@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session
 from app.audience import membership
 from app.config import Settings
 from app.db import Ran
-from app.delivery import deliver, domains, hits, inbox
+from app.delivery import deliver, domains, doubts, hits, inbox
 from app.due import due
 from app.enrollments import advance, calls, enrol, exits, experiments, occasions, versions
 from app.events.partitions import ensure_partitions
@@ -93,6 +93,7 @@ def stages(house: House, served: Sequence[str] = STAGES) -> Mapping[str, Callabl
             if "deliver" in served
             else within(lambda session, now: gate.run(session, now, batch, exits.left))
         ),
+        "doubts": lambda workspace_id: doubts.run(house, workspace_id, exits.left),
         "deliver": lambda workspace_id: deliver.run(house, workspace_id, batch, exits.left),
     }
 
@@ -107,10 +108,10 @@ def run_due(house: House) -> int:
     while True:
         with house.database.system() as session:
             waiting = due(session, house.clock.now())
-        if not waiting:
+        done = sum(run[stage](workspace_id).done for stage, workspace_id in waiting)
+        if not done:  # nothing is due, or nothing of it can be done now: its way out is shut
             return total
-        for stage, workspace_id in waiting:
-            total += run[stage](workspace_id).done
+        total += done
 
 
 _house: list[House] = []
@@ -154,7 +155,7 @@ class Worker(SimpleWorker):
 
 
 def tick(house: House) -> None:
-    """One turn of the timer: partitions, expired leases, forgotten work."""
+    """One turn of the timer: partitions made and, once a day, dropped; expired leases, forgotten work."""
     now = house.clock.now()
     with house.database.system() as session:
         ensure_partitions(session, now)
@@ -163,8 +164,8 @@ def tick(house: House) -> None:
         waiting = due(session, now)
     for stage, workspace_id in waiting:
         house.signals.ring(stage, workspace_id)
-    for stage in STAGES:
     months.drop(house.database, now)
+    for stage in STAGES:
         StartedJobRegistry(
             queue=Queue(stage, connection=house.redis, serializer=JSONSerializer),
             serializer=JSONSerializer,

@@ -17,10 +17,13 @@ from app.config import Settings
 from app.contacts.models import Contact, Property
 from app.content.catalogue import Library, push
 from app.db import Ran
-from app.delivery import deliver, ways
+from app.delivery import deliver, senders, ways
 from app.delivery.models import Attempt, DeliveryEvent
+from app.delivery.sender_checks import Outward
 from app.house import House, furnish
 from app.messages.models import Message
+from tests.delivery.fakes.providers import PROVIDERS
+from tests.delivery.fakes.server import Asked, Fake, Said
 from tests.factories import Factory
 from tests.sink import Sink
 
@@ -140,6 +143,14 @@ def found(house: House, now: datetime) -> int:
     return workspace_id
 
 
+def add(post: Post, provider: str, name: str, fake: Fake, streams: tuple[str, ...] = ways.STREAMS) -> None:
+    """Have mails go out by a provider that a fake plays."""
+    about = PROVIDERS[provider]
+    with post.house.database.work(post.workspace_id) as session:
+        outward = Outward(about.credentials, {**about.options, "base": fake.url}, streams)
+        senders.add(session, provider, name, (), (), post.clock.now(), outward)
+
+
 @pytest.fixture
 def open_post(settings: Settings, database_url: str, clock: FixedClock) -> Iterator[Callable[..., Post]]:
     """`open_post(smtp_url, **settings)` gives a Post in the throwaway database."""
@@ -155,6 +166,21 @@ def open_post(settings: Settings, database_url: str, clock: FixedClock) -> Itera
     ways.hang_up()
     for house in houses:
         house.close()
+
+
+@pytest.fixture
+def fakes() -> Iterator[Callable[..., Fake]]:
+    """`fakes(answer)` is a provider on this machine until the test ends."""
+    made: list[Fake] = []
+
+    def play(answer: Callable[[Asked], Said]) -> Fake:
+        made.append(Fake(answer).__enter__())
+        return made[-1]
+
+    yield play
+    for one in made:
+        if not one.over.is_set():
+            one.close()
 
 
 @pytest.fixture

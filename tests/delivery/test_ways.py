@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from app.api.health import Figures
-from app.db import Database
-from app.delivery import proof, reported, senders, ways
+from app.db import Database, Ran
+from app.delivery import deliver, proof, reported, senders, ways
 from app.delivery.circuit import FAILURES, SHORTEST
 from app.delivery.mime import Mail, Mailbox, assemble
 from app.delivery.models import Sender, UnmatchedReport
@@ -23,11 +23,12 @@ from app.delivery.providers import Outgoing
 from app.delivery.providers.readers import READERS
 from app.delivery.providers.webhooks import Request, Secrets, as_tag
 from app.delivery.providers.writers import WRITERS
-from app.delivery.senders import Known, Outward, SenderError
+from app.delivery.sender_checks import Outward, SenderError
+from app.delivery.senders import Known
 from app.house import furnish
 from app.sealed import opened, reseal
 from tests.conftest import START
-from tests.delivery.conftest import Post
+from tests.delivery.conftest import Post, add
 from tests.delivery.fakes.providers import PROVIDERS
 from tests.delivery.fakes.server import Asked, Fake, Said, say
 from tests.sink import Sink
@@ -46,21 +47,6 @@ def resend(_: Asked) -> Said:
 
 
 @pytest.fixture
-def fakes() -> Iterator[Callable[..., Fake]]:
-    """`fakes(answer)` is a provider on this machine until the test ends."""
-    made: list[Fake] = []
-
-    def play(answer: Callable[[Asked], Said]) -> Fake:
-        made.append(Fake(answer).__enter__())
-        return made[-1]
-
-    yield play
-    for one in made:
-        if not one.over.is_set():
-            one.close()
-
-
-@pytest.fixture
 def two(open_post: Callable[..., Post], fakes: Callable[..., Fake]) -> tuple[Post, Fake, Fake]:
     """A house that sends by Mailgun, and by Resend where that does not take a mail; SMTP_URL would keep them."""
     post = open_post("capture:", calls_allow=("127.0.0.0/8",), smtp_timeout=1, smtp_connections=1)
@@ -68,13 +54,6 @@ def two(open_post: Callable[..., Post], fakes: Callable[..., Fake]) -> tuple[Pos
     add(post, "mailgun", "first", first)
     add(post, "resend", "second", second)
     return post, first, second
-
-
-def add(post: Post, provider: str, name: str, fake: Fake, streams: tuple[str, ...] = ways.STREAMS) -> None:
-    about = PROVIDERS[provider]
-    with post.house.database.work(post.workspace_id) as session:
-        outward = Outward(about.credentials, {**about.options, "base": fake.url}, streams)
-        senders.add(session, provider, name, (), (), post.clock.now(), outward)
 
 
 def sender(post: Post, name: str) -> Sender:
@@ -197,6 +176,70 @@ def test_a_new_process_knows_which_ways_are_left_alone(two: tuple[Post, Fake, Fa
     post.plan("berta@example.com")
     post.run()
     assert len(first.asked) == 1
+
+
+def shut(post: Post, until: timedelta, *names: str) -> None:
+    with post.house.database.work(post.workspace_id) as session:
+        for one in senders.listed(session):
+            if one.name in names:
+                one.failures, one.open_until = FAILURES, post.clock.now() + until
+
+
+def test_while_every_way_is_left_alone_nothing_is_taken_up_and_one_query_says_so(two: tuple[Post, Fake, Fake]) -> None:
+    post, first, second = two
+    shut(post, SHORTEST, "first", "second")
+    ids = post.plan(*(f"guest{number}@example.com" for number in range(60)))
+    statements: list[str] = []
+
+    def count(_1: Any, _2: Any, statement: str, *_: Any) -> None:
+        if not statement.lower().startswith(("savepoint", "release", "select set_config")):
+            statements.append(statement)
+
+    event.listen(post.house.database.engine, "before_cursor_execute", count)
+    try:
+        assert post.run() == Ran(0, False)
+    finally:
+        event.remove(post.house.database.engine, "before_cursor_execute", count)
+    assert len(statements) == 1, statements
+    assert post.states() == {"ready": 60}
+    # The first that tries is one of a few, not of all.
+    first.answer = second.answer = lambda _: say(503, {"message": "down"})
+    post.clock.advance(SHORTEST)
+    assert post.run().done == deliver.FIRST
+    assert (len(first.asked), len(second.asked)) == (1, 1)
+    assert sum(bool(tries(post, id_)) for id_ in ids) == deliver.FIRST
+    first.answer = mailgun
+    post.clock.advance(timedelta(minutes=30))
+    while post.run().more:
+        pass
+    assert post.states() == {"accepted": 60}
+
+
+def test_a_stream_whose_ways_are_left_alone_keeps_the_other_from_nothing(
+    open_post: Callable[..., Post], fakes: Callable[..., Fake]
+) -> None:
+    post = open_post("capture:", calls_allow=("127.0.0.0/8",), smtp_connections=1)
+    add(post, "resend", "news", fakes(resend), ("marketing",))
+    add(post, "mailgun", "desk", fakes(mailgun), ("service",))
+    shut(post, SHORTEST, "news")
+    (waits,) = post.plan("anna@example.com", template="news", class_="marketing", topic="offers")
+    (goes,) = post.plan("berta@example.com")
+    assert post.run().done == 1
+    assert (post.message(waits).state, post.message(goes).state) == ("ready", "accepted")
+
+
+def test_at_the_gate_what_no_way_takes_is_judged_and_ready_for_when_one_does(two: tuple[Post, Fake, Fake]) -> None:
+    post, first, second = two
+    shut(post, SHORTEST, "first", "second")
+    (id_,) = post.plan("anna@example.com", state="planned")
+    deliver.through_the_gate(post.house, post.workspace_id, 500, lambda *_: {})
+    waiting = post.message(id_)
+    assert (waiting.state, waiting.reason, waiting.lease_token) == ("ready", None, None)
+    assert waiting.verdict[-1]["allowed"] is True
+    assert first.asked == second.asked == []
+    post.clock.advance(SHORTEST)
+    post.run()
+    assert post.message(id_).state == "accepted"
 
 
 def test_marketing_and_service_mail_go_by_ways_of_their_own(
@@ -332,7 +375,7 @@ def test_a_webhook_finds_the_mail_by_what_went_out_with_it_although_no_answer_ca
     (id_,) = post.plan("anna@example.com")
     post.run()
     message = post.message(id_)
-    assert message.state == "unknown"
+    assert message.state == ("handed_over" if WRITERS[provider].known_for else "unknown")
     (asked,) = PROVIDERS[provider].mails(fake.asked[0])
     assert asked["ours"] == message.message_id
     body = told(provider, message, {**asked, "tag": as_tag(asked["ours"])})
