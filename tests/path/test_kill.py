@@ -26,6 +26,7 @@ from app.house import House, furnish
 from app.messages.models import Message
 from app.web import create_app
 from tests.conftest import ROOT
+from tests.delivery.fakes.remembering import Resend
 from tests.delivery.fakes.server import Asked, Fake, Said, say
 from tests.sink import Sink
 
@@ -192,4 +193,48 @@ def test_no_death_loses_or_doubles_a_message_on_its_way_to_an_api(environment: d
             kill_some(running, house, loaded.workspace_id, redis, random.Random(3), lambda: taken.total() > 0)
         settled(house, loaded.workspace_id, taken, 3)
         assert second.asked == [], "the first was never surely without a mail"
+        house.close()
+
+
+def test_what_a_killed_worker_left_in_doubt_is_settled_by_its_key_and_goes_out_once(
+    environment: dict[str, str], redis: Redis
+) -> None:
+    """SIGKILL while a provider that knows a request by its key has taken mails and has not answered yet."""
+    provider, held = Resend(), threading.Event()
+
+    def slow(asked: Asked) -> Said:
+        said = provider(asked)
+        if not held.is_set():
+            held.wait(20)  # taken; the worker dies before it hears of it
+        return said
+
+    with Fake(slow) as fake:
+        environment |= {"SMTP_URL": "smtp://127.0.0.1:9", "PERCORSO_CALLS_ALLOW": "127.0.0.0/8"}
+        environment |= {"PERCORSO_LEASE_SECONDS": "5", "PERCORSO_EVENT_RATE": "100000"}
+        house = furnish(Settings.from_env(environment), clock=SystemClock())
+        loaded = found(house, house.clock.now())
+        with house.database.work(loaded.workspace_id) as session:
+            outward = Outward({"key": "re-key"}, {"base": fake.url})
+            senders.add(session, "resend", "main", (), (), house.clock.now(), outward)
+        with crew(environment) as running:
+            report_bookings(house, loaded)
+            began = time.monotonic()
+            while provider.mails.total() < 2:
+                assert time.monotonic() - began < PATIENCE
+                time.sleep(0.01)
+            caught = set(provider.mails)
+            running.kill("worker-1")
+            running.kill("worker-2")
+            held.set()
+            died = time.monotonic()
+            while (at := states(house, loaded.workspace_id))["accepted"] < GUESTS:
+                assert not running.gone()
+                assert time.monotonic() - died < 2 * PATIENCE, f"{at} long after the death"
+                time.sleep(0.1)
+        assert at["unknown"] == 0
+        assert set(provider.mails.values()) == {1}, "each mail went out once"
+        assert len(provider.mails) == GUESTS
+        asked_again = [key for key in caught if provider.asked[key] > 1]
+        print(f"{len(caught)} had been taken when the workers died, {len(asked_again)} were asked for once more")
+        assert asked_again
         house.close()
