@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench import imports, ingest_batch, journey_2000, segments, simulate
+from bench import imports, ingest_batch, journey_2000, retention, segments, simulate
 from bench.ground import ground, table, write
 
 
@@ -20,6 +20,8 @@ def main() -> None:
         lines.append(simulate.measure(here))
     with ground(journey_2000.TEMPLATE, journey_2000.WORKFLOW) as here:
         lines += imports.measure(here)
+    with ground(journey_2000.TEMPLATE, journey_2000.WORKFLOW) as here:
+        lines += retention.measure(here)
     print(table(lines))
     write(lines, Path(__file__).with_name("latest.json"))
 

@@ -5,7 +5,7 @@ Every act locks the import's row; an act that does not fit its state is refused 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import Row, select, text
 from sqlalchemy.orm import Session
 
+from app.contacts.sensitive_names import tells
 from app.db import as_rows, workspace_of
 from app.imports import columns, files
 from app.imports.columns import Known, Reading
@@ -51,6 +52,8 @@ REFUSALS: Mapping[str, str] = {
 def receive(session: Session, name: str, content: bytes, by: str, now: datetime) -> Import:
     """Keep a file's rows; nothing of it counts yet. One statement for every 5,000 rows, and two.
 
+    What stands under a title of a special category is not kept at all, not even until somebody looks (R18).
+
     Args:
         name: the file's name, as the team calls it.
         by: who hands it in.
@@ -79,14 +82,19 @@ def receive(session: Session, name: str, content: bytes, by: str, now: datetime)
     session.add(one)
     session.flush()
     asked = {"ws": workspace_of(session), "import": one.id}
+    special = {place for place, title in enumerate(sheet.header) if tells(title)}
     while some := list(islice(sheet.rows, AT_ONCE)):
         given = [
-            {"position": place, "line": line, "cells": cells}
+            {"position": place, "line": line, "cells": _without(cells, special)}
             for place, (line, cells) in enumerate(some, start=one.rows + 1)
         ]
         session.execute(_KEEP, {**asked, "rows": as_rows(given)})
         one.rows += len(some)
     return one
+
+
+def _without(cells: Sequence[str], special: Collection[int]) -> Sequence[str]:
+    return ["" if place in special else cell for place, cell in enumerate(cells)] if special else cells
 
 
 def known(session: Session) -> Known:

@@ -28,6 +28,10 @@ SENTENCES: Mapping[str, Sentence] = {
         "This person asked to be erased, and is not taken in again.",
         "Take the row out of the file. Who wants to come back signs up anew.",
     ),
+    "restricted": Sentence(
+        "The use of this person's data is restricted; nothing was changed but a no.",
+        "Wait until the restriction has ended, or have the system that knows the person correct it.",
+    ),
     # what was left out of a row that is taken in
     "left_out_email": Sentence("This is no e-mail address; it was left out.", "Write name@domain."),
     "left_out_phone": Sentence(
@@ -69,4 +73,4 @@ SENTENCES: Mapping[str, Sentence] = {
     "disposable": Sentence("A throw-away mailbox: it will soon stop taking mail.", "Ask for another address."),
 }
 
-REFUSING = frozenset({"ragged", "nobody", "child", "erased"})
+REFUSING = frozenset({"ragged", "nobody", "child", "erased", "restricted"})

@@ -1,14 +1,15 @@
 """Taking rows in, a chunk at a time: the dry run and the real one are this one pass, of which the first does not write.
 
 People are found and made by the rules of `contacts/identity.py`, fields are laid over by the newest fact, permission is
-asked of the ledger. What an import may not do: lift a no, or take anybody back who was erased (R10, R37, R51); let a
-yes stand without its proof (R16); make a child a contact (R12).
+asked of the ledger. What an import may not do: lift a no, or take anybody back who was erased (R10, R37, R51); change
+anybody whose data is restricted, of whom it only takes a no (R52); let a yes stand without its proof (R16); make a
+child a contact (R12).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
@@ -36,11 +37,12 @@ from app.messages import asking
 from app.messages.asking import Ask
 
 CHUNK = 2_000
-QUERIES_TO_CHECK = 14
+QUERIES_TO_CHECK = 15
 """Of a chunk's dry run, whatever its size: the import; the world, topics and attributes; the rows; suppressions;
-candidates (twice where somebody is new), ghosts of earlier rows (likewise), locks and full rows; ledger; verdicts;
+candidates (twice where somebody is new), ghosts of earlier rows (likewise), locks and full rows; whose data is
+restricted; ledger; verdicts;
 what follows it."""
-QUERIES_TO_TAKE = 26
+QUERIES_TO_TAKE = 27
 """Of a chunk that writes: those, fresh numbers, contacts made and changed, the ledger's four, suppressions and our own
 events' three; asking for confirmations adds `asking.QUERIES`."""
 
@@ -120,13 +122,14 @@ class _Chunk:
         if self.write and (new := self._new_types()):
             log.define(self.connection, self.workspace_id, new, self.now)
         self._settle(taken, first)
+        known = {item.profile.id for item in taken if item.profile and item.profile.id > 0}
+        left_out = self._restricted(taken, known)
+        taken = [item for item in taken if not item.told.refused]
         self._lay_over(taken, first)
-        states = ledger.current(
-            self.session, {item.profile.id for item in taken if item.profile and item.profile.id > 0}
-        )
+        states = ledger.current(self.session, known)
         if self.write:
             self._number(taken)
-        acts, asks = self._permissions(taken, states)
+        acts, asks = self._permissions([*taken, *left_out], states)
         if self.write:
             self._write(taken, acts, asks)
         self._note(items)
@@ -177,6 +180,16 @@ class _Chunk:
             self.ghosts[ghost.id] = ghost
             found.append(SimpleNamespace(id=ghost.id, born=row.who.get("birth_date"), **values))
         return found
+
+    def _restricted(self, taken: Sequence[_Taken], known: Collection[int]) -> list[_Taken]:
+        """Refuse rows about people whose data is restricted: a list is no correction by the person or by the system
+        that knows them. A no is taken all the same. Gives those that hold one. One query."""
+        frozen = set(self.session.execute(_FROZEN, {"ws": self.workspace_id, "ids": sorted(known)}).scalars())
+        for item in taken:
+            if item.profile and item.profile.id in frozen:
+                item.told.refuse("restricted")
+                item.told.wishes = [wish for wish in item.told.wishes if wish.state in {"denied", "withdrawn"}]
+        return [item for item in taken if item.told.refused and item.told.wishes]
 
     # -- what --------------------------------------------------------------------------------------------------------
 
@@ -407,6 +420,9 @@ def _value(profile: Profile, name: str) -> Any:
     return profile.values[name]
 
 
+_FROZEN = text(
+    "SELECT id FROM contacts WHERE workspace_id = :ws AND id = ANY(CAST(:ids AS bigint[])) AND frozen_at IS NOT NULL"
+)
 _GHOSTS = text(
     """
     SELECT r.position, r.who FROM unnest(CAST(:keys AS text[])) AS w (key) CROSS JOIN LATERAL (

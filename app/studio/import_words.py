@@ -104,6 +104,7 @@ NOTES: Mapping[str, Any] = {
     "nobody": _("Nothing says who it is: give an e-mail address or a telephone number."),
     "child": _("The person is under 14 and is not taken in."),
     "erased": _("This person asked to be erased. Who wants to come back signs up anew."),
+    "restricted": _("The use of this person's data is restricted. Nothing was changed but a no."),
     "left_out_email": _("This is no e-mail address and was left out. Write name@domain."),
     "left_out_phone": _("This is no telephone number and was left out. Write it with its country code."),
     "left_out_language": _("This is no language and was left out. Write it, en, de or its name."),

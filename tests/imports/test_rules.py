@@ -194,3 +194,27 @@ def test_r6_who_never_confirmed_is_asked_once_and_only_where_it_was_wished(hall:
     assert (line.method, line.proof["source"]) == ("import", "website form")
     claimed = "claimed_wording_version" if ask else "wording_version"
     assert line.proof[claimed] == "v3", "whoever is asked reads our own words, and the list's are kept beside them"
+
+
+def test_r52_a_list_changes_nobody_whose_data_is_restricted_but_its_no_is_taken(hall: Session) -> None:
+    taken(hall, csv(PROVEN + ",Nome", YES + ",Ada"))
+    ada = person(hall, "ada@example.com")
+    assert ada is not None
+    ada.frozen_at = NOW
+    hall.flush()
+    later = NOW + timedelta(days=1)
+    again = taken(hall, csv("E-mail,Nome,Tags,Newsletter", "ada@example.com,Ada,vip,"), later)
+    (row,) = rows(hall, again)
+    assert (row.verdict, [code for code, _ in row.notes][:1], row.contact_id) == ("refused", ["restricted"], ada.id)
+    hall.refresh(ada)
+    assert (ada.first_name, ada.tags) == ("Ada", [])
+    assert word(hall, "ada@example.com") == "granted"
+    no = taken(hall, csv("E-mail,Nome,Newsletter", "ada@example.com,Ada,no"), later)
+    assert (rows(hall, no)[0].verdict, rows(hall, no)[0].permission) == ("refused", "refused")
+    hall.refresh(ada)
+    assert (ada.first_name, word(hall, "ada@example.com")) == ("Ada", "denied")
+
+
+def test_r18_what_stands_under_a_title_of_a_special_category_is_not_kept_for_a_moment(hall: Session) -> None:
+    one = checked(hall, csv("E-mail,Nome,Allergie", "ada@example.com,Ada,noci"))
+    assert [row.cells for row in rows(hall, one)] == [["ada@example.com", "Ada", ""]]
