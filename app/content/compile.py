@@ -19,11 +19,11 @@ from app.content.environment import FUNCTIONS
 from app.content.lint import lint
 from app.content.manifest import Manifest, Text, languages_of, read_manifest, read_texts
 from app.content.mjml import Drawn, draw
-from app.content.policy import Message, invites_to_review, judge
+from app.content.policy import GATED, Message, invites_to_review, judge
 from app.content.problems import ContentError, Problem
 from app.content.program import BARE_TYPES, URLS, Finding, Use, forbidden, parse, uses
 from app.content.sheet import Builder, Sheet
-from app.content.source import Block, Resolved, gate_of, put_texts, resolve
+from app.content.source import Block, Resolved, put_texts, resolve
 
 __all__ = ["Compiled", "CompiledLanguage", "Examined", "Link", "Variable", "check_part", "compile_template", "examine"]
 
@@ -32,6 +32,8 @@ GIVEN: Final = URLS | FUNCTIONS | {"now", "property", "loop"}
 OPEN: Final = frozenset({"object", "list", "any"})
 """Types of facts that may hold others not named."""
 _LINES: Final = ("subject", "preheader")
+_OTHER_CLASSES: Final = frozenset({"marketing", "feedback"})
+"""Classes of blocks that may stand in messages of another class."""
 _CONTENT: Final = re.compile(r"<mj-(text|button|image|table|raw|hero|accordion|carousel|social|navbar)\b")
 
 
@@ -264,20 +266,32 @@ class _Language:
             words="\n".join([*(sheet.text for sheet in lines.values()), text]),
             size=len(drawn.html.encode()),
             file=f"{self._manifest.template}/texts.{self._language}.yaml",
+            links=drawn.links,
+            says_nothing=bool(self._shown()) and not self._gates(),
         )
         self._problems.extend(judge(message))
 
-    def _gates(self) -> tuple[str, ...]:
-        """The classes of the gated blocks, if the body holds nothing else (R21)."""
+    def _shown(self) -> tuple[frozenset[str], ...]:
+        """What must be allowed for the body to say anything: all of any one set. Empty: it always says something."""
         assert self.resolved is not None
-        in_body = [b for b in self.resolved.blocks if b.in_body]
-        gated = [b for b in in_body if gate_of(b.classes, self._manifest.class_)]
-        free = [b for b in in_body if b not in gated and "frame" not in b.classes]
         folder = self._manifest.template
         body = self._files.get(f"{folder}/body.{self._language}.mjml", self._files.get(f"{folder}/body.mjml", ""))
-        if not gated or free or _CONTENT.search(marks.mask(body)):
+        found: dict[frozenset[str], None] = {}
+        if _CONTENT.search(marks.mask(marks.without(body, GATED))):
             return ()
-        return tuple(sorted({c for b in gated for c in b.classes}))
+        if _CONTENT.search(marks.mask(body)):
+            found[frozenset({"marketing"})] = None
+        for block in self.resolved.blocks:
+            speaks = block.file.endswith(".html") or _CONTENT.search(marks.mask(self._files[block.file]))
+            if block.in_body and speaks and "frame" not in block.classes:
+                found |= dict.fromkeys(block.needs)
+        return () if frozenset() in found else tuple(found)
+
+    def _gates(self) -> tuple[str, ...]:
+        """The same as the compiled template keeps it, less blocks of another class: where only those are left, nothing
+        is to be sent (R21)."""
+        own = [one for one in self._shown() if not one & _OTHER_CLASSES - {self._manifest.class_}]
+        return tuple(sorted("+".join(sorted(one)) for one in own))
 
 
 def _ancestors(path: str) -> list[str]:

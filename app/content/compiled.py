@@ -45,7 +45,8 @@ class Variable:
 class CompiledLanguage:
     """One language of a template, ready for `content.render`.
 
-    `gates` are the classes of which one must be allowed, where the body holds nothing but gated blocks (else empty).
+    `gates` say what must be allowed, where the body holds nothing but gated blocks (else empty): one of them, each a
+    class of blocks or several joined by `+`.
     `size` is the HTML's length in bytes before any fact is put in.
     """
 

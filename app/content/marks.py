@@ -85,6 +85,45 @@ def mask(text: str) -> str:
     return _MARK.sub(lambda m: re.sub(r"[^\n]", FILLER, m[0]), text)
 
 
+def without(text: str, gate: re.Pattern[str]) -> str:
+    """The text less what stands behind an `if` or `elif` whose condition matches; its other branches stay."""
+    return _parted(text, gate)[0]
+
+
+def within(text: str, gate: re.Pattern[str]) -> list[str]:
+    """What stands behind each such condition, and nothing else."""
+    return _parted(text, gate)[1]
+
+
+def _parted(text: str, gate: re.Pattern[str]) -> tuple[str, list[str]]:
+    out: list[str] = []
+    inside: list[str] = []
+    hidden: list[bool] = []
+    position = 0
+    for mark in (*find(text), None):
+        if mark is not None and mark.kind != "statement":
+            continue
+        piece = text[position : mark.start if mark is not None else len(text)]
+        if any(hidden):
+            inside[-1] += piece
+        else:
+            out.append(piece)
+        if mark is None:
+            break
+        position = mark.end
+        out.append(mark.text)
+        was = any(hidden)
+        if mark.opens:
+            hidden.append(mark.word == "if" and gate.search(mark.inner) is not None)
+        elif mark.word in CLOSERS and hidden:
+            hidden.pop()
+        elif mark.word in MIDDLES and hidden:
+            hidden[-1] = mark.word == "elif" and gate.search(mark.inner) is not None
+        if any(hidden) and not was:
+            inside.append("")
+    return "".join(out), inside
+
+
 class Tokens:
     """Opaque stand-ins for pieces of a text. One name for each piece, and each piece its own name."""
 

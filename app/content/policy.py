@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.content import marks, wording
+from app.content.compiled import Link
 from app.content.contrast import low_contrast
 from app.content.problems import Problem, Severity
 from app.content.sheet import Sheet
@@ -15,6 +16,19 @@ from app.content.source import Block
 
 CLIPPED: Final = 102_000
 """Bytes after which Gmail hides the rest behind a link."""
+APPROVED_HOSTS: Final = frozenset(
+    ["maps.google.com", "www.google.com", "maps.app.goo.gl", "maps.apple.com", "www.openstreetmap.org"]
+)
+"""Hosts that a mail to a booking site's alias may always lead to (R34): maps, the one place outside that a guest needs.
+A workspace adds its own under `relay_links`."""
+GATED: Final = re.compile(r"^(?!.*\bnot\b).*\ballows\(\s*['\"](?:marketing|feedback)['\"]", re.DOTALL)
+"""The condition of an `if` whose part is for those alone to whom marketing or requests for an opinion may go."""
+_LIVE: Final = re.compile(r"^(?!.*\bnot\b).*\ballows\(\s*['\"]live['\"]", re.DOTALL)
+_SHOWN: Final = {
+    "a value of the event": re.compile(r"\{\{[-+]?\s*event\.(?!occurred_at)\w+"),
+    "event.occurred_at": re.compile(r"\{\{[-+]?\s*event\.occurred_at\s*\|"),
+}
+_FIXED_HOST: Final = re.compile(r"https?://([^/?#\s{]+)(?![^/?#\s]*\{)", re.IGNORECASE)
 _BUTTON: Final = re.compile(r"<mj-button\b(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
 
 
@@ -31,6 +45,15 @@ class Message:
     words: str
     size: int
     file: str
+    links: tuple[Link, ...] = ()
+    says_nothing: bool = False
+    """Its body holds nothing but blocks of another class (R21)."""
+
+    @property
+    def own_words(self) -> str:
+        """Its words without what is shown only to whom marketing or requests for an opinion may go: what a booking
+        site's alias gets (R34)."""
+        return marks.without(self.words, GATED)
 
 
 def judge(message: Message) -> Iterator[Problem]:
@@ -41,6 +64,7 @@ def judge(message: Message) -> Iterator[Problem]:
     yield from _reviews(message)
     yield from _pressure(message)
     yield from _buttons(message)
+    yield from _alias(message)
     if message.size > CLIPPED * 9 // 10:
         text = f"The HTML is {message.size // 1000} kB before any fact is in it."
         yield _problem(message, "too-large", "warning", text, "Take out blocks or styles.")
@@ -71,6 +95,11 @@ def _way_out(message: Message) -> Iterator[Problem]:
 
 
 def _classes(message: Message) -> Iterator[Problem]:
+    if message.says_nothing:
+        text = f"A {message.class_} message of nothing but blocks of another class is never sent (R21)."
+        yield _problem(
+            message, "class-mix", "error", text, "Say something of its own, or give it the class of its blocks."
+        )
     for block in message.blocks:
         if message.class_ == "consent_request" and {"marketing", "feedback"} & set(block.classes) and block.in_body:
             text = f"A request for consent holds no {block.classes[0]} block ({block.name}) (R6)."
@@ -117,19 +146,44 @@ def _reviews(message: Message) -> Iterator[Problem]:
 
 
 def _pressure(message: Message) -> Iterator[Problem]:
-    """What pushes: scarcity without a live value behind it, a refusal that shames, a call to book elsewhere."""
+    """What pushes: scarcity without a live value behind it, a countdown, a refusal that shames."""
     words = marks.mask(message.words).replace(marks.FILLER, "")
-    if found := wording.SCARCITY.search(words):
+    lasting = marks.mask(marks.without(message.words, _LIVE)).replace(marks.FILLER, "")
+    if found := wording.SCARCITY.search(lasting) or wording.COUNTDOWN.search(words):
         text = f"“{found[0]}” says that something runs out (R48)."
-        cure = "Say until when an offer is valid: there is no live count that could stand behind it."
+        cure = (
+            "Say until when an offer is valid, or put a count into a block of class live that shows it with its time."
+        )
         yield _problem(message, "scarcity", "error", text, cure)
+    for live in marks.within(message.words, _LIVE):
+        missing = [one for one in ("a value of the event", "event.occurred_at") if not _SHOWN[one].search(live)]
+        if missing:
+            text = f"A live block shows its value and the time of it; missing: {', '.join(missing)} (R48)."
+            yield _problem(
+                message, "scarcity", "error", text, "Write {{ event.rooms_left }} and {{ event.occurred_at|time }}."
+            )
     if found := wording.SHAMING.search(words):
         text = f"“{found[0]}” shames who says no (R48)."
         yield _problem(message, "confirm-shaming", "error", text, "Write “No, thank you”.")
-    if message.class_ == "transactional" and not _promotes(message) and (found := wording.ELSEWHERE.search(words)):
+
+
+def _alias(message: Message) -> Iterator[Problem]:
+    """What a mail must not hold that may go to a booking site's alias (R34): calls to book elsewhere, and links to
+    anywhere but what is approved."""
+    if message.class_ != "transactional":
+        return
+    own = message.own_words
+    if found := wording.ELSEWHERE.search(marks.mask(own).replace(marks.FILLER, "")):
         text = f"“{found[0]}” calls to book elsewhere, in a message that may go to a booking site's alias (R34)."
         cure = "Put it into a block of class marketing: it vanishes for whoever may not get it."
         yield _problem(message, "books-elsewhere", "error", text, cure)
+    for link in message.links:
+        host = _FIXED_HOST.match(link.url) if link.kind == "content" and f"link({link.number})" in own else None
+        if host and host[1].lower() not in APPROVED_HOSTS:
+            text = f"In a mail to a booking site's alias the link to {host[1]} loses its target (R34)."
+            at = max(message.sheet.text.find(link.url), 0)
+            cure = "Approve the host for your workspace (relay_links), or leave the link out."
+            yield message.sheet.problem(at, "relay-link", "warning", text, cure)
 
 
 def _buttons(message: Message) -> Iterator[Problem]:

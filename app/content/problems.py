@@ -62,6 +62,7 @@ CODES: Final[dict[str, str]] = {
     "scarcity": "Nothing is said to run out, or to end in so many minutes, that no live value stands behind (R48).",
     "confirm-shaming": "A refusal is as plain as the acceptance: it makes nobody look foolish (R48).",
     "books-elsewhere": "A service message calls nobody to book elsewhere: it may go to a booking site's alias (R34).",
+    "relay-link": "A link loses its target in mails to a booking site's alias: these lead to approved hosts (R34).",
     "attachment": "A file in `files/` is too large, or of a kind that does not go with a mail.",
     "bad-link": "A link cannot work as it is written.",
 }

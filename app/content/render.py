@@ -77,7 +77,7 @@ def render(
 
     Raises MissingField where a fact that is shown is missing, RenderError for all else that a message can die of.
     """
-    if compiled.gates and not any(allows(class_) for class_ in compiled.gates):
+    if compiled.gates and not any(all(allows(one) for one in gate.split("+")) for gate in compiled.gates):
         return Rendered("", "", "", "", (), empty=True)
     ready = _ready(compiled)
     used: dict[tuple[int, str], tuple[str, Markup]] = {}

@@ -31,7 +31,10 @@ MAX_SOURCE: Final = 400_000
 VARIANTS: Final = ("profiling", "generic")
 """Two blocks in place of one (R13): the first, made for the person by what they did, is shown only with a consent to
 profiling; the second, the same for everybody, only without."""
-BLOCK_CLASSES: Final = (*CLASSES, "frame", *VARIANTS)
+LIVE: Final = "live"
+"""A block about how much is left of something: shown only while the value it rests on is fresh (R48)."""
+_CONDITIONS: Final = (*VARIANTS, LIVE)
+BLOCK_CLASSES: Final = (*CLASSES, "frame", *_CONDITIONS)
 """What a block's header may say. `frame` is furniture (greeting, header, footer): no content of its own (R21)."""
 
 
@@ -43,6 +46,8 @@ class Block:
     classes: tuple[str, ...]
     in_body: bool
     file: str
+    needs: tuple[frozenset[str], ...] = (frozenset(),)
+    """What must be allowed for it to be shown, those around it counted in: all of any one set. The empty set: none."""
 
 
 @dataclass(slots=True)
@@ -129,6 +134,8 @@ class _Includes:
     used: set[str] = field(default_factory=set)
     styles: list[tuple[str, str]] = field(default_factory=list)
     heads: list[tuple[str, int, int]] = field(default_factory=list)
+    around: list[tuple[frozenset[str], ...]] = field(default_factory=lambda: [(frozenset(),)])
+    """What the blocks need that are open just now, the innermost last."""
 
     def expand(self, file: str, out: Builder, trail: tuple[str, ...], *, in_body: bool) -> None:
         """Write a file with all that it includes."""
@@ -180,6 +187,7 @@ class _Includes:
             return None
         if given.get("type") == "html" or found.endswith(".html"):
             self.used.add(found)
+            self.blocks.append(Block("", (), in_body, found, self.around[-1]))
             out.write("<mj-raw>", file, include.start())
             out.write(self.files[found], found, 0, fixed=False)
             return out.write("</mj-raw>", file, include.start())
@@ -188,11 +196,15 @@ class _Includes:
             if class_ not in BLOCK_CLASSES:
                 cure = f"It is one of {', '.join(BLOCK_CLASSES)}."
                 self.problems.append(Problem(found, 1, 1, "class-mix", "error", f"class cannot be {class_!r}.", cure))
-        self.blocks.append(Block(name, classes, in_body, found))
+        inner = needs_of(classes, self.manifest.class_)
+        needs = tuple(dict.fromkeys(outer | one for outer in self.around[-1] for one in inner))
+        self.blocks.append(Block(name, classes, in_body, found, needs))
         gate = gate_of(classes, self.manifest.class_)
         if gate:
             out.write("{% if " + gate + " %}", file, include.start())
+        self.around.append(needs)
         self.expand(found, out, trail, in_body=in_body)
+        self.around.pop()
         if gate:
             out.write("{% endif %}", file, include.start())
         return None
@@ -203,12 +215,21 @@ def gate_of(classes: tuple[str, ...], class_: str) -> str:
 
     A message of a class has been judged as a whole before it is composed, so its own class needs no second question.
     """
-    variants = [f"allows('{one}')" for one in classes if one in VARIANTS]
-    of_class = [one for one in classes if one not in VARIANTS]
+    variants = [f"allows('{one}')" for one in classes if one in _CONDITIONS]
+    of_class = [one for one in classes if one not in _CONDITIONS]
     if not of_class or class_ in of_class or not set(of_class) <= {"marketing", "feedback"}:
         return " and ".join(variants)
     either = " or ".join(f"allows('{one}')" for one in of_class)
     return " and ".join([f"({either})", *variants]) if variants else either
+
+
+def needs_of(classes: tuple[str, ...], class_: str) -> tuple[frozenset[str], ...]:
+    """The same as sets: all that is in any one of them must be allowed."""
+    variants = frozenset(one for one in classes if one in _CONDITIONS)
+    of_class = [one for one in classes if one not in _CONDITIONS]
+    if not of_class or class_ in of_class or not set(of_class) <= {"marketing", "feedback"}:
+        return (variants,)
+    return tuple(variants | {one} for one in of_class)
 
 
 def _classes(text: str) -> tuple[str, tuple[str, ...]]:

@@ -43,17 +43,22 @@ REWARDS: Final = _any(
 SCARCITY: Final = _any(
     r"(?:only|just) (?:\d+|one|two|three|four|five|a few)(?: \w+){0,2} (?:left|remaining|available)",
     r"last (?:few )?(?:rooms?|places|seats|chance|minutes)", r"(?:selling|running) out", r"almost (?:gone|sold out)",
-    r"hurry(?: up)?", r"countdown", r"(?:ends|expires|closes) in \d+ (?:minutes?|hours?|seconds?)",
+    r"hurry(?: up)?",
     r"before it'?s gone",
     r"\d+ (?:people|guests|others)(?: \w+){0,3} (?:looking|viewing|watching)",
     r"(?:solo|soltanto|appena) (?:\d+|un[ao]?|due|tre|poch[ei])(?: \w+){0,2} (?:rimast[aeio]|disponibil[ei])",
     r"ultim[aeio] (?:\d+ )?(?:camer[ae]|post[oi]|pezz[oi]|occasion[ei]|minut[oi])", r"(?:si )?affrett\w+",
-    r"in esaurimento", r"quasi esaurit[aeio]", r"conto alla rovescia",
-    r"(?:scade|termina|finisce) (?:tra|fra|in) \d+ (?:minut[oi]|or[ae]|second[oi])", r"prima che (?:finisca|sparisca)",
+    r"in esaurimento", r"quasi esaurit[aeio]", r"prima che (?:finisca|sparisca)",
     r"\d+ (?:persone|ospiti)(?: \w+){0,3} (?:guardando|osservando|visualizzando)",
     r"nur noch (?:\d+|ein|zwei|drei|wenige)", r"plus que \d+", r"dernières (?:chambres|places)", r"solo quedan \d+",
 )  # fmt: skip
-"""Something runs out, or ends while one looks."""
+"""Something runs out."""
+
+COUNTDOWN: Final = _any(
+    r"countdown", r"(?:ends|expires|closes) in \d+ (?:minutes?|hours?|seconds?)",
+    r"conto alla rovescia", r"(?:scade|termina|finisce) (?:tra|fra|in) \d+ (?:minut[oi]|or[ae]|second[oi])",
+)  # fmt: skip
+"""Something ends while one looks: a mail is read at another hour than it was written, so it never can say so."""
 
 SHAMING: Final = _any(
     r"no,? (?:thanks|thank you)[,.:;–-]+\s*i(?:'d| would)?(?: do not| don't|'ll)? "

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.content.compile import examine
 from app.content.contrast import ratio
 from app.journey.model_steps import STEPS
 from tests.content.library import codes, files, plain, problems
@@ -148,6 +149,59 @@ def test_r48_plain_words_about_validity_and_refusal_pass(words: str) -> None:
 def test_r34_a_service_message_calls_nobody_to_book_elsewhere(words: str) -> None:
     assert "books-elsewhere" in codes(letter("transactional", lead=words))
     assert "books-elsewhere" not in codes(letter("marketing", lead=words))
+
+
+@pytest.mark.parametrize("header", ["marketing", "marketing, profiling"])
+def test_r34_the_service_part_of_a_mail_with_a_marketing_block_calls_nobody_elsewhere_either(header: str) -> None:
+    block = '<mj-include path="_blocks/upsell.mjml" />'
+    calling = letter("transactional", lead="Next time book directly with us.", body=LETTER + block)
+    promoted = letter("transactional", body=LETTER + block)
+    for given in (calling, promoted):
+        given["_blocks/upsell.mjml"] = given["_blocks/upsell.mjml"].replace("class: marketing", f"class: {header}")
+    promoted["_texts/en.yaml"] = promoted["_texts/en.yaml"].replace("A better room", "Book directly with us")
+    assert "books-elsewhere" in codes(calling)
+    assert "books-elsewhere" not in codes(promoted)
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("https://shop.example/tickets", True), ("https://maps.google.com/?q=Stresa", False),
+        ("mailto:hotel@example.com", False), ("{{ notice_url }}", False), ("https://{{ property.code }}.example", False),
+    ],
+)  # fmt: skip
+def test_r34_a_link_that_an_aliass_mail_would_lose_is_told_at_publish(address: str, told: bool) -> None:
+    given = letter("transactional", body=LETTER.replace("https://x.example", address))
+    assert ("relay-link" in {one.code for one in examine("eve", given).problems}) is told
+    block = LETTER.replace("x.example", "maps.google.com") + '<mj-include path="_blocks/upsell.mjml" />'
+    gated = letter("transactional", body=block)
+    words = f"<a href='{address}'>{{{{ t.upsell }}}}</a>"
+    gated["_blocks/upsell.mjml"] = gated["_blocks/upsell.mjml"].replace("{{ t.upsell }}", words)
+    assert "relay-link" not in {one.code for one in examine("eve", gated).problems}
+
+
+def test_r21_a_service_message_of_nothing_but_marketing_blocks_is_not_published() -> None:
+    assert "class-mix" in codes(letter("transactional", body='<mj-include path="_blocks/upsell.mjml" />'))
+
+
+LIVE = "<!-- block: upsell; class: live -->\n<mj-section><mj-column><mj-text>{words}</mj-text></mj-column></mj-section>"
+
+
+@pytest.mark.parametrize(
+    ("words", "passes"),
+    [
+        ("Only {{ event.rooms_left }} rooms available at {{ event.occurred_at|time }}, last rooms.", True),
+        ("Last rooms: {{ event.rooms_left }}.", False), ("Last rooms, at {{ event.occurred_at|time }}.", False),
+        ("{{ event.rooms_left }} at {{ event.occurred_at|time }}. A countdown runs.", False),
+    ],
+)  # fmt: skip
+def test_r48_scarcity_may_be_said_in_a_live_block_that_shows_its_value_and_time(words: str, passes: bool) -> None:
+    fields = "{event.rooms_left: {type: number, sample: 2}, event.occurred_at: {type: datetime, sample: 2026-11-22T10:00:00Z}}"
+    given = plain(
+        LETTER + '<mj-include path="_blocks/upsell.mjml" />', fields, "marketing", 'lead: "Words."\ncta: "Go on"\n'
+    )
+    given["_blocks/upsell.mjml"] = LIVE.format(words=words)
+    assert ("scarcity" not in {p.code for p in problems(given) if p.severity == "error"}) is passes
 
 
 @pytest.mark.parametrize(

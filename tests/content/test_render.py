@@ -167,8 +167,28 @@ def test_a_marketing_block_vanishes_where_it_is_not_allowed_and_the_message_goes
 
 def test_nothing_is_sent_where_only_blocks_are_left_that_may_not_be_shown() -> None:
     given_files = plain('<mj-include path="_blocks/upsell.mjml" />')
-    assert mail(given_files, refused=frozenset({"marketing", "feedback"})).empty
+    given_files["_blocks/upsell.mjml"] = given_files["_blocks/upsell.mjml"].replace(
+        "class: marketing", "class: profiling"
+    )
+    assert mail(given_files, refused=frozenset({"profiling"})).empty
     assert not mail(given_files).empty
+
+
+def test_r21_nothing_is_sent_where_a_block_needs_two_leaves_and_has_one() -> None:
+    given_files = plain('<mj-include path="_blocks/upsell.mjml" />', class_="marketing")
+    both = given_files["_blocks/upsell.mjml"].replace("class: marketing", "class: marketing, profiling")
+    given_files["_blocks/upsell.mjml"] = both
+    assert mail(given_files, refused=frozenset({"profiling"})).empty
+    assert not mail(given_files).empty
+
+
+def test_r21_what_a_vanishing_block_includes_is_no_content_of_its_own() -> None:
+    given_files = plain('<mj-include path="_blocks/upsell.mjml" />')
+    header = "<!-- block: upsell; class: profiling -->\n"
+    given_files["_blocks/card.mjml"] = given_files["_blocks/upsell.mjml"].partition("\n")[2]
+    given_files["_blocks/upsell.mjml"] = f'{header}<mj-include path="_blocks/card.mjml" />'
+    assert mail(given_files, refused=frozenset({"profiling"})).empty
+    assert "A better room" in mail(given_files).html
 
 
 def test_in_a_marketing_message_a_marketing_block_needs_no_second_leave() -> None:
