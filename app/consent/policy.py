@@ -5,6 +5,7 @@ Defaults are ours, not law, except where RULES.md marks a rule as hard: those ha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import time, timedelta
@@ -36,8 +37,11 @@ RELAY_SUFFIXES: tuple[str, ...] = (
 its own under `relay_suffixes`."""
 
 
+CHANNELS = frozenset({"email", "sms", "whatsapp", "push"})
+
 _EMAIL_QUIET = Quiet(time(21), time(8))
 _OTHER_QUIET = Quiet(time(20, 30), time(9), closed=(6,), holidays=COUNTRY)
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WRITTEN_OUT = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _WINDOWS = ("day", "week", "month")
@@ -90,6 +94,8 @@ class Policy:
     """What becomes of a message the cap has no room for: `defer` within its window, or `drop` at once."""
     senders: frozenset[str] = frozenset({"email"})
     """Channels this house can send over. There is a transport for e-mail alone."""
+    asks_on: frozenset[str] = frozenset()
+    """Channels that consent is collected for, though nothing may be sent there yet: people see and change it."""
     defer_for: timedelta = timedelta(days=3)
     """How long after its first judgement a message without `latest` may be put off."""
     pause_retry: timedelta = timedelta(minutes=10)
@@ -114,6 +120,8 @@ class Policy:
     relay_days: int = 60
     """A masked address ends so many days after check-out (R34)."""
     relay_suffixes: tuple[str, ...] = RELAY_SUFFIXES
+    relay_links: tuple[str, ...] = ()
+    """Hosts that links in mails to masked addresses may lead to, besides those every house approves (R34)."""
     paused: Mapping[str, str] = field(default_factory=dict)
     """Class → why its stream is paused (R38, R63)."""
     holdout_percent: int = 0
@@ -168,7 +176,8 @@ class Policy:
 
         Known keys: `caps: {day, week, month, on_hit, marketing: {...}, feedback: {...}, topics: {name: {...}}}`,
         `quiet_hours: {email: [from, to], other: {from, to, days, holidays}}` (either form),
-        `block_topic`, `feedback_basis: {kind, assessment}`, `relay_suffixes` (more of them),
+        `block_topic`, `feedback_basis: {kind, assessment}`, `relay_suffixes` and `relay_links` (more of them),
+        `consent_channels`,
         `paused: {class: why}`, `defer_days`, `holdout: {percent, salt}`. Other keys belong to others and are passed
         over.
         Raises PolicyError for a value that is not usable.
@@ -192,6 +201,13 @@ class Policy:
         if "relay_suffixes" in settings:
             more = tuple(word.lower().lstrip("@.") for word in _words(settings, "relay_suffixes"))
             changes["relay_suffixes"] = RELAY_SUFFIXES + more
+        if "relay_links" in settings:
+            changes["relay_links"] = hosts(settings["relay_links"])
+        if "consent_channels" in settings:
+            channels = frozenset(_words(settings, "consent_channels"))
+            if not channels <= CHANNELS:
+                raise PolicyError(f"consent_channels must be some of {', '.join(sorted(CHANNELS))}.")
+            changes["asks_on"] = channels
         if "defer_days" in settings:
             days = settings["defer_days"]
             if not isinstance(days, int) or not 0 <= days <= 30:
@@ -220,6 +236,14 @@ def _words(settings: Mapping[str, Any], name: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
         raise PolicyError(f"{name} must be a list of words.")
     return value
+
+
+def hosts(given: Any) -> tuple[str, ...]:
+    """Names of hosts as a setting lists them; raises PolicyError for what is none."""
+    found = given if isinstance(given, list) else [given]
+    if not all(isinstance(one, str) and _HOST.fullmatch(one.lower()) for one in found):
+        raise PolicyError("relay_links must be a list of hosts such as maps.example.com.")
+    return tuple(one.lower() for one in found)
 
 
 def _caps(given: Mapping[str, Any], *, nested: bool) -> dict[str, Any]:

@@ -425,23 +425,37 @@ def _from_instead(message: Any) -> tuple[str, str, dict[str, str]]:
     )
 
 
+def _links_dropped(message: Any) -> tuple[str, str, dict[str, Any]]:
+    """That links lost their target, since the address is a booking site's alias (R34); nothing where none did."""
+    found = ((message.facts or {}).get("mail") or {}).get("links_dropped")
+    if not found:
+        return "", "", {}
+    hosts = ", ".join(found)
+    return (
+        f"; a booking site's alias: links to {hosts} lost their target (R34)",
+        f"; alias di un portale: i link verso {hosts} sono senza destinazione (R34)",
+        {"links_dropped": hosts},
+    )
+
+
 def composed(message: Any, at: datetime | None, number: int | None) -> Decision | None:
     """The mail as it was made, where it was."""
     if not message.subject:
         return None
     version = (f", version {number}", f", versione {number}") if number else ("", "")
     language = f", {message.language.upper()}" if message.language else ""
-    instead = _from_instead(message)
+    instead, dropped = _from_instead(message), _links_dropped(message)
     return Decision(
         at or message.handed_over_at,
         "compose",
         "composed",
         both(
-            f"Composed “{message.subject}”{version[0]}{language}{instead[0]}",
-            f"Composto “{message.subject}”{version[1]}{language}{instead[1]}",
+            f"Composed “{message.subject}”{version[0]}{language}{instead[0]}{dropped[0]}",
+            f"Composto “{message.subject}”{version[1]}{language}{instead[1]}{dropped[1]}",
         ),
         {"message": message.id, "template": message.template, "version": number, "language": message.language}
-        | instead[2],
+        | instead[2]
+        | dropped[2],
         None,
         Link("template", message.template),
         passage=message.enrollment_id,

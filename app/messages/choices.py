@@ -7,8 +7,8 @@ message that waits is cancelled with the line as its reason. What has been hande
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import product
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from app.consent import ledger
-from app.consent.fold import REFUSALS, Key, State, fold, grant, standing
+from app.consent.fold import REFUSALS, Key, Line, State, fold, holds, objected_at, standing
 from app.consent.ledger import Act, address_key
 from app.consent.policy import Policy
 from app.consent.wordings import VERSION, wording
@@ -47,6 +47,10 @@ class Person:
     class_: str = "marketing"
     topic: str | None = None
 
+    def over(self, channel: str, address: str) -> Person:
+        """The same person as reached over a channel."""
+        return self if channel == self.channel else replace(self, channel=channel, addresses=(address,))
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -58,6 +62,12 @@ class Chosen:
     """Queued messages taken back."""
     confirmation: tuple[str, ...] = ()
     """Topics that need the person's confirmation from the mailbox first; a mail is on its way."""
+
+    @property
+    def span(self) -> tuple[int, ...]:
+        """Its first and its last line, by which a link names it: written in one piece, there is nothing of the same
+        person between them."""
+        return (min(self.lines), max(self.lines)) if self.lines else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,25 +200,64 @@ def choose(session: Session, person: Person, wishes: Sequence[Wish], voice: Voic
 
 
 def undo(
-    session: Session, person: Person, numbers: Collection[int], titles: Mapping[str, str], voice: Voice, now: datetime
+    session: Session, person: Person, lines: Collection[int], titles: Mapping[str, str], voice: Voice, now: datetime
 ) -> Chosen | None:
-    """Take a choice back: what held before its lines holds again, by new lines.
+    """Take a choice back: what held before its lines holds again, by new lines, on each channel it was about.
 
     None where it is too late, or something newer has been said since: the person then looks at the preferences.
     What was cancelled stays cancelled (X13).
+
+    Args:
+        lines: the choice's lines of the ledger, or the first and the last of them: a choice is written in one piece.
+        titles: topic → its title in the language of the page.
     """
     known = ledger.lines(session, [person.contact_id]).get(person.contact_id, [])
-    taken = [line for line in known if line.line in numbers]
-    if not taken or len(taken) != len(numbers) or known[-1].line not in numbers:
-        return None
-    first = min(line.line for line in taken)
-    if now > max(line.at for line in taken) + UNDO_WITHIN:
+    first, last = min(lines, default=0), max(lines, default=0)
+    taken = [line for line in known if first <= line.line <= last]
+    if not taken or known[-1].line > last or now > max(line.at for line in taken) + UNDO_WITHIN:
         return None
     before, after = fold(line for line in known if line.line < first), fold(known)
+    done: list[Chosen] = []
+    for on in _where(person, taken):
+        of_channel = [line for line in taken if line.channel == on.channel]
+        # Only what this very choice has stopped: an older stop is lifted by a fresh double opt-in alone (R37).
+        if objected_at(before) is None and any(line.state == "objected" for line in of_channel):
+            for address in on.addresses:
+                ledger.lift(session, on.channel, address, ("unsubscribe",), "taken back by the person at once", now)
+        done.append(choose(session, on, _taken_back(on, of_channel, before, after, titles), voice, now))
+    return together(done)
+
+
+def together(done: Iterable[Chosen]) -> Chosen:
+    """What several choices of one person, made at once, came to."""
+    found = list(done)
+    return Chosen(
+        tuple(line for one in found for line in one.lines),
+        sum(one.cancelled for one in found),
+        tuple(topic for one in found for topic in one.confirmation),
+    )
+
+
+def _where(person: Person, taken: Sequence[Line]) -> list[Person]:
+    """The person as reached over each channel that lines are about: their mail's first."""
+    found = {person.channel: person} if any(line.channel == person.channel for line in taken) else {}
+    for line in taken:
+        found.setdefault(line.channel, person.over(line.channel, line.address))
+    return list(found.values())
+
+
+def _taken_back(
+    person: Person,
+    taken: Sequence[Line],
+    before: Mapping[Key, State],
+    after: Mapping[Key, State],
+    titles: Mapping[str, str],
+) -> list[Wish]:
+    """What puts one channel back to how it was before these lines."""
     address = person.addresses[0]
     wishes: list[Wish] = []
     for purpose, topic in sorted({(key[2], key[3]) for key in after}, key=str):
-        was, is_now = (_on_at(states, address, person.channel, purpose, topic) for states in (before, after))
+        was, is_now = (holds(states, address, person.channel, purpose, topic) for states in (before, after))
         if was != is_now:
             wishes.append(Wish(purpose, topic, was, titles.get(topic or purpose, topic or purpose)))
     # Who had only the customer's exception (R8) comes back by an explicit yes to the topic they had left.
@@ -217,9 +266,7 @@ def undo(
         if line.state in REFUSALS and line.topic is not None and (line.purpose, line.topic) not in restored:
             restored.add((line.purpose, line.topic))
             wishes.append(Wish(line.purpose, line.topic, True, titles.get(line.topic, line.topic)))
-    for where in person.addresses:
-        ledger.lift(session, person.channel, where, ("unsubscribe",), "taken back by the person at once", now)
-    return choose(session, person, wishes, voice, now)
+    return wishes
 
 
 def set_language(session: Session, contact_id: int, language: str, now: datetime) -> None:
@@ -360,14 +407,7 @@ def _is_off(states: Mapping[Key, State], address: str, channel: str, wish: Wish,
 
 
 def _is_on(states: Mapping[Key, State], address: str, channel: str, wish: Wish) -> bool:
-    return _on_at(states, address, channel, wish.purpose, wish.topic)
-
-
-def _on_at(states: Mapping[Key, State], address: str, channel: str, purpose: str, topic: str | None) -> bool:
-    if purpose == "marketing":
-        return grant(states, address, channel, topic) is not None
-    held = states.get((address, channel, purpose, None))
-    return held is not None and held.granted
+    return holds(states, address, channel, wish.purpose, wish.topic)
 
 
 _PEOPLE = text(

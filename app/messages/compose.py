@@ -7,25 +7,27 @@ MIME and signatures are delivery's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
 from app.audience.facts import Facts
 from app.config import Settings
+from app.consent.bases import is_relay
 from app.consent.fold import Key, State, asked_together
 from app.consent.rules import block_classes, may_profile, may_track
 from app.consent.wordings import named
 from app.content import catalogue
-from app.content.compiled import Compiled, CompiledLanguage
+from app.content.compiled import Compiled
 from app.content.languages import choose
 from app.content.render import Rendered, RenderError, render
+from app.content.source import LIVE
 from app.db import settings_of, workspace_of
 from app.journey.known import CALENDAR
-from app.messages import attachments, links, properties, snapshot, stay
+from app.messages import attachments, links, mail_links, properties, snapshot, stay
 from app.messages import grounds as grounds_of
 from app.messages.attachments import Attachment
 from app.messages.grounds import Grounds
@@ -37,12 +39,15 @@ QUERIES = 2 + grounds_of.QUERIES
 """The live versions of the templates, and the grounds (none of those where the caller has them). One keeps the facts of
 properties, and falls away once this process has met them as they are now."""
 
+_OTHERS = {"marketing", "feedback"}
+"""Blocks of these alone are no message of another class (R21); a template may be older than the check of that."""
 _NEEDED = ["contact.email", "contact.first_name", "contact.last_name"]
 _PASSAGE = ("event", "enrollment", "test")
 
-HIDDEN_LINK = 0
-"""The number of the counted link that no reader sees, in mails whose links are counted: who follows it is a machine."""
-_HIDDEN = '<a href="{url}" rel="nofollow" tabindex="-1" aria-hidden="true" style="display:none"></a>'
+FRESH = timedelta(minutes=15)
+"""How old a value may be that a block of class live shows (R48)."""
+_SKEW = timedelta(minutes=1)
+"""How far the clock of who reports it may run ahead of ours."""
 
 TEST_MARK = {"it": "[Prova] ", "en": "[Test] "}
 
@@ -71,6 +76,8 @@ class Composed:
     attachments: tuple[Attachment, ...] = ()
     links_used: tuple[tuple[int, str], ...] = ()
     """(number, address) as the template gave them, before anything was counted or added."""
+    links_dropped: tuple[str, ...] = ()
+    """Hosts that its links were to lead to and may not (R34)."""
 
     @property
     def address(self) -> str:
@@ -134,9 +141,10 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
     choice = choose(facts, template.compiled.languages)
     ref = Ref(grounds.workspace_id, row.contact_id, row.id)
     about_request = _asked(grounds, row)
+    live = {LIVE} if _is_live(facts, grounds.now) else set()
     recipe = {
         # Asked only where the template has blocks of a class: it is the whole consent decision over again.
-        "blocks": sorted(block_classes(request, about, grounds.now, grounds.policy))
+        "blocks": sorted(block_classes(request, about, grounds.now, grounds.policy) | live)
         if template.compiled.block_classes
         else [row.class_],
         "track": row.class_ in links.LIST_CLASSES
@@ -154,6 +162,10 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
     if identity.id is not None:  # what the property says of itself is kept with its facts
         name = identity.in_language(choice.language)
         recipe["from"] = {"id": identity.id, "name": name, "email": identity.email, "reply_to": identity.reply_to}
+    if recipe["track"]:
+        recipe["tracking_url"] = links.url(materials.settings, "tracking", ref)
+    if request.channel == "email" and is_relay(about.address or "", grounds.policy):
+        recipe["approved"] = mail_links.approved(facts.get("property") or {}, grounds.policy.relay_links)
     wanted = grounds.wanted.get(row.id)
     unfit = grounds.senders.unfit(row.class_, facts.get("property") or {}, wanted) if wanted else None
     if unfit is not None:  # told where the mail's decisions are read, and the mail goes out all the same
@@ -177,7 +189,7 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
     # The passage is wanted whole, should the mail be made anew for another try, and lies frozen on the row.
     kept |= {key: row.facts[key] for key in _PASSAGE if row.facts and key in row.facts}
     kept |= {"mail": recipe, "property": {properties.MARK: materials.places[id(facts["property"])]}}
-    return _make(
+    made = _make(
         materials.settings,
         row,
         ref,
@@ -187,6 +199,17 @@ def compose(materials: Materials, row: MessageRow) -> Composed | Failed:
         {**facts, "mail": recipe},
         kept,
     )
+    if isinstance(made, Composed) and made.links_dropped:  # told where the mail's decisions are read
+        recipe["links_dropped"] = list(made.links_dropped)
+    return made
+
+
+def _is_live(facts: Mapping[str, Any], now: datetime) -> bool:
+    """Whether what the passage's event reported is fresh enough to be shown as how things are (R48)."""
+    at = (facts.get("event") or {}).get("occurred_at")
+    if isinstance(at, str):
+        at = datetime.fromisoformat(at)
+    return isinstance(at, datetime) and -_SKEW <= now - at < FRESH
 
 
 def _generic(facts: Mapping[str, Any], inferred: Collection[str]) -> Facts:
@@ -246,11 +269,12 @@ def _make(
     if "asked" in recipe:
         facts = {**facts, "event": {**(facts.get("event") or {}), "asked": recipe["asked"]}}
     in_language = compiled.languages[language]
+    linker = mail_links.Linker(settings, ref, recipe, place, row.class_, row.template, in_language)
     try:
         rendered = render(
             in_language,
             facts,
-            link=_linker(settings, row, ref, in_language, recipe, place),
+            link=linker.stands(),
             urls=recipe["urls"],
             allows=frozenset(recipe["blocks"]).__contains__,
             locale=language,
@@ -258,8 +282,8 @@ def _make(
         )
     except RenderError as error:
         return Failed(row.id, row.contact_id, error.code, str(error))
-    if rendered.empty:
-        detail = "Only marketing blocks were left, and this person may not be shown any."
+    if rendered.empty or (in_language.gates and {*in_language.gates} <= _OTHERS - {row.class_}):
+        detail = "Nothing was left that this person may be shown now."
         return Failed(row.id, row.contact_id, "only_marketing_blocks", detail, refused=True, rule="R21")
     sender = _sender(recipe, place)
     inbox = recipe["bounce_inbox"]
@@ -273,8 +297,8 @@ def _make(
         recipient_name=" ".join(part for part in (contact["first_name"], contact["last_name"]) if part),
         reply_to=sender["reply_to"],
         subject=(TEST_MARK.get(language, TEST_MARK["en"]) if recipe["test"] else "") + rendered.subject,
-        html=_with_hidden_link(settings, ref, rendered.html) if _traps(recipe) else rendered.html,
-        text=rendered.text,
+        html=linker.html(rendered, language),
+        text=linker.text(rendered, language),
         headers=_headers(row, recipe, place, rendered, language),
         message_id=recipe["message_id"],
         facts=kept,
@@ -282,17 +306,8 @@ def _make(
         template_version_id=version_id,
         attachments=attachments.made(recipe.get("attachments") or (), recipe.get("calendar"), compiled.files),
         links_used=rendered.links_used,
+        links_dropped=tuple(sorted(linker.dropped)),
     )
-
-
-def _traps(recipe: Mapping[str, Any]) -> bool:
-    """Whether the mail has a hidden link: only where links are counted at all (R15), and not in mails made before."""
-    return bool(recipe["track"] and recipe.get("hidden_link"))
-
-
-def _with_hidden_link(settings: Settings, ref: Ref, html: str) -> str:
-    body, end, rest = html.rpartition("</body>")
-    return body + _HIDDEN.format(url=links.click_url(settings, ref, HIDDEN_LINK)) + end + rest if end else html
 
 
 def _first_id(row: MessageRow) -> str | None:
@@ -329,31 +344,6 @@ def _asked(grounds: Grounds, row: MessageRow) -> Mapping[Key, State]:
     if row.class_ != "consent_request" or facts.address is None:
         return {}
     return asked_together(facts.states, facts.address, row.channel, row.topic)
-
-
-def _linker(
-    settings: Settings,
-    row: MessageRow,
-    ref: Ref,
-    compiled: CompiledLanguage,
-    recipe: Mapping[str, Any],
-    place: Mapping[str, Any],
-) -> Callable[[int, str], str]:
-    """What stands in the mail for a link (R15): counted only for who has granted it, else as it is; in marketing, and
-    only towards the property's own site, with the campaign's name and nobody's."""
-    kinds = {one.number: one.kind for one in compiled.links}
-    own = {links.host(str(one)) for one in (place.get("links") or {}).values()} - {""}
-
-    def link(number: int, address: str) -> str:
-        if kinds.get(number) != "content":
-            return address
-        if recipe["track"]:
-            return links.click_url(settings, ref, number)
-        if row.class_ == "marketing" and links.host(address) in own:
-            return links.campaign_url(address, place["code"], row.template)
-        return address
-
-    return link
 
 
 def _headers(

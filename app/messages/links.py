@@ -19,11 +19,14 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from app.config import Settings
 
-Purpose = Literal["click", "unsubscribe", "preferences", "view", "confirm", "undo", "bounce", "address", "right"]
+Purpose = Literal[
+    "click", "unsubscribe", "tracking", "preferences", "view", "confirm", "undo", "bounce", "address", "right"
+]
 
 PATHS: dict[str, str] = {
     "click": "c",
     "unsubscribe": "u",
+    "tracking": "t",
     "preferences": "p",
     "view": "v",
     "confirm": "k",

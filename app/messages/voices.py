@@ -18,7 +18,7 @@ class Voice:
     """How a person spoke: what the ledger keeps beside every act (R5)."""
 
     method: str
-    """one_click, unsubscribe_page, preference_centre, undo or confirm_page."""
+    """one_click, unsubscribe_page, tracking_page, preference_centre, undo or confirm_page."""
     language: str
     page: str
     ip: str | None = None

@@ -93,6 +93,7 @@ CODES: dict[str, tuple[str, str]] = {
     "staff": ("by the team", "dal personale"),
     "one_click": ("one click in a mail", "un clic in un'e-mail"),
     "unsubscribe_page": ("unsubscribe page", "pagina di disiscrizione"),
+    "tracking_page": ("page to stop the counting of links", "pagina per non far contare i link"),
     "preference_centre": ("preference centre", "centro preferenze"),
     "confirm_page": ("confirmation page", "pagina di conferma"),
     "complaint": ("spam complaint", "segnalazione come spam"),

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from app.doors import house
 from app.messages import links
 from app.messages.links import BadTokenError, Ref
 from app.messages.voices import Voice
+from app.subscriber import visitors
 from app.subscriber.texts import NAMES, SPOKEN, say
 from app.subscriber.visitors import NO_BRAND, Brand, Visitor
 
@@ -108,12 +110,76 @@ def language_of(visitor: Visitor | None) -> str:
     return next((one for one in (asked, known, browser, brand.language) if one in SPOKEN), "en")
 
 
-def ref_of(purpose: links.Purpose, token: str) -> Ref | None:
-    """The message a token of this purpose speaks of; None where it is not ours."""
+class Instead(Exception):  # noqa: N818 - an answer, not a failure
+    """Answered in place of what was asked for: a link that is none of ours, a form too large, somebody erased."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+@blueprint.errorhandler(Instead)
+def _instead(found: Instead) -> Response:
+    return found.response
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of whoever holds a mail: the unit of work, whose mail it is, and the language to speak."""
+
+    session: Session
+    ref: Ref
+    visitor: Visitor
+    language: str
+
+    def again(self) -> Visitor:
+        """The same person as things stand now, after something was changed."""
+        return visitors.of_message(self.session, self.ref.message_id) or self.visitor
+
+    def url(self, purpose: links.Purpose, *lines: int) -> str:
+        """A link of the same mail; an undo names the lines of the ledger that it takes back."""
+        ref = self.ref
+        numbers = (ref.workspace_id, ref.message_id, *lines) if purpose == "undo" else ref
+        return links.url(house().settings, purpose, numbers)
+
+
+def numbers_of(purpose: links.Purpose, token: str, least: int, most: int = 0) -> tuple[int, ...]:
+    """What a token of this purpose names: so many numbers, or up to `most`. Else the answer is `bad_link`."""
     try:
-        return links.read_ref(house().settings, purpose, token)
+        found = links.read(house().settings, purpose, token)
     except BadTokenError:
-        return None
+        found = ()
+    if not least <= len(found) <= max(least, most):
+        raise Instead(bad_link())
+    return found
+
+
+@contextmanager
+def visit(purpose: links.Purpose, token: str, *, living: bool = False) -> Iterator[Visit]:
+    """Open the door to whoever holds a link that names a message.
+
+    Args:
+        purpose, token: of the link.
+        living: there must still be an address to speak of; who has been erased is told so.
+    """
+    workspace_id, _, message_id = numbers_of(purpose, token, 3)
+    with visit_of(workspace_id, message_id, living=living) as found:
+        yield found
+
+
+@contextmanager
+def visit_of(workspace_id: int, message_id: int, *, living: bool = False) -> Iterator[Visit]:
+    """The same where the link's token has been read already."""
+    if (request.content_length or 0) > LARGEST_FORM:
+        raise Instead(bad_link(413))
+    with unit(workspace_id) as session:
+        visitor = visitors.of_message(session, message_id)
+        if visitor is None:
+            raise Instead(bad_link())
+        language = language_of(visitor)
+        if living and not visitor.person.addresses:
+            raise Instead(page("erased", visitor, language, status=410))
+        yield Visit(session, Ref(workspace_id, visitor.person.contact_id, message_id), visitor, language)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import make_response, redirect, request
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.consent import ledger
@@ -15,27 +14,17 @@ from app.delivery.engagement import of_proxies
 from app.delivery.track import Arrival
 from app.doors import anyone, house, opened_by
 from app.messages import compose, links
-from app.messages.links import BadTokenError
+from app.messages.mail_links import HIDDEN_LINK
 from app.messages.models import Message
-from app.subscriber import visitors
-from app.subscriber.pages import bad_link, blueprint, language_of, page, ref_of, secluded, unit
+from app.subscriber.pages import Instead, Visit, bad_link, blueprint, numbers_of, page, secluded, visit, visit_of
 
 
 @blueprint.get("/v/<token>")
 @opened_by(anyone)
 def view(token: str) -> Response:
     """The very mail that was sent."""
-    ref = ref_of("view", token)
-    if ref is None:
-        return bad_link()
-    with unit(ref.workspace_id) as session:
-        visitor = visitors.of_message(session, ref.message_id)
-        if visitor is None:
-            return bad_link()
-        try:
-            mail = compose.again(session, _message(session, ref.message_id))
-        except LookupError:
-            return page("gone", visitor, language_of(visitor), status=410)
+    with visit("view", token) as found:
+        mail = _mail(found)
     response = make_response(mail.html)
     # Mails style themselves inline and show pictures; nothing else may run or load.
     response.headers["Content-Security-Policy"] = (
@@ -46,8 +35,13 @@ def view(token: str) -> Response:
     return secluded(response)
 
 
-def _message(session: Session, message_id: int) -> Message:
-    return session.scalars(select(Message).where(Message.id == message_id)).one()
+def _mail(found: Visit) -> compose.Composed:
+    """The mail as it was made; who was erased, or whose mail went, is told that it is gone."""
+    message = found.session.scalars(select(Message).where(Message.id == found.ref.message_id)).one()
+    try:
+        return compose.again(found.session, message)
+    except LookupError as error:
+        raise Instead(page("gone", found.visitor, found.language, status=410)) from error
 
 
 @blueprint.get("/c/<token>")
@@ -59,28 +53,19 @@ def follow(token: str) -> Response:
     noted here: the program, the method, whether it came from a network of mail proxies, never the address itself. The
     hidden link leads nowhere, and whoever sees no page of it stays where they are.
     """
-    try:
-        workspace_id, _, message_id, number = links.read(house().settings, "click", token)
-    except (BadTokenError, ValueError):
-        return bad_link()
-    with unit(workspace_id) as session:
-        visitor = visitors.of_message(session, message_id)
-        if visitor is None:
-            return bad_link()
-        try:
-            mail = compose.again(session, _message(session, message_id))
-        except LookupError:
-            return page("gone", visitor, language_of(visitor), status=410)
+    workspace_id, _, message_id, number = numbers_of("click", token, 4)
+    with visit_of(workspace_id, message_id) as found:
+        mail = _mail(found)
         target = next((address for one, address in mail.links_used if one == number), None)
-        hidden = number == compose.HIDDEN_LINK
+        hidden = number == HIDDEN_LINK
         if not hidden and (target is None or not links.host(target)):
             return bad_link()
-        if _tracked(session, visitor):
+        if _tracked(found):
             now = house().clock.now()
             arrival = Arrival(
                 "clicked", now, "percorso", f"{number}:{now.isoformat()}", message_id, data=_visit(mail, number)
             )
-            track.record(session, [arrival], now)
+            track.record(found.session, [arrival], now)
     return secluded(make_response("", 204) if target is None else redirect(target, 302))
 
 
@@ -92,7 +77,7 @@ def _visit(mail: compose.Composed, number: int) -> dict[str, Any]:
         "links": len({one for one, address in mail.links_used if links.host(address) and not address.startswith(ours)}),
         "user_agent": request.user_agent.string[:300],
     }
-    if number == compose.HIDDEN_LINK:
+    if number == HIDDEN_LINK:
         found["hidden"] = True
     else:
         found["url"] = next(address for one, address in mail.links_used if one == number)
@@ -103,8 +88,8 @@ def _visit(mail: compose.Composed, number: int) -> dict[str, Any]:
     return found
 
 
-def _tracked(session: Session, visitor: visitors.Visitor) -> bool:
-    person = visitor.person
-    states = ledger.current(session, [person.contact_id]).get(person.contact_id, {})
+def _tracked(found: Visit) -> bool:
+    person = found.visitor.person
+    states = ledger.current(found.session, [person.contact_id]).get(person.contact_id, {})
     held = [states.get((address, person.channel, "open_tracking", None)) for address in person.addresses]
     return any(state is not None and state.granted for state in held)

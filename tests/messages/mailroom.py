@@ -34,6 +34,10 @@ _UPSELL = """<!-- block: upsell; class: marketing -->
 """
 _PICKED = _UPSELL.replace("upsell; class: marketing", "picked; class: profiling").replace("/suite", "/for-you")
 _SAME = _PICKED.replace("picked; class: profiling", "same; class: generic").replace("/for-you", "/for-all")
+_ROOMS = """<!-- block: rooms; class: live -->
+<mj-section><mj-column><mj-text>{{ event.rooms_left }} at {{ event.occurred_at|time }}</mj-text></mj-column>
+</mj-section>
+"""
 _LAYOUT = """<mjml><mj-body><mj-include path="content" />
 <mj-include path="_blocks/foot.mjml" for="marketing feedback" /></mj-body></mjml>
 """
@@ -43,7 +47,8 @@ _LINKS = (
 )
 _TEMPLATES: Mapping[str, tuple[str, str, str]] = {
     "note": ("transactional", "", _BODY.format(inner=_LINKS) + '<mj-include path="_blocks/upsell.mjml" />'),
-    "upsell-only": ("transactional", "", '<mj-include path="_blocks/upsell.mjml" />'),
+    "picked-only": ("transactional", "", '<mj-include path="_blocks/picked.mjml" />'),
+    "rooms": ("marketing", "offers", _BODY.format(inner=_LINKS) + '<mj-include path="_blocks/rooms.mjml" />'),
     "offer": ("marketing", "offers", _BODY.format(inner=_LINKS)),
     "picks": (
         "marketing",
@@ -68,6 +73,7 @@ def library() -> Library:
         "_blocks/upsell.mjml": _UPSELL,
         "_blocks/picked.mjml": _PICKED,
         "_blocks/same.mjml": _SAME,
+        "_blocks/rooms.mjml": _ROOMS,
         "_texts/en.yaml": "leave: Leave\nnotice: Privacy\nupsell: A suite\n",
         "_texts/it.yaml": "leave: Annulla\nnotice: Privacy\nupsell: Una suite\n",
     }
@@ -75,6 +81,9 @@ def library() -> Library:
         field = "contact.first_name: {type: text, sample: Anna}"
         if name == "picks":
             field += ", contact.attributes.taste: {type: text, sample: wine, fallback: {en: the lake, it: the lake}}"
+        if name == "rooms":
+            field += ", event.rooms_left: {type: number, sample: 2}"
+            field += ", event.occurred_at: {type: datetime, sample: 2026-05-01T10:00:00Z}"
         files[f"{name}/template.yaml"] = (
             f"template: {name}\nname: {{en: {name}, it: {name}}}\ndescription: {{en: x, it: x}}\nphase: retention\n"
             f"class: {class_}\n{f'topic: {topic}' if topic else ''}\nlayout: plain\nfields: {{{field}}}\n"

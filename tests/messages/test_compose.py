@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from app.contacts.models import Contact
 from app.messages import compose
@@ -57,10 +58,106 @@ def test_r21_with_permission_the_block_is_shown_and_the_mail_can_be_left(mailroo
     assert "List-Unsubscribe-Post" in dict(composed.headers)
 
 
-def test_r21_when_only_marketing_blocks_are_left_nothing_is_sent(mailroom: Mailroom) -> None:
-    failed = made(mailroom, mailroom.plan(mailroom.guest(), "upsell-only"))
+def test_r21_when_only_blocks_are_left_that_may_not_be_shown_nothing_is_sent(mailroom: Mailroom) -> None:
+    guest = mailroom.guest()
+    failed = made(mailroom, mailroom.plan(guest, "picked-only"))
     assert isinstance(failed, Failed)
     assert (failed.reason, failed.rule, failed.refused) == ("only_marketing_blocks", "R21", True)
+    mailroom.say(guest, purpose="profiling")
+    assert "for-you" in mail(mailroom, guest, "picked-only", visit=2).html
+
+
+def test_r21_marketing_blocks_alone_are_no_service_message_whatever_is_permitted(mailroom: Mailroom) -> None:
+    guest = mailroom.guest()
+    mailroom.say(guest)
+    number = mailroom.plan(guest, "note")
+    rows = load_rows(mailroom.session, [number])
+    materials = compose.load(mailroom.session, rows, mailroom.now)
+    published = materials.templates["note"]  # as one that was published before this was checked
+    languages = {key: replace(one, gates=("marketing",)) for key, one in published.compiled.languages.items()}
+    older = replace(published, compiled=replace(published.compiled, languages=languages))
+    failed = compose.compose(replace(materials, templates={"note": older}), rows[0])
+    assert isinstance(failed, Failed)
+    assert failed.reason == "only_marketing_blocks"
+
+
+@pytest.mark.parametrize(("minutes", "shown"), [(0, True), (14, True), (15, False), (600, False), (-2, False)])
+def test_r48_a_live_block_vanishes_once_its_value_is_older_than_fifteen_minutes(
+    mailroom: Mailroom, minutes: int, shown: bool
+) -> None:
+    guest = mailroom.guest()
+    mailroom.say(guest)
+    at = mailroom.now - timedelta(minutes=minutes)
+    event = {"rooms_left": 2, "occurred_at": at.isoformat(), "type": "rooms.counted"}
+    composed = mail(mailroom, guest, "rooms", passage={"event": event, "enrollment": {}})
+    assert ("2 at " in composed.html) is ("2 at " in composed.text) is shown
+
+
+def stop_link(composed: Composed) -> str:
+    """The link by which the consent to counting is taken back; empty where there is none."""
+    found = re.search(r'href="(http://localhost/m/t/[^"]+)"', composed.html)
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize(
+    ("language", "kind", "words"),
+    [
+        ("it", "offer", "Non contate i link che apro"),
+        ("en", "offer", "Stop counting the links I open"),
+        ("it", "ask", "Non contate i link che apro"),
+    ],
+)
+def test_r14_a_mail_whose_links_are_counted_carries_the_link_that_ends_it(
+    mailroom: Mailroom, language: str, kind: str, words: str
+) -> None:
+    guest = mailroom.guest(language=language)
+    for purpose in ("marketing", "feedback", "open_tracking"):
+        mailroom.say(guest, purpose=purpose)
+    composed = mail(mailroom, guest, kind)
+    stop = stop_link(composed)
+    assert re.search(rf'<a [^>]*href="{re.escape(stop)}"[^>]*>{words}</a>', composed.html)
+    assert composed.html.index("/m/u/") < composed.html.index(stop)
+    assert f"{words}: {stop}" in composed.text
+    assert stop not in {address for _, address in composed.links_used}
+
+
+def test_r14_a_mail_that_counts_nothing_has_no_such_link(mailroom: Mailroom) -> None:
+    guest = mailroom.guest()
+    mailroom.say(guest)
+    composed = mail(mailroom, guest, "offer")
+    assert stop_link(composed) == ""
+    assert "/m/t/" not in composed.text
+
+
+def alias(mailroom: Mailroom) -> Contact:
+    """A guest who is known by a booking site's alias alone."""
+    return mailroom.guest(email="anna.123@guest.booking.com")
+
+
+def test_r34_in_an_aliass_mail_links_lose_their_target_and_keep_their_words(mailroom: Mailroom) -> None:
+    composed = mail(mailroom, alias(mailroom), "note")
+    assert not re.search(r'href="https?://(?!localhost)', composed.html)
+    assert "https://" not in composed.text
+    assert composed.html.count("Prenota") == composed.text.count("Prenota") == 2
+    assert composed.links_dropped == ("ferry.example", "lago.example")
+    assert composed.facts["mail"]["links_dropped"] == ["ferry.example", "lago.example"]
+
+
+def test_r34_hosts_that_the_workspace_or_the_property_approves_stay(mailroom: Mailroom) -> None:
+    mailroom.session.execute(
+        text('UPDATE workspaces SET settings = settings || \'{"relay_links": ["ferry.example"]}\'')
+    )
+    mailroom.hotel.data = {"relay_links": ["lago.example"]}
+    mailroom.session.flush()
+    composed = mail(mailroom, alias(mailroom), "note")
+    assert "https://ferry.example/times" in composed.html
+    assert f"{SITE}/room?b=1" in composed.text
+    assert composed.links_dropped == ()
+
+
+def test_r34_a_persons_own_address_gets_every_link(mailroom: Mailroom) -> None:
+    composed = mail(mailroom, mailroom.guest(), "note")
+    assert "https://ferry.example/times" in composed.html
 
 
 def test_r31_marketing_carries_the_one_click_pair(mailroom: Mailroom) -> None:
