@@ -2,9 +2,11 @@
 needs a script: the one there is does a form's proof of work.
 
     visitors.py     whose link it is, which hotel speaks, in which language
-    pages.py        how a page is answered: brand, headers, texts
+    pages.py        how a link is opened and a page answered: brand, headers, texts
+    standing.py     how things stand: every choice, and what will and will not be sent
     texts/          the words of the public pages, one table for each language
     leaving.py      /m/u/ one-click and page, /m/z/ undo
+    untracking.py   /m/t/ leaving the counting of links alone
     preferences.py  /m/p/ the preference centre
     own_data.py     /m/p/…/data what we know of somebody; /m/r/ take it out, erase it
     confirming.py   /m/k/ the second half of a double opt-in
@@ -20,7 +22,17 @@ from __future__ import annotations
 
 from apiflask import APIFlask
 
-from app.subscriber import confirming, forms, leaving, own_data, pictures, preferences, reading, sender_address
+from app.subscriber import (
+    confirming,
+    forms,
+    leaving,
+    own_data,
+    pictures,
+    preferences,
+    reading,
+    sender_address,
+    untracking,
+)
 from app.subscriber.pages import blueprint
 
 __all__ = [
@@ -33,6 +45,7 @@ __all__ = [
     "reading",
     "register",
     "sender_address",
+    "untracking",
 ]
 
 

@@ -26,6 +26,9 @@ from app.subscriber.visitors import Visitor
 
 blueprint = APIBlueprint("forms", __name__, url_prefix="/f", enable_openapi=False)
 
+EMPTY: Mapping[str, Any] = {"given": {}, "topics": (), "purposes": ()}
+"""A form that nobody has filled in."""
+
 SCRIPTS = Path(__file__).parent / "scripts"
 
 
@@ -61,13 +64,13 @@ def send(public_id: str) -> Response:
     language = language_of(visitor)
     if not form.live:
         return page("form_closed", visitor, language, status=410, framed=_framed())
-    topics = request.form.getlist("topic")
     if as_seen is None:
-        return _page(form, visitor, language, 422, given=given, topics=topics, notice=say("form_renewed", language))
-    entry, wrong = read(form, given, topics, given.get("language") or language)
+        return _page(form, visitor, language, 422, given=given, notice=say("form_renewed", language))
+    ticked: dict[str, Any] = {"topics": request.form.getlist("topic"), "purposes": request.form.getlist("purpose")}
+    entry, wrong = read(form, given, language=given.get("language") or language, **ticked)
     if entry is None:
         said = say("form_wrong", language)
-        return _page(form, visitor, language, 422, given=given, topics=topics, wrong=wrong, notice=said)
+        return _page(form, visitor, language, 422, given=given, **ticked, wrong=wrong, notice=said)
     try:
         take(
             parts,
@@ -80,7 +83,7 @@ def send(public_id: str) -> Response:
         )
     except TooManyError as error:
         said = say("form_too_many", language, minutes=ceil(error.wait / 60))
-        again = _page(form, visitor, language, 429, given=given, topics=topics, notice=said)
+        again = _page(form, visitor, language, 429, given=given, **ticked, notice=said)
         again.headers["Retry-After"] = str(error.wait)
         return again
     framed = "&embed=1" if _framed() else ""
@@ -106,9 +109,9 @@ def draft(public_id: str, mark: str) -> Response:
     if form is None:
         return bad_link()
     visitor = _visitor(form)
-    shown: dict[str, Any] = {"given": {}, "topics": (), "wrong": {}, "notice": "", "base": "", "drafted": True}
+    shown: dict[str, Any] = {"wrong": {}, "notice": "", "base": "", "drafted": True, "framed": False}
     policy = "frame-ancestors 'self'"
-    return page("form", visitor, language_of(visitor), policy=policy, form=form, framed=False, **shown)
+    return page("form", visitor, language_of(visitor), policy=policy, form=form, **EMPTY, **shown)
 
 
 @blueprint.get("/<public_id>/challenge")
@@ -148,11 +151,13 @@ def _page(
     *,
     given: Mapping[str, str] | None = None,
     topics: Sequence[str] = (),
+    purposes: Sequence[str] = (),
     wrong: Mapping[str, str] | None = None,
     notice: str = "",
 ) -> Response:
     policy = f"script-src 'self'; worker-src 'self'; connect-src 'self'; {_frames(form)}"
-    shown: dict[str, Any] = {"given": given or {}, "topics": topics, "wrong": wrong or {}, "notice": notice}
+    filled: dict[str, Any] = {"given": given or {}, "topics": topics, "purposes": purposes}
+    shown: dict[str, Any] = {**filled, "wrong": wrong or {}, "notice": notice}
     return page("form", visitor, language, status=status, policy=policy, form=form, base="", framed=_framed(), **shown)
 
 

@@ -16,15 +16,25 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.doors import anyone, house, opened_by
-from app.messages import links
-from app.messages.links import BadTokenError, Ref
 from app.rights import requests
 from app.rights.export import Export, export
 from app.rights.export_texts import TEXTS as EXPORT_TEXTS
 from app.rights.models import KINDS, RightsRequest
 from app.subscriber import visitors
-from app.subscriber.pages import LARGEST_FORM, bad_link, blueprint, language_of, masked, page, ref_of, secluded, unit
-from app.subscriber.preferences import day
+from app.subscriber.pages import (
+    LARGEST_FORM,
+    Visit,
+    bad_link,
+    blueprint,
+    language_of,
+    masked,
+    numbers_of,
+    page,
+    secluded,
+    unit,
+    visit,
+)
+from app.subscriber.standing import day
 from app.subscriber.texts import TABLES, say
 from app.subscriber.visitors import Visitor
 
@@ -36,17 +46,9 @@ SHOWN = 20
 @opened_by(anyone)
 def show_known(token: str) -> Response:
     """What we know about the person, as far as whoever holds the mail may see it. Changes nothing."""
-    ref = ref_of("preferences", token)
-    if ref is None:
-        return bad_link()
-    with unit(ref.workspace_id) as session:
-        visitor = visitors.of_message(session, ref.message_id)
-        if visitor is None:
-            return bad_link()
-        language = language_of(visitor)
-        if not visitor.person.addresses:
-            return page("erased", visitor, language, status=410)
-        made = export(session, visitor.person.contact_id, house().clock.now(), rendered=False)
+    with visit("preferences", token, living=True) as found:
+        visitor, language = found.visitor, found.language
+        made = export(found.session, visitor.person.contact_id, house().clock.now(), rendered=False)
     document = made.document
     return page(
         "known",
@@ -57,7 +59,7 @@ def show_known(token: str) -> Response:
         inferred=_inferred(document, language),
         recipients=_recipients(document, language),
         kept=_kept(document, language),
-        **_links(ref, visitor),
+        **_links(found),
     )
 
 
@@ -65,32 +67,20 @@ def show_known(token: str) -> Response:
 @opened_by(anyone)
 def ask_for_data(token: str) -> Response:
     """Send the link by which data is taken out or erased to the person's own address."""
-    ref = ref_of("preferences", token)
-    if ref is None:
-        return bad_link()
-    if (request.content_length or 0) > LARGEST_FORM:
-        return bad_link(413)
-    kind = request.form.get("want", "")
-    with unit(ref.workspace_id) as session:
-        visitor = visitors.of_message(session, ref.message_id)
-        if visitor is None or kind not in KINDS:
-            return bad_link(404 if visitor is None else 400)
-        language = language_of(visitor)
-        if not visitor.person.addresses:
-            return page("erased", visitor, language, status=410)
-        asked = requests.ask(session, visitor.person.contact_id, kind, language, house().clock.now())
+    with visit("preferences", token, living=True) as found:
+        visitor, language, kind = found.visitor, found.language, request.form.get("want", "")
+        if kind not in KINDS:
+            return bad_link(400)
+        asked = requests.ask(found.session, visitor.person.contact_id, kind, language, house().clock.now())
         until = day(asked.request.answer_by, language)
-    return page("right_asked", visitor, language, sent=asked.sent, answer_by=until, **_links(ref, visitor))
+    return page("right_asked", visitor, language, sent=asked.sent, answer_by=until, **_links(found))
 
 
 @blueprint.route("/r/<token>", methods=["GET", "POST"])
 @opened_by(anyone)
 def use_right(token: str) -> Response:
     """GET shows what is there, or what would go; POST takes it out, or erases it. The link is good once."""
-    try:
-        workspace_id, contact_id, number = links.read(house().settings, "right", token)
-    except (BadTokenError, ValueError):
-        return bad_link()
+    workspace_id, contact_id, number = numbers_of("right", token, 3)
     if (request.content_length or 0) > LARGEST_FORM:
         return bad_link(413)
     now = house().clock.now()
@@ -135,9 +125,9 @@ def _erase(session: Session, asked: RightsRequest, visitor: Visitor, language: s
     )
 
 
-def _links(ref: Ref, visitor: Visitor) -> dict[str, Any]:
-    here = links.url(house().settings, "preferences", ref)
-    return {"here": here, "data_url": f"{here}/data", "address": masked(visitor.person.addresses[0])}
+def _links(found: Visit) -> dict[str, Any]:
+    here = found.url("preferences")
+    return {"here": here, "data_url": f"{here}/data", "address": masked(found.visitor.person.addresses[0])}
 
 
 def _counts(document: Mapping[str, Any]) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -45,11 +45,13 @@ class Visitor:
     """Topic → its title by language, in the order the workspace shows them."""
     descriptions: Mapping[str, Mapping[str, str]]
     language: str | None
-    """What the mail was written in, else the contact's."""
+    """What the mail was written in, else the contact's: the page is answered in it."""
     archived: frozenset[str] = frozenset()
     """Topics that are offered to nobody any more; who has them on can still switch them off."""
-    ways: Mapping[str, str] = field(default_factory=dict)
-    """Channel the workspace sends on → the person's normalised address there, e-mail first."""
+    phone: str | None = None
+    """Where short messages would reach the person."""
+    wants: str | None = None
+    """The language the contact is written to in, where it is known."""
     pace: str | None = None
     """`monthly`, where the person has chosen so (R46)."""
     paused_until: datetime | None = None
@@ -89,19 +91,16 @@ def _visitor(session: Session, person: Person, property_id: int | None, language
     settings = session.scalar(select(Workspace.settings).where(Workspace.id == workspace_of(session))) or {}
     topics = session.scalars(select(Topic).order_by(Topic.position, Topic.name)).all()
     contact = session.execute(_CONTACT, {"ws": workspace_of(session), "contact": person.contact_id}).first()
-    policy = Policy.from_settings(settings)
-    ways = {person.channel: person.addresses[0]} if person.addresses else {}
-    if contact is not None and contact.phone:
-        ways |= dict.fromkeys(sorted(policy.senders - {"email", *ways}), contact.phone)
     return Visitor(
         person,
         _brand(place),
-        policy,
+        Policy.from_settings(settings),
         {topic.name: topic.title for topic in topics},
         {topic.name: topic.description for topic in topics},
         language,
         frozenset(topic.name for topic in topics if topic.archived_at is not None),
-        ways,
+        contact.phone if contact is not None else None,
+        contact.language if contact is not None else None,
         contact.pace if contact is not None else None,
         contact.paused_until if contact is not None else None,
     )
@@ -133,7 +132,7 @@ def _web(link: Any) -> str | None:
     return link if isinstance(link, str) and link.startswith(("https://", "http://")) else None
 
 
-_CONTACT = text("SELECT phone, pace, paused_until FROM contacts WHERE workspace_id = :ws AND id = :contact")
+_CONTACT = text("SELECT phone, language, pace, paused_until FROM contacts WHERE workspace_id = :ws AND id = :contact")
 _MESSAGE = text(
     """
     SELECT m.language, c.language AS contact_language, coalesce(b.property_id, m.property_id) AS property_id

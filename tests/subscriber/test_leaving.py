@@ -60,7 +60,7 @@ def test_r32_a_link_works_for_years(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("purpose", ["unsubscribe", "preferences", "view", "undo", "confirm", "click"])
+@pytest.mark.parametrize("purpose", ["unsubscribe", "tracking", "preferences", "view", "undo", "confirm", "click"])
 def test_x35_a_get_or_head_changes_nothing(reader: Reader, method: str, purpose: Any) -> None:
     numbers = {"undo": (*reader.ref[::2], 1), "click": (*reader.ref, 1), "confirm": (*reader.ref[:2], 1)}
     before = reader.rows()

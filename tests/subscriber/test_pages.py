@@ -28,6 +28,8 @@ def pages(reader: Reader) -> dict[str, Any]:
     found = {
         "leave": reader.get("unsubscribe"),
         "preferences": reader.get("preferences"),
+        "untrack": reader.get("tracking"),
+        "untracked": reader.post("tracking"),
         "undo": reader.get("undo", *undo),
         "confirm": reader.get("confirm", *confirm),
         "confirm_expired": reader.client.post(reader.path("confirm", reader.workspace_id, reader.contact_id, 99)),

@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select, text
 
-from app.consent.models import ConsentRecord
+from app.consent import ledger
+from app.consent.fold import holds
+from app.consent.models import ConsentRecord, Topic
 from app.contacts.models import Contact
 from app.messages.models import Message
 from tests.subscriber.conftest import Reader
@@ -131,3 +134,124 @@ def test_a_form_without_its_button_changes_nothing(reader: Reader) -> None:
     before = reader.rows()
     assert reader.post("preferences", {"topic.newsletter": "on"}).status_code == 400
     assert reader.rows() == before
+
+
+def undo(reader: Reader, page: str) -> str:
+    """Press the page's undo, with what its form carries."""
+    found = re.search(r'action="http://localhost(/m/z/[^"?]+)', page)
+    assert found is not None, page
+    fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page))
+    reader.clock.advance(timedelta(minutes=1))
+    answer = reader.client.post(found[1], data=fields)
+    assert "Scelta annullata" in answer.text or "Undone" in answer.text
+    assert "riceve:" in answer.text or "you receive:" in answer.text
+    return answer.text
+
+
+def held(reader: Reader) -> tuple[object, ...]:
+    """Everything that a choice may change, on every channel."""
+    with reader.work() as session:
+        states = ledger.current(session, [reader.contact_id]).get(reader.contact_id, {})
+        contact = session.scalars(select(Contact).where(Contact.id == reader.contact_id)).one()
+        return ({key for key in states if holds(states, *key)}, contact.language, contact.pace, contact.paused_until)
+
+
+PHONE = "+393471234567"
+
+
+def reached(reader: Reader) -> None:
+    """She has a number, and once agreed to offers by SMS, though nothing is sent there yet."""
+    with reader.mailroom() as room:
+        contact = room.session.scalars(select(Contact).where(Contact.id == reader.contact_id)).one()
+        contact.phone = PHONE
+        room.say(contact, address=PHONE, channel="sms")
+        for purpose in ("open_tracking", "profiling"):
+            room.say(contact, purpose=purpose)
+    reader.clock.advance(timedelta(minutes=1))
+
+
+STANDS = {
+    "topic.offers": "on",
+    "topic.offers.sms": "on",
+    "tracking": "on",
+    "profiling": "on",
+    "pace": "normal",
+    "language": "it",
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"topic.offers": ""}, {"topic.newsletter": "on"}, {"topic.offers.sms": ""}, {"topic.newsletter.sms": "on"},
+        {"tracking": ""}, {"profiling": ""}, {"feedback": "on"}, {"pace": "monthly"}, {"pace": "pause"},
+        {"language": "en"}, {"action": "stop"},
+        {"topic.offers": "", "topic.offers.sms": "", "tracking": "", "pace": "pause", "language": "en"},
+    ],
+)  # fmt: skip
+def test_every_change_says_what_still_comes_is_undone_and_the_undoing_is_undone(
+    reader: Reader, change: dict[str, str]
+) -> None:
+    reached(reader)
+    before = held(reader)
+    wanted = {key: value for key, value in ({"action": "save"} | STANDS | change).items() if value}
+    page = reader.post("preferences", wanted).text
+    assert "riceve:" in page or "you receive:" in page
+    after = held(reader)
+    assert after != before
+    undone = undo(reader, page)
+    assert held(reader) == before
+    undo(reader, undone)
+    assert held(reader) == after
+
+
+def test_a_channel_on_which_anything_was_said_has_its_own_control_and_says_that_nothing_is_sent_there_yet(
+    reader: Reader,
+) -> None:
+    assert 'name="topic.offers.sms"' not in reader.get("preferences").text
+    reached(reader)
+    page = reader.get("preferences").text
+    assert re.search(r'name="topic.offers.sms" value="on" checked', page)
+    assert re.search(r'name="topic.newsletter.sms" value="on">', page)
+    assert "Per ora non scriviamo via SMS." in page
+    told = save(reader, "topic.offers", "topic.offers.sms", "tracking", "profiling")
+    assert "Scelto, ma non ancora inviato via SMS" in told
+    assert "le offerte (SMS)" in told[told.index("Scelto, ma non ancora") :]
+
+
+def test_a_channel_that_the_workspace_asks_about_is_offered(reader: Reader) -> None:
+    with reader.work() as session:
+        session.execute(text("""UPDATE workspaces SET settings = settings || '{"consent_channels": ["whatsapp"]}'"""))
+        session.execute(text("UPDATE contacts SET phone = :phone"), {"phone": PHONE})
+    assert 'name="topic.offers.whatsapp"' in reader.get("preferences").text
+    save(reader, "topic.offers", "topic.newsletter.whatsapp")
+    with reader.work() as session:
+        line = session.scalars(select(ConsentRecord).order_by(ConsentRecord.line.desc()).limit(1)).one()
+    assert (line.channel, line.address, line.topic, line.state) == ("whatsapp", PHONE, "newsletter", "granted")
+
+
+def test_r37_taking_a_small_choice_back_does_not_lift_an_older_stop(reader: Reader) -> None:
+    reader.post("preferences", {"action": "stop"})
+    reader.clock.advance(timedelta(days=2))
+    undo(reader, save(reader, "tracking"))
+    with reader.work() as session:
+        assert session.execute(text("SELECT count(*) FROM suppressions WHERE lifted_at IS NULL")).scalar() == 1
+
+
+def test_the_language_once_chosen_stands_on_the_page_of_an_older_mail(reader: Reader) -> None:
+    save(reader, "topic.offers", language="en")
+    assert re.search(r'name="language" value="en" checked', reader.get("preferences").text)
+    page = save(reader, "topic.offers", language="en")
+    assert "Nothing has changed" in page
+
+
+def test_a_long_list_of_choices_still_fits_into_its_undo(reader: Reader) -> None:
+    with reader.mailroom() as room:
+        for number in range(40):
+            title = {"it": f"Altro {number}"}
+            place = {"workspace_id": reader.workspace_id, "position": number, "created_at": reader.clock.now()}
+            room.session.add(Topic(name=f"more-{number}", title=title, description={}, **place))
+    before = held(reader)
+    page = save(reader, *(f"topic.more-{number}" for number in range(40)))
+    undo(reader, page)
+    assert held(reader) == before

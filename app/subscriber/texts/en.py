@@ -26,7 +26,7 @@ TEXTS: dict[str, str] = {
     "undo_hint": "Was it a mistake? You can undo it for 24 hours.",
     "undo_title": "Undo your last choice?",
     "undone_title": "Undone",
-    "undone": "Everything is as it was before.",
+    "undone": "Your last choice is taken back.",
     "undo_late_title": "This can no longer be undone here",
     "undo_late": (
         "Too much time has passed, or you have chosen something else since. Your preferences show how things stand."
@@ -115,6 +115,14 @@ TEXTS: dict[str, str] = {
     "channel_sms": "SMS",
     "channel_whatsapp": "WhatsApp",
     "channel_push": "push messages",
+    "prefs_unsent": "We do not write by {channels} yet. What you choose there is kept, and counts once we do.",
+    "saved_not_yet": "Chosen, and not sent yet by {channels}:",
+    # counting of links
+    "untrack_title": "Stop counting the links you open?",
+    "untrack": "{brand} will no longer see which links you open. Everything else stays as you chose it.",
+    "untrack_button": "Stop counting",
+    "untracked_title": "Your links are no longer counted",
+    "untracked": "{brand} no longer sees which links you open, not even in mails you have already received.",
     "prefs_pace": "How often",
     "pace_normal": "As it comes",
     "pace_normal_hint": "Whenever there is something new, within our own limits.",

@@ -28,7 +28,7 @@ TEXTS: dict[str, str] = {
     "undo_hint": "È stato un errore? Può rimediare entro 24 ore.",
     "undo_title": "Annullare l'ultima scelta?",
     "undone_title": "Scelta annullata",
-    "undone": "Tutto è tornato come prima.",
+    "undone": "La Sua ultima scelta è stata annullata.",
     "undo_late_title": "Qui non è più possibile annullare",
     "undo_late": (
         "È passato troppo tempo, o nel frattempo ha scelto altro. Le Sue preferenze mostrano la situazione attuale."
@@ -113,6 +113,14 @@ TEXTS: dict[str, str] = {
     "channel_sms": "SMS",
     "channel_whatsapp": "WhatsApp",
     "channel_push": "notifiche push",
+    "prefs_unsent": "Per ora non scriviamo via {channels}. La Sua scelta è registrata e varrà quando lo faremo.",
+    "saved_not_yet": "Scelto, ma non ancora inviato via {channels}:",
+    # counting of links
+    "untrack_title": "Smettere di contare i link che apre?",
+    "untrack": "{brand} non vedrà più quali link apre. Tutto il resto rimane come lo ha scelto.",
+    "untrack_button": "Smettete di contare",
+    "untracked_title": "I Suoi link non vengono più contati",
+    "untracked": "{brand} non vede più quali link apre, nemmeno nelle e-mail che ha già ricevuto.",
     "prefs_pace": "Con quale frequenza",
     "pace_normal": "Quando ci sono novità",
     "pace_normal_hint": "Entro i limiti che ci siamo dati.",
