@@ -19,7 +19,7 @@ from app.api.routes import body_of_request, json
 from app.doors import anyone, house, opened_by
 from app.events.incoming import Problem
 from app.signup import effort, forms
-from app.signup.document import LANGUAGES, TEXTS
+from app.signup.document import LANGUAGES
 from app.signup.forms import Shown
 from app.signup.labels import label
 from app.signup.receiving import TRAP, TooManyError, Where, read, take
@@ -27,7 +27,8 @@ from app.signup.receiving import TRAP, TooManyError, Where, read, take
 blueprint = APIBlueprint("api_forms", __name__, url_prefix="/api/v1/forms", enable_openapi=False)
 problems.install(blueprint)
 
-_TEXTS = ("email", "language", "first_name", "page", "altcha", TRAP)
+_TEXTS = ("email", "language", "first_name", "age", "guardian", "page", "altcha", TRAP)
+_LISTS = ("topics", "purposes")
 _POINTERS = {"topic": "/topics"}
 LONGEST = 4000
 
@@ -44,8 +45,10 @@ def get_form(public_id: str) -> Response:
             "id": form.public_id,
             "version": form.number,
             "topics": [{"name": name, "title": title} for name, title in form.titles.items()],
+            "purposes": list(document.purposes),
             "first_name": document.first_name,
-            "texts": {code: {name: document.say(name, code) for name in TEXTS} for code in LANGUAGES},
+            "age": document.age,
+            "texts": {code: {name: document.say(name, code) for name in document.texts} for code in LANGUAGES},
         }
     )
 
@@ -68,8 +71,8 @@ def post_submission(public_id: str) -> Response:
     if not isinstance(given, Mapping):
         raise ProblemError("invalid", "The body is no object.", [Problem("", "This is no object.", "Send {…}.")])
     form = _form(public_id, _number(given))
-    plain, topics = _plain(given)
-    entry, wrong = read(form, plain, topics, plain.get("language", "en"))
+    plain, lists = _plain(given)
+    entry, wrong = read(form, plain, language=plain.get("language", "en"), **lists)
     if entry is None:
         raise ProblemError(
             "invalid",
@@ -109,6 +112,8 @@ _CURES: Mapping[str, str] = {
     "choose": 'Send "yes" or "no", as the person chose; nothing may be chosen beforehand.',
     "choose_topic": "Send the names of those that were ticked.",
     "too_long": "Send at most 60 letters.",
+    "choose_age": 'Send "of_age" or "child", as the person chose.',
+    "needs_parent": "Send the parent's name.",
 }
 
 
@@ -134,8 +139,8 @@ def _number(given: Mapping[str, Any]) -> int:
     return number
 
 
-def _plain(given: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
-    """The body as a page's form would send it."""
+def _plain(given: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """The body as a page's form would send it: texts, and lists of what was ticked."""
     plain: dict[str, str] = {}
     for name in _TEXTS:
         value = given.get(name)
@@ -149,10 +154,14 @@ def _plain(given: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
     plain["notice"] = "yes" if given.get("notice") is True else ""
     choice = given.get("newsletter")
     plain["newsletter"] = choice if choice in ("yes", "no") else ""
-    topics = given.get("topics") or []
-    if not isinstance(topics, list) or not all(isinstance(one, str) for one in topics):
-        raise ProblemError("invalid", "The body does not fit.", [Problem("/topics", "This is no list.", "Send names.")])
-    return plain, topics
+    lists: dict[str, list[str]] = {}
+    for name in _LISTS:
+        ticked = given.get(name) or []
+        if not isinstance(ticked, list) or not all(isinstance(one, str) for one in ticked):
+            wrong = Problem(f"/{name}", "This is no list.", "Send names.")
+            raise ProblemError("invalid", "The body does not fit.", [wrong])
+        lists[name] = ticked
+    return plain, lists
 
 
 @blueprint.after_request

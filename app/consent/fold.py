@@ -8,7 +8,7 @@ instant the no wins.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 PURPOSES = ("marketing", "profiling", "open_tracking", "feedback", "third_party_sharing", "notice")
@@ -124,7 +124,8 @@ def settle(lines: Iterable[Line]) -> State:
             guardian=yes.guardian,
         )
     if asked is not None and all(one is None or asked.at > one.at for one in (no, lapsed)):
-        return State("pending", asked.line, asked.at, asked.method, True, *refused, guardian=asked.guardian)
+        waits = State("pending", asked.line, asked.at, asked.method, True, *refused)
+        return replace(waits, guardian=asked.guardian)
     if no is not None and not yeses:
         return State(no.state, no.line, no.at, no.method, True, *refused)
     last = lapsed or max(said, key=lambda line: (line.at, line.line))

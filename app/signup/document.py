@@ -2,7 +2,8 @@
 
 A form asks three things, as Italian practice has them: that the privacy notice was read, and, side by side, yes to the
 newsletter or no to it. Nothing is ticked beforehand, the no stands as large as the yes, and whoever says no gets
-whatever else the form leads to (R4).
+whatever else the form leads to (R4). Where it is wished it asks for further purposes, each by a box of its own (R3),
+and whether a parent has to say yes (R12).
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 LANGUAGES = ("en", "it")
 TEXTS = ("title", "intro", "yes", "no", "notice", "button", "thanks")
-"""What a form says, in every language."""
+"""What every form says, in every language."""
+PURPOSES = ("profiling", "open_tracking", "feedback")
+"""What a form may ask for besides the newsletter; each has a text of its own."""
 MOST_LETTERS = {"title": 120, "intro": 1000, "yes": 400, "no": 200, "notice": 300, "button": 40, "thanks": 600}
+MOST_LETTERS |= dict.fromkeys(PURPOSES, 400)
 MUST_BE_TICKED = frozenset({"notice"})
 """Boxes that a form may insist on; that the newsletter is none of them is what R4 asks."""
 
@@ -34,6 +38,18 @@ DEFAULTS: Mapping[str, Mapping[str, str]] = {
         "it": "No grazie, non voglio ricevere la newsletter.",
     },
     "notice": {"en": "I have read the privacy notice.", "it": "Ho letto l'informativa sulla privacy."},
+    "profiling": {
+        "en": "Yes, choose what to write to me by my stays and interests.",
+        "it": "Sì, scegliete che cosa scrivermi in base ai miei soggiorni e interessi.",
+    },
+    "open_tracking": {
+        "en": "Yes, you may see which of your mails I open and which links I follow.",
+        "it": "Sì, potete vedere quali vostre e-mail apro e quali collegamenti seguo.",
+    },
+    "feedback": {
+        "en": "Yes, ask me for my opinion after a stay.",
+        "it": "Sì, chiedetemi un parere dopo un soggiorno.",
+    },
     "button": {"en": "Send", "it": "Invia"},
     "thanks": {
         "en": "If you said yes, a mail is on its way to you: please press the button in it. If it does not come, look "
@@ -55,6 +71,13 @@ class Document:
     notice: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULTS["notice"]))
     button: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULTS["button"]))
     thanks: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULTS["thanks"]))
+    profiling: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULTS["profiling"]))
+    open_tracking: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULTS["open_tracking"]))
+    feedback: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULTS["feedback"]))
+    purposes: tuple[str, ...] = ()
+    """Which of `PURPOSES` it asks for."""
+    age: bool = False
+    """Whether it asks who signs up: somebody of 14 or more, or a parent for a child (R12); never for a birth date."""
     topics: tuple[str, ...] = ()
     """What a yes is about; with more than one, people choose among them."""
     first_name: bool = False
@@ -64,25 +87,33 @@ class Document:
     must_tick: tuple[str, ...] = ("notice",)
     """What must be ticked for the form to be sent."""
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What it says: names for `say`."""
+        return (*TEXTS, *self.purposes)
+
     def say(self, name: str, language: str) -> str:
-        """One of `TEXTS`."""
+        """One of its `texts`."""
         texts: Mapping[str, str] = getattr(self, name)
         return texts.get(language) or texts.get("en") or ""
 
     def as_json(self) -> dict[str, Any]:
         """As it is stored."""
-        return asdict(self) | {"topics": list(self.topics), "must_tick": list(self.must_tick)}
+        return asdict(self) | {name: list(getattr(self, name)) for name in _LISTS}
 
     def notice_hash(self, language: str, url: str) -> str:
         """A mark of the sentence about the notice and of where it led (R5)."""
         return hashlib.sha256(f"{self.say('notice', language)}\n{url}".encode()).hexdigest()
 
 
+_LISTS = ("topics", "must_tick", "purposes")
+
+
 def read(stored: Mapping[str, Any]) -> Document:
     """A document as it was stored; what it does not know is passed over."""
     known = {one.name for one in fields(Document)}
-    document = Document(**{name: value for name, value in stored.items() if name in known})
-    return replace(document, topics=tuple(document.topics), must_tick=tuple(document.must_tick))
+    given: dict[str, Any] = {name: value for name, value in stored.items() if name in known}
+    return Document(**given | {name: tuple(given[name]) for name in _LISTS if name in given})
 
 
 def problems(document: Document, topics: Collection[str]) -> dict[str, str]:
@@ -93,11 +124,12 @@ def problems(document: Document, topics: Collection[str]) -> dict[str, str]:
         topics: those the workspace has.
 
     Returns:
-        Codes: needed (a text is missing), too_long, no_topic, unknown_topic, forced (the newsletter would be the price
-        of something else, R4), same (yes and no read alike), no_refusal (there is no way to say no, R4).
+        Codes: needed (a text is missing), too_long, no_topic, unknown_topic, unknown_purpose, forced (the newsletter
+        would be the price of something else, R4), same (yes and no read alike), no_refusal (there is no way to say no,
+        R4).
     """
     found: dict[str, str] = {}
-    for name in TEXTS:
+    for name in document.texts:
         for language in LANGUAGES:
             words = str(getattr(document, name).get(language) or "").strip()
             if not words and name != "intro":
@@ -112,6 +144,8 @@ def problems(document: Document, topics: Collection[str]) -> dict[str, str]:
         found["topics"] = "no_topic"
     elif not set(document.topics) <= set(topics):
         found["topics"] = "unknown_topic"
+    if not set(document.purposes) <= set(PURPOSES):
+        found["purposes"] = "unknown_purpose"
     if not set(document.must_tick) <= MUST_BE_TICKED:
         found["must_tick"] = "forced"
     if not document.notice_version.strip():

@@ -190,7 +190,7 @@ _ALONE = text(
       AND NOT EXISTS (SELECT 1 FROM consent_records r WHERE r.workspace_id = :ws AND r.contact_id = c.id
                       AND r.state = 'granted' AND r.purpose <> 'notice')
       AND NOT EXISTS (SELECT 1 FROM consent_requests q WHERE q.workspace_id = :ws AND q.contact_id = c.id
-                      AND q.state = 'pending')
+                      AND (q.state = 'pending' OR q.state = 'refused' AND q.next_at > :now))
       AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.workspace_id = :ws AND m.contact_id = c.id
                       AND m.class <> 'consent_request')
       AND NOT EXISTS (SELECT 1 FROM events e WHERE e.workspace_id = :ws AND e.contact_id = c.id

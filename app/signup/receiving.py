@@ -23,6 +23,8 @@ from app.signup.models import Submission
 TRAP = "website"
 """A field that people do not see, and robots fill."""
 LONGEST_NAME = 60
+AGES = ("of_age", "child")
+"""What is answered where a form asks who signs up: somebody of 14 or more, or a parent for a child (R12)."""
 
 
 class TooManyError(ValueError):
@@ -42,6 +44,10 @@ class Entry:
     wants: bool
     topics: tuple[str, ...]
     first_name: str | None = None
+    purposes: tuple[str, ...] = ()
+    """What was ticked besides (R3)."""
+    guardian: str | None = None
+    """The parent who says yes for a child under 14 (R12)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +78,20 @@ class Where:
 
 
 def read(
-    form: Shown, given: Mapping[str, str], topics: Sequence[str], language: str
+    form: Shown, given: Mapping[str, str], topics: Sequence[str], purposes: Sequence[str], language: str
 ) -> tuple[Entry | None, dict[str, str]]:
     """What was filled in, or what is wrong with it: field → code.
 
     Args:
         form: the wording that was shown.
-        given: email, notice, newsletter (`yes` or `no`), first_name.
+        given: email, notice, newsletter (`yes` or `no`), first_name, age (`of_age` or `child`), guardian.
         topics: those ticked, where there are several.
+        purposes: those ticked, of what the form asks for besides.
         language: of the page.
 
     Returns:
-        Codes: needed, no_address, choose (neither yes nor no), read_notice, choose_topic, too_long.
+        Codes: needed, no_address, choose (neither yes nor no), read_notice, choose_topic, too_long, choose_age,
+        needs_parent.
     """
     wrong: dict[str, str] = {}
     written = given.get("email", "").strip()
@@ -99,13 +107,21 @@ def read(
     chosen = tuple(topic for topic in offered if len(offered) == 1 or topic in topics or choice == "no")
     if choice == "yes" and not chosen:
         wrong["topic"] = "choose_topic"
+    more = tuple(purpose for purpose in form.document.purposes if purpose in purposes)
     name = " ".join(given.get("first_name", "").split()) if form.document.first_name else ""
     if len(name) > LONGEST_NAME:
         wrong["first_name"] = "too_long"
+    parent = None
+    if form.document.age and (choice == "yes" or more):  # a no needs nobody's leave
+        parent = " ".join(given.get("guardian", "").split()) if given.get("age") == "child" else None
+        if given.get("age") not in AGES:
+            wrong["age"] = "choose_age"
+        elif parent is not None and not 0 < len(parent) <= LONGEST_NAME:
+            wrong["guardian"] = "too_long" if parent else "needs_parent"
     if wrong or email is None:
         return None, wrong
     spoken = language if language in LANGUAGES else "en"
-    return Entry(email, spoken, choice == "yes", chosen, name or None), {}
+    return Entry(email, spoken, choice == "yes", chosen, name or None, more, parent), {}
 
 
 def take(house: House, form: Shown, entry: Entry, where: Where, *, trapped: bool, work: str, now: datetime) -> None:
@@ -132,7 +148,7 @@ def take(house: House, form: Shown, entry: Entry, where: Where, *, trapped: bool
 
 def submission(form: Shown, entry: Entry, where: Where, effort_made: str, now: datetime) -> Submission:
     """The row that the stage takes up."""
-    more = {"first_name": entry.first_name, "effort": effort_made}
+    more = {"first_name": entry.first_name, "effort": effort_made, "guardian": entry.guardian}
     return Submission(
         workspace_id=form.workspace_id,
         form_id=form.form_id,
@@ -143,6 +159,7 @@ def submission(form: Shown, entry: Entry, where: Where, effort_made: str, now: d
         language=entry.language,
         wants=entry.wants,
         topics=list(entry.topics),
+        purposes=list(entry.purposes),
         lines=[],
         method=where.method,
         given=where.as_json() | {name: value for name, value in more.items() if value},

@@ -61,6 +61,12 @@ class _Taken:
         """Which words were shown, as the ledger names them."""
         return f"form-{self.row.public_id}-{self.row.number}-{self.row.language}"
 
+    @property
+    def agreed(self) -> list[tuple[str, str, str | None]]:
+        """What was said yes to: which of the form's words, purpose, topic."""
+        topics = self.row.topics if self.row.wants else ()
+        return [("yes", "marketing", topic) for topic in topics] + [(one, one, None) for one in self.row.purposes]
+
     def proof(self, words: str) -> dict[str, Any]:
         """What the ledger keeps beside a choice (R5)."""
         given = {name: value for name, value in self.row.given.items() if name not in {"first_name", "effort"}}
@@ -85,7 +91,7 @@ def take(session: Session, now: datetime, limit: int) -> int:
     taken, later = _people(session, rows, now)
     ledger.append(session, [_notice(one) for one in taken], now)
     _refuse(session, [one for one in taken if not one.row.wants], now)
-    _ask(session, [one for one in taken if one.row.wants], now)
+    _ask(session, taken, now)
     record_own(session, [_event(one) for one in taken], now)
     _keep(session, taken, now)
     return len(rows) - len(later)
@@ -154,20 +160,21 @@ def _ask(session: Session, taken: Sequence[_Taken], now: datetime) -> None:
     asks = [
         Ask(
             contact_id=one.contact_id,
+            purpose=purpose,
             topic=topic,
             address=one.key,
             property_id=one.row.property_id,
             language=one.row.language,
-            proof=one.proof(one.document.say("yes", one.row.language)),
+            proof=one.proof(one.document.say(words, one.row.language)),
             method=one.row.method,
             wished=True,
         )
         for one in taken
-        for topic in one.row.topics
+        for words, purpose, topic in one.agreed
     ]
     answers = iter(asking.ask(session, asks, now))
     for one in taken:
-        one.asked = tuple(next(answers) for _ in one.row.topics)
+        one.asked = tuple(next(answers) for _ in one.agreed)
 
 
 def _event(one: _Taken) -> OwnEvent:
@@ -177,6 +184,7 @@ def _event(one: _Taken) -> OwnEvent:
         "name": row.name,
         "newsletter": row.wants,
         "topics": list(row.topics),
+        "purposes": list(row.purposes),
         "language": row.language,
         "version": row.number,
         "method": row.method,
@@ -187,7 +195,8 @@ def _event(one: _Taken) -> OwnEvent:
 
 
 def _keep(session: Session, taken: Sequence[_Taken], now: datetime) -> None:
-    """What waits for a mailbox stays, all else goes; whoever is here only because of it is forgotten in time."""
+    """What waits for a mailbox stays, without what only the ledger had to know (R53); all else goes; whoever is here
+    only because of it is forgotten in time."""
     waits, gone, forget = [], [], []
     for one in taken:
         lines = [answer.line for answer in one.asked if answer.line is not None]
@@ -195,9 +204,9 @@ def _keep(session: Session, taken: Sequence[_Taken], now: datetime) -> None:
             waits.append({"id": one.row.id, "contact_id": one.contact_id, "lines": lines})
         else:
             gone.append(one.row.id)
-            if one.is_new:
-                after: timedelta = DELETE_AFTER if one.row.wants else HOLDS_FOR
-                forget.append({"contact_id": one.contact_id, "address": one.key, "next_at": now + after})
+        if one.is_new and not (lines and one.row.wants):
+            after: timedelta = DELETE_AFTER if one.row.wants else HOLDS_FOR
+            forget.append({"contact_id": one.contact_id, "address": one.key, "next_at": now + after})
     workspace = {"ws": workspace_of(session)}
     session.execute(_WAIT, {**workspace, "rows": as_rows(waits), "gone": gone})
     counted: dict[int, dict[str, Any]] = {}
@@ -228,13 +237,14 @@ def confirmed(session: Session, contact_id: int, lines: Sequence[int], now: date
         given = {"language": rows[-1].language} | ({"first_name": name["first_name"]} if name else {})
         profile.tell(person_of(given, None), f"{instant_text(now)}|form confirmed")
         identity.write(connection, workspace_id, [profile], now)
-    counted = [{"id": form_id} for form_id in sorted({row.form_id for row in rows})]
+    counted = [{"id": form_id} for form_id in sorted({row.form_id for row in rows if row.wants})]
     session.execute(_CONFIRMED, {"ws": workspace_id, "rows": as_rows(counted)})
 
 
 _DUE = text(
     """
-    SELECT s.id, s.form_id, s.number, s.received_at, s.address, s.language, s.wants, s.topics, s.method, s.given,
+    SELECT s.id, s.form_id, s.number, s.received_at, s.address, s.language, s.wants, s.topics, s.purposes, s.method,
+           s.given,
            f.public_id, f.name, f.property_id, v.document, p.name AS place, p.controller,
            p.links ->> 'notice' AS notice
     FROM signup_submissions s
@@ -249,7 +259,10 @@ _WAIT = text(
     """
     WITH gone AS (DELETE FROM signup_submissions WHERE workspace_id = :ws AND id = ANY(:gone)),
          r AS (SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r(id bigint, contact_id bigint, lines bigint[]))
-    UPDATE signup_submissions s SET contact_id = r.contact_id, lines = r.lines, due_at = NULL
+    UPDATE signup_submissions s
+    SET contact_id = r.contact_id, lines = r.lines, due_at = NULL,
+        given = CASE WHEN s.given ? 'first_name' THEN jsonb_build_object('first_name', s.given -> 'first_name')
+                     ELSE '{}' END
     FROM r WHERE s.workspace_id = :ws AND s.id = ANY(ARRAY(SELECT id FROM r)) AND s.id = r.id
     """
 )
@@ -278,6 +291,6 @@ _TYPED = text(
     """
     DELETE FROM signup_submissions
     WHERE workspace_id = :ws AND contact_id = :contact AND lines && CAST(:lines AS bigint[])
-    RETURNING form_id, id, given, language
+    RETURNING form_id, id, given, language, wants
     """
 )

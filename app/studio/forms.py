@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from app.queues import signal
 from app.signup import document as documents
 from app.signup import forms as catalogue
 from app.signup import receiving
-from app.signup.document import LANGUAGES, MOST_LETTERS, TEXTS, Document
+from app.signup.document import LANGUAGES, MOST_LETTERS, PURPOSES, TEXTS, Document
 from app.signup.forms import RefusedError
 from app.signup.labels import label
 from app.signup.models import SignupForm
@@ -114,10 +114,10 @@ def form(form_id: int) -> Response:
 def form_save(form_id: int) -> Response:
     """Keep the words; with `act=publish` show them to people from now on."""
     given = {name: text.strip().replace("\r\n", "\n") for name, text in request.form.items() if name != "csrf_token"}
-    chosen = tuple(request.form.getlist("topic"))
+    chosen = {name: tuple(request.form.getlist(one)) for name, one in (("topics", "topic"), ("purposes", "purpose"))}
     with pages.unit() as unit:
         row = _form(unit, form_id)
-        document = _document(documents.read(row.draft), given, chosen)
+        document = _document(documents.read(row.draft), given, **chosen)
         errors = _too_long(document)
         if not given.get("name"):
             errors["name"] = gettext("Give it a name that you will recognise.")
@@ -136,7 +136,7 @@ def form_save(form_id: int) -> Response:
             elif pages.block_wanted("studio/form.html") is None:
                 pages.tell(gettext("Saved. People see it once you publish it."))
                 return pages.gone_to("studio.form", form_id=form_id)
-        return _words(unit, row, {**given, "topics": chosen}, errors, 422 if errors else 200)
+        return _words(unit, row, {**given, **chosen}, errors, 422 if errors else 200)
 
 
 def _words(
@@ -151,7 +151,7 @@ def _words(
         given=given,
         errors=errors,
         topics=_topics(unit),
-        texts=TEXTS,
+        purposes=PURPOSES,
         most=MOST_LETTERS,
         speaks=speaks,
         changed=catalogue.changed(unit, row),
@@ -166,19 +166,25 @@ def _words(
 def _fields(row: SignupForm, document: Document) -> dict[str, Any]:
     """What the form's fields show."""
     found: dict[str, Any] = {
-        f"{name}-{code}": getattr(document, name).get(code, "") for name in TEXTS for code in LANGUAGES
+        f"{name}-{code}": getattr(document, name).get(code, "") for name in (*TEXTS, *PURPOSES) for code in LANGUAGES
     }
-    found |= {"name": row.name, "topics": document.topics, "notice_version": document.notice_version}
-    return found | {"first_name": "yes" if document.first_name else ""}
+    found |= {name: getattr(document, name) for name in ("topics", "purposes", "notice_version")}
+    return found | {"name": row.name} | {name: "yes" for name in ("first_name", "age") if getattr(document, name)}
 
 
-def _document(before: Document, given: Mapping[str, str], topics: tuple[str, ...]) -> Document:
-    texts: dict[str, Any] = {name: {code: given.get(f"{name}-{code}", "") for code in LANGUAGES} for name in TEXTS}
+def _document(
+    before: Document, given: Mapping[str, str], topics: tuple[str, ...], purposes: tuple[str, ...]
+) -> Document:
+    texts: dict[str, Any] = {
+        name: {code: given.get(f"{name}-{code}", "") for code in LANGUAGES} for name in (*TEXTS, *PURPOSES)
+    }
     return replace(
         before,
         **texts,
         topics=topics,
+        purposes=purposes,
         first_name=given.get("first_name") == "yes",
+        age=given.get("age") == "yes",
         notice_version=given.get("notice_version", "")[:60],
     )
 
@@ -199,6 +205,7 @@ def _told(code: str) -> str:
         "too_long": gettext("Write it shorter."),
         "no_topic": gettext("Choose at least one topic."),
         "unknown_topic": gettext("One of the topics is no longer there. Choose again."),
+        "unknown_purpose": gettext("A form cannot ask for one of these. Choose again."),
         "forced": gettext(
             "The newsletter may not be the price of something else: only the notice may be required (R4)."
         ),
@@ -272,6 +279,7 @@ def _code(unit: Session, row: SignupForm, spoken: str, base: str) -> dict[str, s
         brand={"notice": place.links.get("notice") if place else None},
         given={},
         topics=(),
+        purposes=(),
         wrong={},
         framed=False,
         pasted=True,
@@ -330,7 +338,7 @@ def form_reopen(form_id: int) -> Response:
 def form_desk(form_id: int) -> Response:
     """Somebody signs up in front of us, on a tablet or on paper."""
     with pages.unit() as unit:
-        return _desk(unit, _form(unit, form_id), {"method": "desk_tablet"}, {}, ())
+        return _desk(unit, _form(unit, form_id), {"method": "desk_tablet"}, {}, {"topics": (), "purposes": ()})
 
 
 @blueprint.post(f"{HERE}/consent/forms/<int:form_id>/desk")
@@ -338,14 +346,14 @@ def form_desk(form_id: int) -> Response:
 def form_desk_send(form_id: int) -> Response:
     """Take it like any other: the mailbox is asked all the same (R6)."""
     given = {name: text.strip() for name, text in request.form.items() if name != "csrf_token"}
-    topics = tuple(request.form.getlist("topic"))
+    ticked = {"topics": request.form.getlist("topic"), "purposes": request.form.getlist("purpose")}
     parts = house()
     with pages.unit() as unit:
         row = _form(unit, form_id)
         shown = catalogue.shown(parts.database, row.public_id)
         if shown is None or not shown.live:
             abort(404)
-        entry, wrong = receiving.read(shown, given, topics, given.get("language", "it"))
+        entry, wrong = receiving.read(shown, given, language=given.get("language", "it"), **ticked)
         errors = {place: label(f"form_{code}", language()) for place, code in wrong.items()}
         method = given.get("method", "")
         if method not in {"desk_tablet", "paper"}:
@@ -353,7 +361,7 @@ def form_desk_send(form_id: int) -> Response:
         if method == "paper" and not given.get("scan_id"):
             errors["scan_id"] = gettext("Write where the signed sheet is kept, such as the number of its scan.")
         if errors or entry is None:
-            return _desk(unit, row, given, errors, topics, 422)
+            return _desk(unit, row, given, errors, ticked, 422)
         someone = access.person()
         where = Where(
             page=request.path,
@@ -365,7 +373,7 @@ def form_desk_send(form_id: int) -> Response:
         signal(unit, "signups")
     said = (
         gettext("Taken. A mail is on its way: the sign-up counts once its button is pressed.")
-        if entry.wants
+        if entry.wants or entry.purposes
         else gettext("Taken. The no is recorded, and nobody asks again for 180 days.")
     )
     pages.tell(said)
@@ -377,7 +385,7 @@ def _desk(
     row: SignupForm,
     given: Mapping[str, str],
     errors: Mapping[str, str],
-    chosen: tuple[str, ...],
+    ticked: Mapping[str, Sequence[str]],
     status: int = 200,
 ) -> Response:
     shown = catalogue.shown(house().database, row.public_id)
@@ -388,8 +396,10 @@ def _desk(
         shown=shown if shown is not None and shown.live else None,
         given=given,
         errors=errors,
-        chosen=chosen,
+        chosen=ticked["topics"],
+        purposes=ticked["purposes"],
         topics={one.name: one.title for one in _topics(unit)},
+        label=partial(_label, language()),
         part="desk",
         tab="forms",
         at="ledger",

@@ -197,6 +197,3 @@ def test_r5_the_ledger_keeps_the_words_that_were_shown(mailroom: Mailroom) -> No
     (line,) = mailroom.lines()
     shown = (line.proof["wording"], line.proof["wording_version"])
     assert shown == ("Sì, scrivetemi su: la newsletter.", f"{VERSION}-it")
-        "Sì, scrivetemi su: la newsletter.",
-        f"{VERSION}-it",
-    )

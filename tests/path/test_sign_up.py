@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage  # noqa: TID251 - reading, not writing
 
 import pytest
 from sqlalchemy import select, text
 
+from app.consent.models import ConsentRecord
 from app.contacts.models import Contact
+from app.signup import document as documents
+from app.signup import forms
 from app.signup.models import SignupForm
 from tests.hotel import Hotel
 
@@ -63,6 +67,46 @@ def test_r6_a_sign_up_is_confirmed_from_the_mailbox_and_welcomed(hotel: Hotel, w
     assert "Giulia" in str(welcome["To"])
     hotel.after(timedelta(days=3))
     assert [template for template, _ in hotel.sent()].count("confirm-subscription") == 1, "no reminder to who confirmed"
+
+
+@pytest.mark.parametrize(
+    ("language", "tracking", "profiling"),
+    [
+        ("en", "seeing which of our mails you open", "choosing what we write to you"),
+        ("it", "il controllo di quali nostre e-mail apre", "la scelta di che cosa scriverLe"),
+    ],
+)
+def test_r3_r14_mail_and_page_name_what_was_ticked_and_each_is_confirmed_by_itself(
+    hotel: Hotel, way: str, language: str, tracking: str, profiling: str
+) -> None:
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        form = session.scalars(select(SignupForm)).one()
+        wide = replace(documents.read(form.draft), purposes=("profiling", "open_tracking"), age=True)
+        forms.save(form, wide, hotel.house.clock.now())
+        number = forms.publish(session, form, "Marta", hotel.house.clock.now())
+    ticked = {"version": str(number), "purpose": "open_tracking", "language": language}
+    send(hotel, way, "giulia@example.com", **ticked, age="child", guardian="Bruno Bianchi")
+    (mail,) = hotel.mails("giulia@example.com")
+    link = link_in(mail)
+    title = {"en": "Letters from the lake", "it": "Lettere dal lago"}[language]
+    shown = [body.get_content() for kind in ("plain", "html") if (body := mail.get_body((kind,))) is not None]
+    shown.append(hotel.client.get(link + "?lang=" + language).text)
+    assert len(shown) == 3
+    for text_ in shown:
+        assert title in text_
+        assert tracking in text_
+        assert profiling not in text_, "nobody ticked it"
+    assert tracking in hotel.client.post(link + "?lang=" + language).text
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        granted = select(ConsentRecord).where(ConsentRecord.state == "granted", ConsentRecord.purpose != "notice")
+        found = {
+            (one.purpose, one.topic): (one.proof["wording"], one.proof["guardian"])
+            for one in session.scalars(granted.where(ConsentRecord.address == "giulia@example.com"))
+        }
+    assert found == {
+        ("marketing", "newsletter"): (wide.say("yes", language), "Bruno Bianchi"),
+        ("open_tracking", None): (wide.say("open_tracking", language), "Bruno Bianchi"),
+    }
 
 
 def test_r6_who_never_confirms_is_reminded_once_and_gone_after_thirty_days(hotel: Hotel, way: str) -> None:

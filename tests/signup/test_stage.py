@@ -6,11 +6,10 @@ from datetime import timedelta
 
 from sqlalchemy import event, select, text
 
-from app.consent.models import ConsentRecord
+from app.consent.models import ConsentRecord, ConsentRequest
 from app.db import Database
 from app.events.models import Event
 from app.messages import asking, confirming
-from app.consent.models import ConsentRequest
 from app.messages.voices import Voice
 from app.signup import ending, taking
 from app.signup.receiving import Where
