@@ -18,7 +18,7 @@ from app.contacts.merge import MergeRefusedError
 from app.contacts.models import AttributeDefinition, Contact
 from app.doors import house
 from app.events.merging import merge, undo_merge
-from app.rights import requests
+from app.rights import apart, requests
 
 
 @click.group("contacts", help="People.")
@@ -147,7 +147,8 @@ def freeze(who: str, slug: str | None, *, end: bool) -> None:
 @click.option("--inferred/--not-inferred", default=None, help="Past behaviour, or worked out from it (R13).")
 @with_appcontext
 def attribute(key: str, slug: str | None, is_special: bool, inferred: bool | None) -> None:
-    """Say what the attribute KEY is. Special values are taken off contacts and sealed; there is no way back."""
+    """Say what the attribute KEY is. Special values are taken off contacts, bookings and events and sealed; there is no
+    way back."""
     _, workspace_id = the_workspace(slug)
     parts = house()
     with parts.database.work(workspace_id) as session:
@@ -155,9 +156,13 @@ def attribute(key: str, slug: str | None, is_special: bool, inferred: bool | Non
         if definition is None:
             raise click.UsageError(f"There is no attribute {key!r}.")
         moved = special.mark(session, key, parts.clock.now()) if is_special else 0
+        if is_special:
+            apart.again(session, parts.clock.now())
         if inferred is not None:
             definition.inferred = inferred
         kind = [
             name for name, so in (("special", definition.special_category), ("inferred", definition.inferred)) if so
         ]
     click.echo(f"{key}: {', '.join(kind) or 'plain'}" + (f"; {moved} values sealed" if is_special else ""))
+    if is_special:
+        click.echo("Bookings, events and what was copied of them follow in batches (stage retention).")

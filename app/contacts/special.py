@@ -58,6 +58,8 @@ class Told:
     """The booking or order that told it: each has its own values, which go after its own stay."""
     event_key: str | None = None
     """With `NOBODY`: source and id of the event, which says whose it is once that is known."""
+    recorded_at: datetime | None = None
+    """Where that was before now: keeping periods count from there."""
 
 
 def write(session: Session, told: Sequence[Told], now: datetime) -> None:
@@ -71,7 +73,9 @@ def write(session: Session, told: Sequence[Told], now: datetime) -> None:
             place = {"contact_id": one.contact_id, "key": key, "booking_id": one.booking_id, "event_key": one.event_key}
             before = newest.get(tuple(place.values()))
             if before is None or before["version"] < one.version:
-                newest[tuple(place.values())] = {**place, "version": one.version, "value": value}
+                newest[tuple(place.values())] = {
+                    **place, "version": one.version, "value": value, "recorded_at": one.recorded_at
+                }  # fmt: skip
     # Sealed before it goes anywhere: not even a statement's parameters hold it in clear.
     rows = [{"sealed": _sealed(settings, row.pop("value")), **row} for row in newest.values()]
     if rows:

@@ -81,7 +81,8 @@ def export(session: Session, contact_id: int, now: datetime, *, rendered: bool =
     asked = person.asked(session)
     tables = {place.name: rows for place in walk.places() if (rows := _rows(session, place, asked))}
     for row in tables.get("special_values", ()):
-        row["value"] = opened(settings_of(session), str(row.pop("sealed"))) or "?"
+        sealed = str(row.pop("sealed"))
+        row["value"] = (opened(settings_of(session), sealed) or "?") if sealed else "null"
     mails, made = _mails(session, person, MOST_MAILS if rendered else 0)
     settings = session.scalar(select(Workspace.settings).where(Workspace.id == workspace_of(session))) or {}
     place = session.scalars(select(Property).order_by(Property.is_default.desc(), Property.id).limit(1)).first()

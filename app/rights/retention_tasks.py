@@ -19,6 +19,7 @@ from app.accounts.models import Workspace
 from app.consent.policy import Policy
 from app.contacts import relays, special
 from app.db import workspace_of
+from app.rights import apart
 
 _EVER = datetime(1900, 1, 1, tzinfo=UTC)
 
@@ -71,6 +72,16 @@ def _paged(rows: str, concerned: str | None = None, /, **statements: str) -> Ste
         given["ids"] = list(chosen)
         removed = sum(session.execute(act, given).scalar_one() for act in acts) if chosen else 0
         return Page(ids[-1], len(ids), removed)
+
+    return step
+
+
+def _taken_apart(batch: Callable[[Session, int, datetime], apart.Batch]) -> Step:
+    """Once through everything that was recorded before it was known to be special (R12, R18)."""
+
+    def step(session: Session, span: Span, after: int, limit: int) -> Page:
+        done = batch(session, after, span.cutoff)
+        return Page(done.last, limit if done.full else 0, done.changed)
 
     return step
 
@@ -340,6 +351,10 @@ TASKS: Mapping[str, Task] = {
         ),
     ),
     "special": Task(None, _special),
+    **{
+        name: Task(None, _taken_apart(batch), goes_on=True)
+        for name, batch in zip(apart.TASKS, (apart.people, apart.conflicts, apart.quarantined), strict=True)
+    },
     "relays": Task(None, _relays),
 }
 """Name → what it does."""

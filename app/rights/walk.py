@@ -27,6 +27,9 @@ FOUND_BY: Mapping[str, str] = {
     "suppressions": "t.address_hash = ANY(:hashes)",
     "event_conflicts": "EXISTS (SELECT 1 FROM events e WHERE e.workspace_id = t.workspace_id"
     " AND e.contact_id = ANY(:people) AND e.source_id = t.source_id AND e.event_id = t.event_id)",
+    "special_values": "(t.contact_id = ANY(:people) OR (t.contact_id = 0 AND EXISTS (SELECT 1 FROM events e"
+    " WHERE e.workspace_id = t.workspace_id AND e.contact_id = ANY(:people)"
+    " AND t.event_key = e.source_id || ':' || e.event_id)))",
     "unmatched_reports": "CAST(t.data AS text) ILIKE ANY(CAST(:patterns AS text[]))",
     "senders": "t.last_error ILIKE ANY(CAST(:patterns AS text[]))",
 }
