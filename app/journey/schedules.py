@@ -35,10 +35,10 @@ _PARTS = (
 _ANCHOR = date(2020, 1, 1)
 """Any day: a rule is tried from here when it is read."""
 
-_TRIED = timedelta(days=3660)
-"""How far a rule is looked through for its first occurrence: one that has none in ten years has none."""
-
-_EVER = datetime.combine(_ANCHOR - timedelta(days=1), time(0))
+_LAST_YEARS = date(9979, 1, 1)
+"""From here on a rule is looked through for its first occurrence: one that has none in twenty years has none. The
+library looks for one until the calendar ends, in the year 9999, whatever `until` says: from today that takes seconds.
+"""
 
 _FILLERS = (date(1900, 1, 1), date(1970, 1, 1))
 _OLDEST = 1902
@@ -62,9 +62,12 @@ def read(text: str) -> dict[str, str]:
     if parts.get("FREQ") not in _FREQUENCIES:
         raise RuleError("a recurrence says FREQ=YEARLY, MONTHLY, WEEKLY or DAILY, for example FREQ=WEEKLY;BYDAY=MO")
     try:
-        rule = _rule(text, _ANCHOR)
-        ends = "UNTIL" in parts or "COUNT" in parts
-        never = not ends and rule.replace(until=datetime.combine(_ANCHOR + _TRIED, time(0))).after(_EVER) is None
+        _rule(text, _ANCHOR)
+        # How often it is left out hangs on the day it starts from, which is not known here.
+        endless = ";".join(
+            f"{name}={value}" for name, value in parts.items() if name not in ("UNTIL", "COUNT", "INTERVAL")
+        )
+        never = next(iter(_rule(endless, _LAST_YEARS)), None) is None
     except (ValueError, TypeError) as error:
         raise RuleError(f"{error}; write for example FREQ=MONTHLY;BYDAY=1TU") from None
     if never:
@@ -100,17 +103,13 @@ def fires(rule: EntryRule, zone: ZoneInfo, after: datetime, until: datetime, mos
     days = _rule(rule.rrule, rule.starts or date(after.year - 1, 1, 1))
     day = datetime.combine(after.astimezone(zone).date() - timedelta(days=1), time(0))
     found: list[datetime] = []
-    while len(found) < most:
-        # Midnights in the rule, clock times only here: so neither a gap nor a repeated hour can lose or double one.
-        following = days.after(day)
-        if following is None:
-            return found
+    # Midnights in the rule, clock times only here: so neither a gap nor a repeated hour can lose or double one.
+    for following in days.xafter(day):
         instant = at_clock(following.date(), rule.at or time(0), zone)
-        if instant > until:
-            return found
+        if instant > until or len(found) == most:
+            break
         if instant > after:
             found.append(instant)
-        day = following
     return found
 
 

@@ -86,6 +86,8 @@ def test_firing_in_small_steps_is_firing_in_one(zone: ZoneInfo, start: int, at: 
         "",
         "DTSTART:20260101",
         "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30;COUNT=3",
+        "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30;UNTIL=20300101",
     ],
 )
 def test_what_is_no_recurrence_is_told(text: str) -> None:
