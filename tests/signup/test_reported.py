@@ -1,4 +1,4 @@
-"""A sign-up that another system reports without a confirmation is asked for, ends and is cleaned away like ours (R6)."""
+"""A sign-up that another system reports unconfirmed is asked for, ends and is cleaned away like ours (R6)."""
 
 from __future__ import annotations
 
