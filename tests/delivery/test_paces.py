@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,6 +15,7 @@ from sqlalchemy import select
 
 from app.accounts.models import Workspace
 from app.delivery.paces import (
+    ANSWER_SECONDS,
     AT_ONCE,
     BULK_SHARE,
     RECOVERY,
@@ -66,6 +69,7 @@ def test_a_rate_is_kept_and_a_few_seconds_of_it_may_go_at_once(redis: Redis) -> 
 
 def test_what_has_no_limit_waits_for_nothing_and_costs_one_question(redis: Redis) -> None:
     paces = Paces(redis, 1)
+    paces.slowed(NOON)  # a connection that is made says who it is, once
     before = redis.info("commandstats")
     assert paces.book(wanting(500, "hotel-lago.example"), NOON) == {}
     after = redis.info("commandstats")
@@ -160,11 +164,22 @@ def test_a_halved_rate_is_half_and_one_without_a_rate_begins_somewhere() -> None
 
 
 def test_a_lost_redis_holds_nobody_up() -> None:
-    with Redis(port=1, socket_connect_timeout=0.2) as gone:
+    # As the house opens it: made otherwise, the client tries again for seconds, each time it is asked.
+    with Redis.from_url("redis://127.0.0.1:1/0") as gone:
         paces = Paces(gone, 1, {"google": {"minute": 1}})
         assert paces.book(wanting(50), NOON) == {}
         paces.heard([("a@gmail.com", BUSY)], NOON)
         assert paces.slowed(NOON) == {}
+
+
+def test_a_redis_that_hangs_is_waited_for_once_and_shortly() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hangs = Redis(port=silent.getsockname()[1], socket_timeout=60, socket_connect_timeout=60)
+        began = time.monotonic()
+        for _ in range(20):
+            assert Paces(hangs, 1, {"google": {"minute": 60}}).book(wanting(10), NOON) == {}
+        assert time.monotonic() - began < 3 * ANSWER_SECONDS
+        hangs.close()
 
 
 def test_losing_the_counters_only_starts_the_rates_anew(redis: Redis) -> None:
