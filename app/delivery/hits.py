@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.db import Ran, as_rows, workspace_of
 from app.delivery.engagement import SETTLES, UNSETTLED, Hit, Sorted, said, sort
-from app.delivery.track import own_event
+from app.delivery.track import AWAY, own_event
 from app.events.record import OwnEvent, record_own
 
 QUERIES = 5
@@ -32,7 +32,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     mails = session.execute(_MAILS, {**given, "limit": limit}).all()
     if not mails:
         return Ran(0, False)
-    keys = {**given, "pks": [mail.id for mail in mails], "contacts": sorted({mail.contact_id for mail in mails})}
+    keys = {**given, "pks": [mail.id for mail in mails], "since": min(mail.left_at for mail in mails) - AWAY}
     of_mail: dict[int, list[Any]] = {}
     for row in session.execute(_HITS, keys):
         of_mail.setdefault(row.message_pk, []).append(row)
@@ -53,7 +53,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
                 if verdicts[row.id].class_ == "human":
                     own.append(own_event(row.kind, row.occurred_at, row.data, mail))
         stand.append(_stand(mail, rows, verdicts, waits))
-    session.execute(_SETTLE, {**given, "rows": as_rows(changed)})
+    session.execute(_SETTLE, {**given, "since": keys["since"], "rows": as_rows(changed)})
     session.execute(_CLICKED, {**given, "rows": as_rows(stand)})
     session.execute(_WAIT, {**given, "rows": as_rows(stand)})
     record_own(session, own, now)
@@ -111,6 +111,7 @@ _MAILS = text(
     """
     SELECT m.id, m.contact_id, m.template, m.step_id, m.booking_id, m.topic, CAST(:now AS timestamptz) AS now,
            least(m.accepted_at, m.handed_over_at) AS delivered_at,
+           coalesce(m.handed_over_at, m.planned_at) AS left_at,
            (SELECT w.name FROM workflows w WHERE w.workspace_id = :ws AND w.id = m.workflow_id) AS workflow
     FROM hits h
     JOIN messages m ON m.workspace_id = h.workspace_id AND m.contact_id = h.contact_id AND m.id = h.message_pk
@@ -122,6 +123,7 @@ _HITS = text(
     """
     SELECT id, contact_id, message_pk, received_at, kind, occurred_at, data FROM delivery_events
     WHERE workspace_id = :ws AND message_pk = ANY(CAST(:pks AS bigint[])) AND kind IN ('opened', 'clicked')
+      AND received_at >= :since
     ORDER BY occurred_at, id
     """
 )
@@ -134,7 +136,7 @@ _SETTLE = text(
     UPDATE delivery_events d SET data = d.data || r.words
     FROM r
     WHERE d.workspace_id = :ws AND d.contact_id = ANY(ARRAY(SELECT contact_id FROM r))
-      AND d.contact_id = r.contact_id AND d.id = r.id AND d.received_at = r.received_at
+      AND d.contact_id = r.contact_id AND d.id = r.id AND d.received_at = r.received_at AND d.received_at >= :since
     """
 )
 _CLICKED = text(
@@ -149,6 +151,7 @@ _CLICKED = text(
       AND m.contact_id = r.contact_id AND m.id = r.id AND m.clicked_at IS DISTINCT FROM r.clicked_at
     """
 )
+# Few of a batch wait on; by the join alone all that waits in the workspace would be read to find them.
 _WAIT = text(
     """
     WITH r AS (
@@ -159,6 +162,7 @@ _WAIT = text(
         WHERE h.workspace_id = :ws AND h.contact_id = r.contact_id AND h.message_pk = r.id AND r.due_at IS NULL
     )
     UPDATE hits h SET due_at = r.due_at FROM r
-    WHERE h.workspace_id = :ws AND h.contact_id = r.contact_id AND h.message_pk = r.id AND r.due_at IS NOT NULL
+    WHERE h.workspace_id = :ws AND h.contact_id = ANY(ARRAY(SELECT contact_id FROM r WHERE due_at IS NOT NULL))
+      AND h.contact_id = r.contact_id AND h.message_pk = r.id AND r.due_at IS NOT NULL
     """
 )

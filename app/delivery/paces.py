@@ -8,19 +8,22 @@ blocks (R35) halve its rate, silence about it doubles it again every few minutes
 The state is a few numbers in Redis, for rates only: losing them starts every rate anew, and loses no message. Service
 mails have a track of their own beside the bulk, so that a confirmation does not wait behind a broadcast.
 
-Where nothing limits the providers of a batch, this costs one question to Redis for the whole batch.
+Where nothing limits the providers of a batch, this costs one question to Redis for the whole batch. It is asked while
+the messages are locked: so it has little time to answer, and who does not is left alone for a while (`Quick`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 import structlog
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from app.consent.case import Check, Decision
@@ -92,6 +95,11 @@ PROVIDERS: Mapping[str, tuple[Pace, tuple[str, ...]]] = {
 }  # fmt: skip
 """Provider → our pace to begin with, and the mailbox domains it is known to keep. Ours, and cautious: none of them
 publishes a rate. A domain that stands nowhere is a provider of its own, without a limit until it asks for one."""
+
+ANSWER_SECONDS = 0.5
+"""How long Redis may take: behind every batch that waits for it others wait for their messages."""
+LOST_SECONDS = 10.0
+"""So long nothing is asked of a Redis that did not answer; rates do not hold meanwhile."""
 
 _OF_DOMAIN = {domain: name for name, (_, domains) in PROVIDERS.items() for domain in domains}
 
@@ -179,6 +187,34 @@ def rate_now(pace: Pace, slowed: Slowed | None, now: datetime) -> float:
     return (pace.per_second or FIRST_RATE / 60) / float(2**level)
 
 
+class Quick:
+    """The same Redis, asked with little patience, and not at all just after it did not answer."""
+
+    def __init__(self, redis: Redis) -> None:
+        pool = redis.connection_pool
+        bounds = {"socket_timeout": ANSWER_SECONDS, "socket_connect_timeout": ANSWER_SECONDS, "retry": None}
+        self._redis = Redis(
+            connection_pool=ConnectionPool(pool.connection_class, **{**pool.connection_kwargs, **bounds})
+        )
+        self._lost_until = 0.0
+
+    def ask(self, question: Callable[[Redis], Any]) -> Any:
+        """What Redis answers; None where it is lost, which is said in the log the first time."""
+        if time.monotonic() < self._lost_until:
+            return None
+        try:
+            return question(self._redis)
+        except RedisError as error:
+            self._lost_until = time.monotonic() + LOST_SECONDS
+            log.warning("paces_lost", error=str(error).splitlines()[0] if str(error) else type(error).__name__)
+            return None
+
+
+@lru_cache(maxsize=16)
+def _quick(redis: Redis) -> Quick:
+    return Quick(redis)
+
+
 class Paces:
     """The rates of one workspace.
 
@@ -189,17 +225,14 @@ class Paces:
     """
 
     def __init__(self, redis: Redis, workspace_id: int, own: Mapping[str, Any] | None = None) -> None:
-        self._redis = redis
+        self._redis = _quick(redis)
         self._own = own or {}
         self._slow = f"percorso:pace:{workspace_id}:slow"
         self._track = f"percorso:pace:{workspace_id}:at"
 
     def slowed(self, now: datetime) -> dict[str, Slowed]:
         """Providers that asked for patience and have not recovered. One question; none where Redis is lost."""
-        try:
-            kept: Any = self._redis.hgetall(self._slow)
-        except RedisError:
-            return {}
+        kept = self._redis.ask(lambda redis: redis.hgetall(self._slow)) or {}
         found = {name.decode(): _slowed(text) for name, text in kept.items()}
         return {name: one for name, one in found.items() if one.level_now(now)}
 
@@ -236,10 +269,8 @@ class Paces:
             spans = (gap.total_seconds(), saved.total_seconds())
             given += [f"{provider}:{track}", *instants, *spans, len(promised), len(fresh)]
             asked.append((promised, fresh, gap))
-        try:
-            answers: Any = self._redis.eval(_BOOK, 1, self._track, FORGOTTEN, *given)
-        except RedisError as error:
-            log.warning("paces_lost", error=str(error).splitlines()[0])
+        answers = self._redis.ask(lambda redis: redis.eval(_BOOK, 1, self._track, FORGOTTEN, *given))
+        if answers is None:
             return {}
         later: dict[int, datetime] = {}
         for (due, new, gap), granted, begins in zip(asked, answers[::2], answers[1::2], strict=True):
@@ -265,26 +296,20 @@ class Paces:
         if not told:
             return
         slowed = self.slowed(now)
-        try:
-            for provider, (steps, why) in told.items():
-                before = slowed.get(provider)
-                level = min(DEEPEST, steps + (before.level_now(now) if before else 0))
-                if before is not None and now - before.at < timedelta(seconds=10):
-                    level = max(before.level, steps)  # the rest of the same refusal: one group is many answers
-                kept = msgspec.json.encode({"level": level, "at": now, "why": why})
-                self._redis.hset(self._slow, provider, kept)
-                log.warning("provider_slowed", provider=provider, level=level, why=why)
-            self._redis.expire(self._slow, FORGOTTEN)
-        except RedisError as error:
-            log.warning("paces_lost", error=str(error).splitlines()[0])
+        kept: dict[str, bytes] = {}
+        for provider, (steps, why) in told.items():
+            before = slowed.get(provider)
+            level = min(DEEPEST, steps + (before.level_now(now) if before else 0))
+            if before is not None and now - before.at < timedelta(seconds=10):
+                level = max(before.level, steps)  # the rest of the same refusal: one group is many answers
+            kept[provider] = msgspec.json.encode({"level": level, "at": now, "why": why})
+            log.warning("provider_slowed", provider=provider, level=level, why=why)
+        self._redis.ask(lambda redis: _keep(redis, self._slow, kept))
 
     def quicken(self, provider: str) -> None:
         """Forget that a provider asked for patience, and what was promised behind it."""
-        try:
-            self._redis.hdel(self._slow, provider)
-            self._redis.hdel(self._track, f"{provider}:bulk", f"{provider}:service")
-        except RedisError as error:
-            log.warning("paces_lost", error=str(error).splitlines()[0])
+        self._redis.ask(lambda redis: redis.hdel(self._slow, provider))
+        self._redis.ask(lambda redis: redis.hdel(self._track, f"{provider}:bulk", f"{provider}:service"))
 
 
 _PATIENCE = ("too many", "rate limit", "rate-limit", "ratelimit", "throttl", "try again later", "temporarily deferred",
@@ -308,6 +333,11 @@ def patience(outcome: Any) -> int:
     if any(word in text for word in _PATIENCE) or "4.7." in code or code[:3] == "421":
         return 1
     return 1 if code[:3] == "450" and "4.2.1" in code else 0
+
+
+def _keep(redis: Redis, name: str, kept: Mapping[str, bytes]) -> None:
+    redis.hset(name, items=[part for pair in kept.items() for part in pair])
+    redis.expire(name, FORGOTTEN)
 
 
 def _slowed(text: bytes) -> Slowed:

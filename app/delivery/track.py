@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -56,6 +56,10 @@ REASONS: Mapping[str, str] = {
 SOFT_LIMIT = 5
 SOFT_DAYS = 30
 """So many soft bounces in so many days with no delivery between suppress an address (R35)."""
+
+AWAY = timedelta(days=1)
+"""How far the clocks of two hosts may lie apart. Nothing is heard of a mail before it has left: of the months of events
+only those since then are looked at."""
 
 _EVENTS: Mapping[str, str] = {
     "delivered": "delivered",
@@ -188,6 +192,7 @@ def _unseen(session: Session, matched: Sequence[tuple[Arrival, Row[Any]]]) -> li
             "ws": workspace_of(session),
             "pks": [row.id for _, row in matched],
             "dedupes": [arrival.dedupe for arrival, _ in matched],
+            "since": min(row.left_at for _, row in matched) - AWAY,
         },
     )
     seen = {(row.message_pk, row.provider, row.dedupe) for row in rows}
@@ -355,8 +360,8 @@ _INSTANTS = {
 _MESSAGES = text(
     """
     SELECT m.id, m.contact_id, m.state, m.message_id, m.provider_id, m.channel, m.address, m.topic, m.template,
-           m.step_id, m.booking_id, (SELECT w.name FROM workflows w WHERE w.workspace_id = :ws AND w.id = m.workflow_id)
-               AS workflow
+           m.step_id, m.booking_id, coalesce(m.handed_over_at, m.planned_at) AS left_at,
+           (SELECT w.name FROM workflows w WHERE w.workspace_id = :ws AND w.id = m.workflow_id) AS workflow
     FROM messages m
     WHERE m.workspace_id = :ws AND (m.id = ANY(CAST(:pks AS bigint[])) OR m.message_id = ANY(CAST(:ids AS text[]))
         OR m.provider_id = ANY(CAST(:provided AS text[])))
@@ -367,6 +372,7 @@ _SEEN = text(
     """
     SELECT message_pk, provider, dedupe FROM delivery_events
     WHERE workspace_id = :ws AND message_pk = ANY(CAST(:pks AS bigint[])) AND dedupe = ANY(CAST(:dedupes AS text[]))
+      AND received_at >= :since
     """
 )
 _INSERT = text(

@@ -179,7 +179,7 @@ _HEALTH = text(
     ), sent AS (
         SELECT n.bounced_at IS NOT NULL AND EXISTS (
             SELECT 1 FROM delivery_events d WHERE d.workspace_id = :ws AND d.message_pk = n.id
-               AND d.kind = 'bounced' AND d.reason = 'hard') AS hard
+               AND d.kind = 'bounced' AND d.reason = 'hard' AND d.received_at > :since) AS hard
         FROM newest n ORDER BY n.id DESC LIMIT :sample
     )
     SELECT (SELECT count(*) FROM delivered) AS delivered, (SELECT count(complained_at) FROM delivered) AS complained,

@@ -61,6 +61,13 @@ def test_the_same_report_twice_counts_once(post: Post, sent: int) -> None:
     assert len(post.reports(sent)) == len(own_events(post)) == 1
 
 
+def test_a_report_that_comes_again_in_another_month_is_known_all_the_same(post: Post, sent: int) -> None:
+    same = arrival(post, "unsubscribed", message_pk=sent)
+    report(post, same)
+    post.clock.advance(timedelta(days=75))
+    assert report(post, same) == Tracked(0, 1, ())
+
+
 def test_a_message_is_found_by_its_bounce_address_and_by_its_message_id(post: Post, sent: int) -> None:
     message = post.message(sent)
     ref = Ref(post.workspace_id, message.contact_id, sent)
