@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import ARRAY, BigInteger, Boolean, Date, DateTime, Integer, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.api import acting, audience, audience_shapes, broadcasting, reading, result_shapes
+from app.api import acting, audience, audience_shapes, broadcasting, form_operations, reading, result_shapes
 from app.api.operations import EXAMPLE_EVENT, OPERATIONS, REF, Operation, Schema, ref
 from app.api.problems import CONTENT_TYPE, KINDS
 from app.audience.models import Segment
@@ -64,8 +64,8 @@ def _described(operation: Operation) -> Schema:
     found: Schema = {
         "operationId": operation.name,
         "summary": operation.summary,
-        "description": f"{operation.about}\n\nNeeds the scope `{operation.scope}`.",
-        "security": [{"key": []}, *([{"signature": []}] if operation.signed else [])],
+        "description": operation.about + (f"\n\nNeeds the scope `{operation.scope}`." if operation.scope else ""),
+        "security": [{"key": []}, *([{"signature": []}] if operation.signed else [])] if operation.scope else [],
         "responses": {str(operation.status): _answered(operation)},
     }
     if operation.parameters:
@@ -74,9 +74,9 @@ def _described(operation: Operation) -> Schema:
         content: Schema = {"schema": operation.body}
         if operation.body_example is not None:
             content["example"] = operation.body_example
-        found["requestBody"] = {"required": True, "content": {"application/json": content}}
-    general = ("unauthenticated", "forbidden", "rate-limited", "internal", "unavailable")
-    for name in (*operation.problems, *general):
+        found["requestBody"] = {"required": True, "content": {operation.body_type: content}}
+    known = ("unauthenticated", "forbidden", "rate-limited") if operation.scope else ()
+    for name in (*operation.problems, *known, "internal", "unavailable"):
         kind = KINDS[name]
         answer: Schema = {"description": kind.title, "content": {CONTENT_TYPE: {"schema": ref("ProblemDetails")}}}
         if name in {"rate-limited", "unavailable"}:
@@ -173,6 +173,7 @@ def _schemas() -> Schema:
     }
     about = {"contact": "External id of the person.", "booking": "Reference.", "booking_status": "Where it stands."}
     schemas["Task"] = _columns(Task.__table__, acting.TASK, {**about, "workflow": "Name of the workflow."})
+    schemas |= form_operations.schemas()
     schemas |= audience_shapes.schemas(
         _columns(Segment.__table__, audience.SEGMENT), _columns(Broadcast.__table__, (*broadcasting.BROADCAST, "class"))
     )

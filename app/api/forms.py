@@ -14,6 +14,7 @@ from apiflask import APIBlueprint
 from flask import Response, g, request
 
 from app.api import pages, problems, receiving
+from app.api.form_operations import LONGEST
 from app.api.problems import ProblemError
 from app.api.routes import body_of_request, json
 from app.doors import anyone, house, opened_by
@@ -30,7 +31,6 @@ problems.install(blueprint)
 _TEXTS = ("email", "language", "first_name", "age", "guardian", "page", "altcha", TRAP)
 _LISTS = ("topics", "purposes")
 _POINTERS = {"topic": "/topics"}
-LONGEST = 4000
 
 
 @blueprint.get("/<public_id>")

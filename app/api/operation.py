@@ -22,12 +22,14 @@ class Operation:
     name: str
     summary: str
     about: str
-    scope: str
+    scope: str | None
+    """What a key must allow; None: it is open to everybody, and no key is looked at."""
     status: int
     answer: Schema
     parameters: Sequence[Schema] = ()
     body: Schema | None = None
     body_example: Any = None
+    body_type: str = "application/json"
     problems: Sequence[str] = ()
     signed: bool = False
     curl: str = ""

@@ -16,22 +16,28 @@ from hypothesis import HealthCheck, given, strategies
 from hypothesis import settings as hypothesis_settings
 from schemathesis import GenerationMode
 
+from app.api import forms as forms_door
 from app.api.operations import OPERATIONS
 from app.api.problems import KINDS as PROBLEMS
 from app.api.routes import blueprint
 from app.clock import FixedClock
 from app.config import Settings
+from app.consent.models import Topic
 from app.db import Database
 from app.enrollments import catalogue
 from app.events.catalogue import KINDS
 from app.events.sources import SCOPES
+from app.signup import forms
+from app.signup.document import Document
 from app.web import create_app
 from tests.api.conftest import Door, open_door
 from tests.events.feed import NOW, event, stay
+from tests.factories import Factory
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+FORM = "k7m2p9x4w3ta"
 WIN_BACK = """
 workflow: win-back
 name: { en: Win back, it: Riconquista }
@@ -59,6 +65,12 @@ def visitor(open_app: APIFlask, db: Database, workspace_id: int, clock: FixedClo
     door.report(stay("e-1", "confirmed", reference="LAGO-2381", contact={"external_id": "guest-1093"}))
     with db.work(workspace_id) as session:
         catalogue.publish(session, WIN_BACK, by="test", now=clock.now())
+        make = Factory(session, clock)
+        make.add(Topic, name="newsletter", title={"en": "News"}, description={}, position=1)
+        document = Document(topics=("newsletter",), notice_version="1")
+        form = forms.create(session, "Newsletter", make.property().id, document, "test", clock.now())
+        form.public_id = FORM
+        forms.publish(session, form, "test", clock.now())
     return door
 
 
@@ -89,7 +101,7 @@ def test_every_route_is_described_and_every_description_has_its_route(open_app: 
     routes = {
         (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule.removeprefix("/api/v1")))
         for rule in open_app.url_map.iter_rules()
-        if rule.endpoint.startswith(f"{blueprint.name}.")
+        if rule.endpoint.startswith((f"{blueprint.name}.", f"{forms_door.blueprint.name}."))
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert routes == {(one.method, one.path) for one in OPERATIONS}
@@ -100,6 +112,7 @@ def test_the_examples_are_accepted(visitor: Door) -> None:
         if operation.body_example is None:
             continue
         path = operation.path.replace("{external_id}", "guest-1093").replace("{name}", "win-back")
+        path = path.replace("{public_id}", FORM)
         example = {**operation.body_example}
         if "occurred_at" in example:
             example["occurred_at"] = NOW.isoformat()
