@@ -244,3 +244,19 @@ class BroadcastRecipient(Owned, Base):
     due_at: Mapped[Instant]
 
     __table_args__ = (Index("ix_broadcast_recipients_next", "workspace_id", "broadcast_id", "due_at", "place"),)
+
+
+class LeavingReason(Owned, Base):
+    """Why somebody left, as they said afterwards, and by what mail: for figures alone. It names nobody."""
+
+    __tablename__ = "leaving_reasons"
+
+    id: Mapped[RowId]
+    reason: Mapped[Plain]
+    """One of `reasons.REASONS`."""
+    template: Mapped[Plain]
+    workflow_id: Mapped[int | None] = mapped_column(BigInteger)
+    broadcast_id: Mapped[int | None] = mapped_column(BigInteger)
+    at: Mapped[Instant]
+
+    __table_args__ = (Index("ix_leaving_reasons_at", "workspace_id", "at"),)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from flask import abort, request
 from werkzeug.wrappers import Response
 
@@ -11,6 +13,7 @@ from app.contacts import accesses
 from app.contacts.addresses import normal_email, normal_phone
 from app.db import settings_of
 from app.doors import house, opened_by
+from app.messages import reasons
 from app.rights import proof as proofs
 from app.studio import access, pages
 from app.studio.blueprint import HERE, blueprint
@@ -23,6 +26,8 @@ DESK = ("owner", "privacy_officer", "marketer", "front_desk")
 """Who hears from people, and may add an address that must not be written to."""
 CHANNELS = ("email", "sms", "whatsapp", "push")
 LONGEST_WHY = 300
+PERIODS = (30, 90, 365)
+"""Days that reasons for leaving are counted over."""
 
 
 @blueprint.get(f"{HERE}/consent")
@@ -90,6 +95,17 @@ def consent_proof(contact_id: int) -> Response:
     name = f"consent-proof-{number}-{pages.now():%Y%m%d}.zip"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return Response(data, mimetype="application/zip", headers=headers)
+
+
+@blueprint.get(f"{HERE}/consent/reasons")
+@opened_by(access.member)
+def leaving_reasons() -> Response:
+    """Why people left, as they said afterwards: how many gave which reason, and by which mail they left."""
+    asked = request.args.get("days", "")
+    days = int(asked) if asked in {str(one) for one in PERIODS} else PERIODS[1]
+    with pages.unit() as unit:
+        told = reasons.counted(unit, pages.now() - timedelta(days=days))
+    return pages.answer("leaving_reasons.html", told=told, days=days, periods=PERIODS, tab="reasons", at="ledger")
 
 
 @blueprint.get(f"{HERE}/consent/suppressions")

@@ -63,6 +63,12 @@ METHODS: Mapping[str, Any] = {
     "expiry": _("nobody confirmed"),
     "double_opt_in": _("confirmed by mail"),
 }
+LEAVING: Mapping[str, Any] = {
+    "too_often": _("Too many messages"),
+    "not_relevant": _("Not of interest"),
+    "never_asked": _("Never asked for them"),
+    "other": _("Another reason"),
+}
 CHANNELS: Mapping[str, Any] = {
     "email": _("Mail"),
     "sms": _("SMS"),

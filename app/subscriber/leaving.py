@@ -6,21 +6,18 @@ import re
 from typing import Any
 
 from flask import request
-from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.delivery import track
 from app.doors import anyone, house, opened_by
-from app.events.record import OwnEvent, record_own
-from app.messages import choices
+from app.messages import choices, reasons
 from app.messages.choices import Chosen, Leaving, Wish, everything, wish_of
+from app.messages.reasons import REASONS
 from app.subscriber.pages import Visit, blueprint, numbers_of, page, visit, visit_of, voice
 from app.subscriber.preferences import put_back, undoing
 from app.subscriber.standing import stands, switches
 from app.subscriber.texts import say
 from app.subscriber.visitors import Visitor
-
-REASONS = ("too_often", "not_relevant", "never_asked", "other")
 
 _ONE_CLICK = re.compile(
     rb'List-Unsubscribe=One-Click|name="?List-Unsubscribe"?[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n\s*One-Click',
@@ -54,7 +51,8 @@ def leave(token: str) -> Response:
         one_click = is_one_click(request.get_data(cache=True))
         scope = request.form.get("leave", "topic" if one_click else "")
         if request.form.get("reason") in REASONS:
-            _note_reason(found.session, visitor, request.form["reason"])
+            now, person = house().clock.now(), visitor.person
+            reasons.note(found.session, person.contact_id, person.message_id, request.form["reason"], now)
             return page("thanks", visitor, language, **_links(found))
         if scope not in {"topic", "all"}:
             return _ask(found, incomplete=True)
@@ -86,12 +84,6 @@ def _ask(found: Visit, *, incomplete: bool = False) -> Response:
 
 def _wish(visitor: Visitor) -> Wish:
     return wish_of(visitor.person, visitor.policy)
-
-
-def _note_reason(session: Session, visitor: Visitor, reason: str) -> None:
-    now = house().clock.now()
-    data = {"reason": reason, "message_id": visitor.person.message_id}
-    record_own(session, [OwnEvent(visitor.person.contact_id, "unsubscribe.explained", now, data)], now)
 
 
 def _about(visitor: Visitor, language: str, verb: str) -> str:

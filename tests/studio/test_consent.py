@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from app.config import Settings
 from app.consent import ledger
 from app.consent.ledger import Act, Barred
 from app.consent.models import Suppression, Topic
 from app.contacts import special
 from app.contacts.models import Contact, DataAccess
+from app.messages import links
+from app.messages.links import Ref
+from app.messages.models import Message
 from app.rights import erasure, proof, sealing
 from tests.studio.stage import ANALYST, HERE, OWNER, Stage, token
 
@@ -234,3 +240,36 @@ def test_r55_every_proof_and_every_look_names_who_it_was(stage: Stage, owner: Fl
     assert "took out the proof of consent" in shown
     with stage.work() as session:
         assert set(session.scalars(select(DataAccess.by))) == {OWNER}
+
+
+def test_why_people_left_is_counted_by_reason_and_by_the_mail_they_left_by(
+    stage: Stage, owner: FlaskClient, settings: Settings
+) -> None:
+    assert "Nobody has said why" in owner.get(f"{HERE}/consent/reasons").text
+    number = somebody(stage)
+    with stage.work() as session:
+        now = stage.clock.now()
+        fields = {"channel": "email", "class_": "marketing", "topic": "offers", "state": "accepted"}
+        mails = [
+            Message(
+                workspace_id=stage.workspace_id, contact_id=number, template=template, visit=1, planned_at=now,
+                due_at=now, address="anna.neri@example.com", **fields,
+            )
+            for template in ("guest-voices", "guest-voices", "room-upgrade")
+        ]  # fmt: skip
+        session.add_all(mails)
+        session.flush()  # their numbers are in the links
+        refs = [Ref(stage.workspace_id, number, mail.id) for mail in mails]
+    for ref, reason in zip(refs, ("too_often", "too_often", "never_asked"), strict=True):
+        path = f"/m/u/{links.sign(settings, 'unsubscribe', ref)}"
+        for said in (reason, "other"):  # a second thought on the same mail is not counted twice
+            assert owner.post(path, data={"reason": said}).status_code == 200
+    page = owner.get(f"{HERE}/consent/reasons?days=30").text
+    assert "3 people said why" in page
+    assert re.search(r"Too many messages</td><td[^>]*>2</td><td[^>]*>67 %", page)
+    assert re.search(r"Never asked for them</td><td[^>]*>1</td><td[^>]*>33 %", page)
+    by_mail = page[page.index('id="by-mail"') :]
+    assert by_mail.index(">guest-voices<") < by_mail.index(">room-upgrade<")
+    stage.clock.advance(timedelta(days=31))
+    assert "Nobody has said why" in owner.get(f"{HERE}/consent/reasons?days=30").text
+    assert "Too many messages" in owner.get(f"{HERE}/consent/reasons?days=365").text
