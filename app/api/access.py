@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 
-import structlog
 from flask import g, request
 from redis import Redis
-from redis.exceptions import RedisError
 
+from app import rates
 from app.api.problems import ProblemError
 from app.doors import Guard, house
 from app.events.sources import (
@@ -19,8 +18,7 @@ from app.events.sources import (
     holder_of_key,
     signer,
 )
-
-log = structlog.get_logger()
+from app.rates import Limit
 
 WINDOW_SECONDS = 60
 
@@ -40,7 +38,7 @@ def caller() -> Caller:
 
 def _pass(scope: str, signed: bool) -> None:
     found = _identified(signed)
-    limit(house().redis, f"percorso:rate:{found.workspace_id}:{found.source_id}", house().settings.event_rate)
+    limit(house().redis, f"{found.workspace_id}:{found.source_id}", house().settings.event_rate)
     if scope not in found.scopes:
         raise ProblemError("forbidden", f"This key lacks the scope {scope} ({SCOPES[scope]}).")
     g.percorso_caller = found
@@ -88,22 +86,9 @@ def _unknown(detail: str) -> ProblemError:
     return ProblemError("unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer realm="percorso"'})
 
 
-def limit(redis: Redis, key: str, most: int) -> None:
-    """Count this request; refuse it where `key` has made more than `most` within a minute of Redis's own time.
-
-    Redis counts, not our clock: a demo's clock may stand still or leap. A lost Redis lets everybody pass, for nothing
-    is worse off without the limit than without the events.
-    """
-    try:
-        with redis.pipeline(transaction=True) as pipeline:
-            pipeline.set(key, 0, ex=WINDOW_SECONDS, nx=True)
-            pipeline.incr(key)
-            pipeline.ttl(key)
-            _, count, left = pipeline.execute()
-    except RedisError as error:
-        log.warning("rate_not_counted", error=str(error))
-        return
-    if count > most:
-        wait = max(int(left), 1)
+def limit(redis: Redis, name: str, most: int) -> None:
+    """Count this request; refuse it where `name` has made more than `most` within a minute."""
+    wait = rates.wait(redis, [(name, Limit(most, WINDOW_SECONDS))])
+    if wait:
         detail = f"This source may make {most} requests a minute; wait {wait} s."
         raise ProblemError("rate-limited", detail, headers={"Retry-After": str(wait)})

@@ -155,7 +155,7 @@ def _sender() -> Known:
         known = senders.find(session, parts.settings, provider, public_id)
     if known is None or known.provider not in READERS:
         raise ProblemError("not-found", "There is no such sender.")
-    limit(parts.redis, f"percorso:rate:sender:{known.workspace_id}:{known.id}", RATE)
+    limit(parts.redis, f"sender:{known.workspace_id}:{known.id}", RATE)
     return known
 
 

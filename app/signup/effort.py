@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import ipaddress
 import secrets
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +22,7 @@ from redis.exceptions import RedisError
 
 from app.clock import SystemClock
 from app.config import Settings
+from app.rates import Limit
 
 log = structlog.get_logger()
 
@@ -33,15 +33,6 @@ FEWEST_TRIES, MOST_TRIES = 100, 300
 VALID_FOR = timedelta(minutes=20)
 
 HOUR, DAY = 3600, 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """At most so many in so many seconds."""
-
-    most: int
-    seconds: int
-
 
 PROVEN = Limit(60, HOUR)
 """From one address of the net, with the proof: a family, an office, a hotel's lobby."""
@@ -92,42 +83,19 @@ def proven(settings: Settings, redis: Redis, public_id: str, payload: str) -> bo
         return True
 
 
-def wait_for(redis: Redis, counted: list[tuple[str, Limit]]) -> int:
-    """Count one more under each name; the seconds to wait where one of them is over its limit, else 0.
-
-    Redis counts by its own time. A lost Redis lets everybody pass: nobody gets more than two mails all the same.
-    """
-    try:
-        with redis.pipeline(transaction=True) as pipeline:
-            for name, limit in counted:
-                key = f"percorso:forms:rate:{name}"
-                pipeline.set(key, 0, ex=limit.seconds, nx=True)
-                pipeline.incr(key)
-                pipeline.ttl(key)
-            answers = pipeline.execute()
-    except RedisError as error:
-        log.warning("rate_not_counted", error=str(error))
-        return 0
-    waits = [0]
-    for place, (_, limit) in enumerate(counted):
-        _, count, left = answers[place * 3 : place * 3 + 3]
-        if count > limit.most:
-            waits.append(max(int(left), 1))
-    return max(waits)
-
-
 def limits(
     settings: Settings, workspace_id: int, form_id: int, key: str, ip: str | None, *, worked: bool
 ) -> list[tuple[str, Limit]]:
     """What one sign-up counts under. Addresses are counted by a keyed hash: Redis holds none."""
     network = _network(ip)
     address = hmac.digest(_secret(settings, "address").encode(), key.encode(), "sha256").hex()[:24]
-    counted = [(f"{workspace_id}:to:{address}", OF_ADDRESS)]
+    here = f"forms:{workspace_id}"
+    counted = [(f"{here}:to:{address}", OF_ADDRESS)]
     if worked:
-        counted.append((f"{workspace_id}:from:{network}", PROVEN))
+        counted.append((f"{here}:from:{network}", PROVEN))
     else:
-        counted.append((f"{workspace_id}:plain:{network}", UNPROVEN))
-        counted.append((f"{workspace_id}:form:{form_id}", UNPROVEN_OF_FORM))
+        counted.append((f"{here}:plain:{network}", UNPROVEN))
+        counted.append((f"{here}:form:{form_id}", UNPROVEN_OF_FORM))
     return counted
 
 

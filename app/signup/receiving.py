@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from app import rates
 from app.contacts.addresses import Email, normal_email
 from app.house import House
 from app.queues import signal
@@ -136,7 +137,7 @@ def take(house: House, form: Shown, entry: Entry, where: Where, *, trapped: bool
     """
     worked = effort.proven(house.settings, house.redis, form.public_id, work)
     counted = effort.limits(house.settings, form.workspace_id, form.form_id, entry.email.key, where.ip, worked=worked)
-    wait = effort.wait_for(house.redis, counted)
+    wait = rates.wait(house.redis, counted)
     if wait:
         raise TooManyError(wait)
     if trapped:
