@@ -3,7 +3,7 @@
     new        made; its record is to be published. It signs nothing: nobody could check it
     active     its record was seen in DNS, and it signs
     retiring   a newer key has taken over; its record stays for the mails on their way
-    withdrawn  all of these have arrived or been given up; its record may go
+    withdrawn  all of these have arrived or been given up, or somebody else has the key; its record may go
 
 DNS moves a key from one phase to the next (`domains.check`); a person only makes a new one and copies the record.
 """
@@ -70,6 +70,21 @@ def make(session: Session, domain: SenderDomain, now: datetime, algorithm: Algor
     session.add(made)
     session.flush()  # its number is asked for
     return made
+
+
+def compromised(session: Session, domain: SenderDomain, key: DkimKey, now: datetime) -> DkimKey:
+    """Somebody else has this key: it signs nothing from this moment on. Gives the one that takes over, to be published.
+
+    Unlike a key that retires it has no week of grace: its record is to go out of DNS at once, and mails on their way
+    lose their signature with it. Another key of the domain that is active goes on signing meanwhile.
+    """
+    if key.phase == "active":
+        key.used_until = now
+    key.phase, key.withdrawn_at, key.lost_at = "withdrawn", now, None
+    domain.next_check_at = now
+    session.flush()  # what waits to be published is asked for next
+    waiting = [one for one in of_domain(session, domain.id) if one.phase == "new" and one.algorithm == key.algorithm]
+    return waiting[0] if waiting else make(session, domain, now, key.algorithm)
 
 
 def _selector(now: datetime, algorithm: Algorithm, taken: set[str]) -> str:

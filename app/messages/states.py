@@ -94,9 +94,7 @@ ARROWS: dict[tuple[str, str], Arrow] = {
     ("handed_over", "exhaust"): Arrow("failed", "it was the last try"),
     ("handed_over", "expire"): Arrow("unknown", "the worker died between the provider's yes and ours"),
     ("handed_over", "lose"): Arrow("unknown", "a silence after the data may be a yes (R39)"),
-    ("handed_over", "ask_again"): Arrow(
-        "handed_over", "handed over once more under the same key: not sent twice"
-    ),
+    ("handed_over", "ask_again"): Arrow("handed_over", "handed over once more under the same key: not sent twice"),
     ("handed_over", "withdraw"): Arrow("handed_over", "too late to call back: counted as after hand-over (X14)"),
     ("handed_over", "stop"): Arrow("handed_over", "too late to call back"),
     ("handed_over", "leave"): Arrow("handed_over", "too late to call back"),

@@ -78,7 +78,7 @@ KEY_PHASES: Mapping[str, Mark] = {
     "new": Mark(_("Waits to be published"), "waiting", "wait", _("It signs once its record is seen in DNS.")),
     "active": Mark(_("Signs"), "good", "check"),
     "retiring": Mark(_("Retiring"), "still", "history", _("Signs no more; its record stays for mails on their way.")),
-    "withdrawn": Mark(_("Withdrawn"), "still", "suppressed", _("Its record may be taken out of DNS.")),
+    "withdrawn": Mark(_("Withdrawn"), "still", "suppressed", _("Signs nothing; its record is to be taken out of DNS.")),
 }
 MARKETING: Mapping[str, Any] = {
     "checks": _("its checks passed"),

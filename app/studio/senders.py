@@ -15,7 +15,7 @@ from app.delivery.domains import DomainError
 from app.delivery.identities import Given, IdentityError
 from app.delivery.keys import KeyExistsError
 from app.delivery.mime import HeaderError
-from app.delivery.models import SenderDomain, SenderIdentity, TrialAddress, WarmUp
+from app.delivery.models import DkimKey, SenderDomain, SenderIdentity, TrialAddress, WarmUp
 from app.delivery.paces import Paces
 from app.delivery.providers import Accepted
 from app.doors import house, opened_by
@@ -299,6 +299,21 @@ def domain_key(domain_id: int) -> Response:
                                name=made.selector))  # fmt: skip
         except KeyExistsError:
             pages.tell(gettext("A new key waits already. Put its record into DNS first."), tone="wrong")
+    return pages.gone_to("studio.sender_domain", domain_id=domain_id)
+
+
+@blueprint.post(f"{HERE}/settings/senders/domains/<int:domain_id>/keys/<int:key_id>/compromised")
+@opened_by(OWNERS)
+def domain_key_compromised(domain_id: int, key_id: int) -> Response:
+    """Have a key that somebody else has sign nothing more, and make the one that takes over."""
+    with pages.unit() as unit:
+        domain = _domain(unit, domain_id)
+        key = unit.scalar(select(DkimKey).where(DkimKey.id == key_id, DkimKey.domain_id == domain_id).with_for_update())
+        if key is None or key.phase == "withdrawn":
+            abort(404)
+        made = keys.compromised(unit, domain, key, pages.now())
+        pages.tell(gettext("%(old)s signs nothing any more. Take its record out of DNS at once, and put in that of"
+                           " %(new)s.", old=key.selector, new=made.selector), tone="wrong")  # fmt: skip
     return pages.gone_to("studio.sender_domain", domain_id=domain_id)
 
 

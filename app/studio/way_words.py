@@ -8,6 +8,7 @@ from typing import Any
 from flask_babel import gettext, lazy_gettext
 
 from app.delivery.providers.writers import WRITERS
+from app.delivery.sender_checks import SenderError
 from app.studio.words import Mark
 
 _ = lazy_gettext
@@ -112,6 +113,58 @@ _TOLD = (
     _("the ARN of the SNS topic"),
 )
 """What providers' files say for people, so that it is translated; a test holds the two together."""
+
+
+REFUSALS = (
+    _("it comes from no network of this sender"),
+    _("it comes from no topic of this sender"),
+    _("its certificate does not lie at Amazon"),
+    _("its certificate is not valid now"),
+    _("its certificate was not found"),
+    _("its signature is of no known version"),
+    _("its token came before with another body"),
+    _("its token is missing"),
+    _("no secret is known that could prove it"),
+    _("no secret of this sender made the signature"),
+    _("the signature is too old, or from the future"),
+    _("the signature of SNS does not hold"),
+    _("the subscription is not confirmed at Amazon"),
+    _("the time of the signature is missing or no number of seconds"),
+    _("user and password are missing or wrong"),
+)
+"""Why a webhook was refused, as readers say it; a test holds the two together."""
+
+WRONG: Mapping[str, Any] = {
+    "no_provider": _("There is no provider %(provider)s."),
+    "no_sender": _("There is no sender %(name)s."),
+    "cannot_send": _("There is no sender %(name)s that can send."),
+    "no_stream": _("There is no stream %(stream)s."),
+    "name_taken": _("There is a sender of that name already."),
+    "no_reports": _("%(provider)s reports nothing by webhook: leave what would prove them empty."),
+    "empty_proof": _("User and password are written user:password."),
+    "unsigned": _("%(provider)s signs nothing: give user and password, or networks."),
+    "needs_secret": _("%(provider)s needs a secret: %(what)s."),
+    "no_proof": _("Nothing would prove its webhooks: fill in one of the fields."),
+    "no_network": _("%(network)s is no network such as 192.0.2.0/24, or one so wide that it says nothing."),
+    "only_reports": _("Nothing can be sent by %(provider)s; it only reports."),
+    "missing": _("%(provider)s needs %(name)s: %(what)s."),
+    "odd": _("%(provider)s does not know all of these fields."),
+    "no_streams": _("Choose what goes out by it: service mail, marketing or both."),
+    "not_whole": _("A field has a character that no key has. Was it copied whole?"),
+    "unfit": _("An address, a region or a domain is not written as its field asks."),
+    "base": _("This address may not stand in for a provider."),
+}
+"""Code of a `SenderError` → what the page says."""
+
+
+def wrong(error: SenderError) -> str:
+    """What is wrong with a sender, in the reader's language."""
+    about = dict(error.about)
+    if "provider" in about:
+        about["provider"] = PROVIDERS.get(about["provider"], about["provider"])
+    if "what" in about:
+        about["what"], about["name"] = told(about["what"]), str(FIELDS.get(about.get("name", ""), ""))
+    return str(WRONG[error.code]) % about
 
 
 def told(text: str) -> str:

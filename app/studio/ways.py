@@ -10,9 +10,11 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from app.db import settings_of
 from app.delivery import senders
 from app.delivery.models import Sender, UnmatchedReport
 from app.delivery.providers.readers import READERS
+from app.delivery.providers.webhooks import Secrets
 from app.delivery.providers.writers import WRITERS
 from app.delivery.sender_checks import SMTP, Outward, SenderError
 from app.delivery.ways import STREAMS
@@ -44,16 +46,24 @@ def way_create() -> Response:
     wrong = "" if given.get("name") else gettext("Give it a name, such as main.")
     if not wrong:
         outward = Outward(_named(given, "send-"), _named(given, "option-"), streams)
-        keys, basic = ([given[name]] if given.get(name) else [] for name in ("hook-secret", "hook-basic"))
+        proof = _proof(given)
         with pages.unit() as unit:
             try:
-                senders.add(unit, provider, given["name"][:60], keys, basic, pages.now(), outward)
+                senders.add(
+                    unit, provider, given["name"][:60], proof.keys, proof.basic, pages.now(), outward, proof.networks
+                )
             except SenderError as error:
-                wrong = str(error)
+                wrong = way_words.wrong(error)
     if wrong:
         return _form(provider, 422, wrong=wrong, given=given, chosen=streams)
     pages.tell(gettext("Saved. Mails go out by it from the next batch on."))
     return pages.gone_to("studio.senders")
+
+
+def _proof(given: Mapping[str, str]) -> Secrets:
+    """What would prove its webhooks, as it was typed; networks stand with commas or blanks between them."""
+    keys, basic = ([given[name]] if given.get(name) else [] for name in ("hook-secret", "hook-basic"))
+    return Secrets(keys, basic, given.get("hook-networks", "").replace(",", " ").split())
 
 
 def _named(given: Mapping[str, str], mark: str) -> dict[str, str]:
@@ -82,6 +92,67 @@ def _form(provider: str, status: int = 200, **more: Any) -> Response:
         at="settings",
         **context,
     )
+
+
+@blueprint.get(f"{HERE}/settings/senders/ways/<int:sender_id>")
+@opened_by(OWNERS)
+def way_secrets(sender_id: int) -> Response:
+    """What a sender sends with and what proves its webhooks, to be replaced; what there is is never shown."""
+    return _secrets(sender_id)
+
+
+@blueprint.post(f"{HERE}/settings/senders/ways/<int:sender_id>")
+@opened_by(OWNERS)
+def way_rotate(sender_id: int) -> Response:
+    """Replace what it sends with, or what proves its webhooks: at once, or for good where somebody else knows it."""
+    given = {name: text.strip() for name, text in request.form.items()}
+    credentials, proof = _named(given, "send-"), _proof(given)
+    compromised, of_hooks = given.get("what") == "compromised", given.get("what") in {"hooks", "compromised"}
+    wrong = ""
+    with pages.unit() as unit:
+        one = _sender(unit, sender_id)
+        try:
+            if of_hooks:
+                networks = proof.networks if READERS.get(one.provider) else None
+                senders.rotate(unit, one, proof.keys, proof.basic, networks=networks, compromised=compromised)
+            else:
+                senders.rotate(unit, one, credentials=credentials)
+        except SenderError as error:
+            wrong = way_words.wrong(error)
+    if wrong:
+        return _secrets(sender_id, 422, wrong=wrong, wrong_at="hooks" if of_hooks else "send", given=given)
+    if not of_hooks:
+        pages.tell(gettext("Saved. Mails go out with it from the next batch on."))
+    elif not compromised:
+        pages.tell(gettext("Saved. What proved its webhooks before holds until the next change."))
+    elif proof.keys or proof.basic or proof.networks:
+        pages.tell(
+            gettext("What proved its webhooks before is refused from now on. Tell the provider the new one.")
+        )
+    else:
+        pages.tell(gettext("Its webhooks are refused from now on, until something proves them."), tone="wrong")
+    return pages.gone_to("studio.way_secrets", sender_id=sender_id)
+
+
+def _secrets(sender_id: int, status: int = 200, **more: Any) -> Response:
+    with pages.unit() as unit:
+        one = _sender(unit, sender_id)
+        held = senders.proofs(settings_of(unit), one)
+        writer, reader = WRITERS.get(one.provider), READERS.get(one.provider)
+        sends = (writer.credentials if writer else SMTP) if one.provider in way_words.SENDING else {}
+        context: dict[str, Any] = {"wrong": "", "wrong_at": "", "given": {}} | more
+        return pages.answer(
+            "settings_way_secrets.html",
+            status,
+            sender=one,
+            held=held,
+            sends=sends if one.credentials else {},
+            reader=reader,
+            told=way_words,
+            tab="senders",
+            at="settings",
+            **context,
+        )
 
 
 @blueprint.post(f"{HERE}/settings/senders/ways/<int:sender_id>/<what>")

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from app import cli
-from app.delivery import identities
+from app.delivery import identities, keys
 from app.delivery.dns_ask import Result
 from app.delivery.domains import note
 from app.delivery.models import CapturedMail, DkimKey, SenderDomain, SenderIdentity, TrialAddress, WarmUp
@@ -211,3 +211,27 @@ def test_the_command_line_tells_the_same(stage: Stage) -> None:
     assert told("domains", "nowhere.example").output.strip() == "no sender domain here"
     assert told("backlog").output.strip() == "nothing waits"
     assert json.loads(told("domains", "--json").output)[0]["workspace"] == "riva-serena"
+
+
+def test_a_key_that_somebody_else_has_signs_nothing_from_that_moment_on(stage: Stage, owner: FlaskClient) -> None:
+    post(owner, f"{PAGE}/domains", domain="geheim.example")
+    domain = one(stage, SenderDomain, name="geheim.example")
+    first = one(stage, DkimKey, domain_id=domain.id)
+    with stage.work() as session:
+        key = session.get_one(DkimKey, (stage.workspace_id, first.id))
+        key.phase, key.used_from = "active", stage.clock.now()
+        assert [one.selector for one in keys.signers(session)["geheim.example"]] == [first.selector]
+    page = f"{PAGE}/domains/{domain.id}"
+    assert "Withdraw it at once" in owner.get(page).text
+    assert post(owner, f"{page}/keys/{first.id}/compromised").status_code == 303
+    with stage.work() as session:
+        assert "geheim.example" not in keys.signers(session)
+    old, new = one(stage, DkimKey, id=first.id), one(stage, DkimKey, domain_id=domain.id)
+    assert (old.phase, old.used_until, old.withdrawn_at) == ("withdrawn", stage.clock.now(), stage.clock.now())
+    assert (new.phase, new.selector != old.selector) == ("new", True)
+    told = owner.get(page).text
+    assert new.public[:40] in told, "its record stands on the page"
+    assert post(owner, f"{page}/keys/{first.id}/compromised").status_code == 404
+    assert post(owner, f"{page}/keys/{new.id}/compromised").status_code == 303
+    assert one(stage, DkimKey, domain_id=domain.id).selector not in {old.selector, new.selector}
+    assert post(owner, f"{page}/remove").status_code == 303

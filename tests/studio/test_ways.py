@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -10,12 +11,15 @@ from flask.testing import FlaskClient
 from markupsafe import escape
 from sqlalchemy import delete, select
 
+from app.db import settings_of
 from app.delivery import senders
 from app.delivery.models import Sender, UnmatchedReport
 from app.delivery.providers.readers import READERS
+from app.delivery.providers.webhooks import Secrets
 from app.delivery.providers.writers import WRITERS
-from app.delivery.sender_checks import SMTP, Outward, providers
+from app.delivery.sender_checks import ERRORS, SMTP, Outward, SenderError, providers
 from app.studio import way_words
+from tests.conftest import ROOT
 from tests.studio.stage import ANALYST, HERE, STRANGER, Stage, token, token_in
 
 PAGE = f"{HERE}/settings/senders"
@@ -95,7 +99,7 @@ def test_a_way_out_is_added_by_a_form_that_asks_for_what_its_provider_needs(ways
     given = {"csrf_token": token_in(form), "provider": "sendgrid", "name": "third", "stream": "service"}
     missing = owner.post(f"{PAGE}/ways", data=given)
     assert missing.status_code == 422
-    assert "sendgrid needs key" in missing.text
+    assert "SendGrid needs API key: an API key with the right Mail Send." in missing.text
     assert 'value="third"' in missing.text
     assert owner.post(f"{PAGE}/ways", data={**given, "send-key": "SG.new"}).status_code == 303
     assert rows(ways)[-1] == ("third", True, ["service"])
@@ -137,3 +141,73 @@ def test_all_reports_that_were_shown_are_thrown_away_and_no_newer_one(ways: Stag
         session.add(UnmatchedReport(workspace_id=ways.workspace_id, dedupe="d-2", data={}, **kept))
     owner.post(f"{PAGE}/unmatched", data={"csrf_token": token_in(page), "upto": shown})
     assert len(ways.ids(UnmatchedReport)) == 1
+
+
+def test_what_a_sender_sends_with_is_replaced_and_never_shown(ways: Stage, owner: FlaskClient) -> None:
+    (number,) = ways.ids(Sender, name="first")
+    page = f"{PAGE}/ways/{number}"
+    form = owner.get(page)
+    assert "mg-secret" not in form.text
+    given = {"csrf_token": token_in(form), "what": "send"}
+    missing = owner.post(page, data=given)
+    assert missing.status_code == 422
+    assert "Mailgun needs API key" in missing.text
+    assert owner.post(page, data={**given, "send-key": "mg-new"}).status_code == 303
+    with ways.work() as session:
+        sent = {way.name: way.access.credentials for way in senders.ways(session) if way.access}
+    assert sent["first"] == {"key": "mg-new"}
+    assert "mg-new" not in owner.get(page).text
+
+
+def test_what_proves_webhooks_is_changed_and_what_is_compromised_refused_at_once(
+    ways: Stage, owner: FlaskClient
+) -> None:
+    (number,) = ways.ids(Sender, name="ears")
+    page = f"{PAGE}/ways/{number}"
+
+    def proofs() -> Secrets:
+        with ways.work() as session:
+            return senders.proofs(settings_of(session), senders.named(session, "ears"))
+
+    def send(what: str, **typed: str) -> int:
+        given = {"csrf_token": token_in(owner.get(page)), "what": what} | typed
+        typed_ = {name.replace("hook_", "hook-"): one for name, one in given.items()}
+        return owner.post(page, data=typed_).status_code
+
+    assert send("hooks", hook_basic="c:d", hook_networks="192.0.2.0/24, 198.51.100.7") == 303
+    assert proofs() == Secrets([], ["c:d", "a:b"], ["192.0.2.0/24", "198.51.100.7"])
+    assert send("hooks", hook_networks="0.0.0.0/0") == 422
+    assert send("compromised", hook_basic="e:f") == 303
+    assert proofs() == Secrets([], ["e:f"], [])
+    assert send("hooks") == 303
+    assert send("compromised") == 303
+    assert proofs() == Secrets([], [], [])
+    assert "Refused: nothing proves them" in owner.get(page).text
+
+
+def test_only_owners_see_and_change_secrets(ways: Stage) -> None:
+    (number,) = ways.ids(Sender, name="first")
+    assert ways.signed_in(ANALYST).get(f"{PAGE}/ways/{number}").status_code == 403
+    assert ways.signed_in(STRANGER).get(f"{PAGE}/ways/{number}").status_code == 404
+
+
+def test_every_error_of_a_sender_and_every_refusal_has_words_in_italian(ways: Stage) -> None:
+    assert set(way_words.WRONG) == set(ERRORS)
+    about = dict.fromkeys(("provider", "name", "stream", "known", "what", "either", "network", "names", "why"), "x")
+    reader = ways.signed_in(language="it")
+    given = {"csrf_token": token(reader, PAGE), "provider": "sendgrid", "name": "terzo", "stream": "service"}
+    assert "SendGrid richiede Chiave API" in reader.post(f"{PAGE}/ways", data=given).text
+    for code in ERRORS:
+        error = SenderError(code, **about)
+        assert way_words.wrong(error)
+        assert str(error)
+    said = {
+        node.args[0].value
+        for file in [*(ROOT / "app/delivery/providers").glob("*.py"), ROOT / "app/api/provider_webhooks.py"]
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "RefusedError"
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert said == {str(one) for one in way_words.REFUSALS}
