@@ -47,6 +47,11 @@ class World:
     kills: tuple[int, ...]
     """At each instant: the worker dies before its so-many-eth commit (0: it lives)."""
 
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        # How hypothesis writes it. It warns of longer texts, and warnings are errors: whose story went wrong would be
+        # hidden by that.
+        printer.text(f"<World of {len(self.lives)} lives>")
+
 
 def _acts(doings: list[str]) -> st.SearchStrategy[Act]:
     return st.builds(Act, wait=st.integers(0, 3), what=st.sampled_from(doings), n=st.integers(0, 7))

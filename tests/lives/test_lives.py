@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 
 from app.cli.workflows import group as workflows
@@ -86,6 +86,7 @@ def test_nobody_is_written_to_against_their_will_and_no_service_is_lost(
         derandomize=False,
         database=None,
         deadline=None,
+        verbosity=Verbosity.quiet,  # the story is printed, and not a world of 250 lives
         phases=[Phase.generate],  # of so many lives each smaller world costs as much: it is cut down in test_machine.py
         suppress_health_check=list(HealthCheck),
     )
