@@ -92,6 +92,7 @@ def tells(name: str) -> bool:
     return says(name[:LONGEST]) is Says.SPECIAL
 
 
+@lru_cache(maxsize=50_000)
 def is_text(name: str) -> bool:
     """Of what is special by its name: whether it is free text, of which a bare number tells nothing."""
     return _COUNTED.search(normal(name[:LONGEST])) is not None

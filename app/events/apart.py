@@ -26,12 +26,14 @@ ADULT = 18
 DEEPEST = 100
 """Levels of a payload; nobody's booking has more, and each costs a step of the stack."""
 
-_CHILDREN = frozenset({Says.CHILDREN, Says.CHILDRENS_AGES, Says.CHILDRENS_BIRTHS, Says.CHILDRENS_NAMES})
-_ALL = frozenset(Says) - {Says.NOTHING}
-_OF_CONTACT = _CHILDREN | {Says.SPECIAL, Says.WISH}
-_OF_ATTRIBUTES = _CHILDREN | {Says.SPECIAL}
+_NOTHING = Says.NOTHING
+# Tuples: members of an Enum are found faster by what they are than by their hash, which is a call for each.
+_CHILDREN = (Says.CHILDREN, Says.CHILDRENS_AGES, Says.CHILDRENS_BIRTHS, Says.CHILDRENS_NAMES)
+_ALL = tuple(one for one in Says if one is not Says.NOTHING)
+_OF_CONTACT = (*_CHILDREN, Says.SPECIAL, Says.WISH)
+_OF_ATTRIBUTES = (*_CHILDREN, Says.SPECIAL)
 _LABELS = ("name", "key", "label", "field", "title", "question", "code", "type", "fieldName", "field_name", "Name")
-_ANSWERS = ("value", "values", "answer", "answers", "response", "text", "content", "Value")
+_ANSWERS = frozenset({"value", "values", "answer", "answers", "response", "text", "content", "Value"})
 _ARRIVALS = some(
     "arrival arrival_date check_in checkin check_in_date checkin_date start_utc scheduled_start_utc data_arrivo"
 )
@@ -76,9 +78,7 @@ def of_data(data: dict[str, Any], type_: str, marked: frozenset[str], occurred: 
         marked: attributes that the team has marked as special: fields so named are special too.
         occurred: the day that ages are worked out for where the data name no arrival.
     """
-    kind = BY_NAME.get(type_)
-    known = frozenset(one.name for one in kind.fields) if kind else frozenset()
-    return _walked(data, _ALL, marked, known, data, occurred)
+    return _walked(data, _ALL, marked, _KNOWN.get(type_, _NONE), data, occurred)
 
 
 def of_attributes(attributes: dict[str, Any], occurred: date) -> Apart:
@@ -127,6 +127,8 @@ def by_field(special: Sequence[tuple[Path, Any]], about: str | None) -> dict[str
 
 
 _PARTS = frozenset({"data", "contact"})
+_NONE: frozenset[str] = frozenset()
+_KNOWN = {name: frozenset(one.name for one in kind.fields) for name, kind in BY_NAME.items()}
 
 
 def _of_contact(contact: dict[str, Any], marked: frozenset[str], data: dict[str, Any], occurred: date) -> Apart:
@@ -147,7 +149,7 @@ def _of_contact(contact: dict[str, Any], marked: frozenset[str], data: dict[str,
 
 def _walked(
     value: dict[str, Any],
-    heeds: frozenset[Says],
+    heeds: tuple[Says, ...],
     marked: frozenset[str],
     known: frozenset[str],
     data: dict[str, Any],
@@ -160,7 +162,7 @@ def _walked(
 
 @dataclass(slots=True)
 class _Walk:
-    heeds: frozenset[Says]
+    heeds: tuple[Says, ...]
     marked: frozenset[str]
     known: frozenset[str]
     data: dict[str, Any]
@@ -184,13 +186,17 @@ class _Walk:
         left: dict[str, Any] | None = None  # copied only once something changes: most payloads tell nothing
         persons: list[tuple[str, Says]] = []
         for key, value in given.items():
-            what = self.says(key, path)
-            if what is Says.NOTHING:
-                made = self.any(value, (*path, key), key) if type(value) in _NESTED else value
-                if made is value:
-                    continue
-                left = dict(given) if left is None else left
-                left[key] = made
+            what = says(key)
+            if what is not _NOTHING or self.marked:
+                what = self.heeded(key, what, path)
+            if what is _NOTHING:
+                if type(value) is dict or type(value) is list:
+                    made = self.any(value, (*path, key), key)
+                    if made is not value:
+                        left = dict(given) if left is None else left
+                        left[key] = made
+            elif _is_figure(value) and (what is Says.CHILDREN or what is Says.WISH or is_text(key)):
+                continue  # so many children, so many requests: a figure tells of nobody
             elif what in _CHILDREN:
                 left = dict(given) if left is None else left
                 self.child(left, key, what, (*path, key))
@@ -199,11 +205,13 @@ class _Walk:
                 self.take(left, key, what, (*path, key))
             else:
                 persons.append((key, what))
-        left = self.answers(given if left is None else left, path)
-        return self.person(left, persons, path, parent) if persons else left
+        whole = given if left is None else left
+        if not _ANSWERS.isdisjoint(whole):
+            whole = self.answers(whole, path)
+        return self.person(whole, persons, path, parent) if persons else whole
 
-    def says(self, key: str, path: Path) -> Says:
-        what = says(key)
+    def heeded(self, key: str, what: Says, path: Path) -> Says:
+        """What a name says, as far as it matters here."""
         if self.marked and what is not Says.SPECIAL and Says.SPECIAL in self.heeds and self.is_marked(key, path):
             return Says.SPECIAL
         if what is Says.NOTHING or what not in self.heeds:
@@ -221,25 +229,20 @@ class _Walk:
 
     def take(self, left: dict[str, Any], key: str, what: Says, path: Path) -> None:
         value = left[key]
-        if what is Says.WISH or is_text(key):
-            if isinstance(value, bool | int | float):
-                return
-            if isinstance(value, dict | list) and value and not any(_texts(value)):
-                left[key] = self.any(value, path, key)
-                return
+        if (what is Says.WISH or is_text(key)) and isinstance(value, dict | list) and value and not any(_texts(value)):
+            left[key] = self.any(value, path, key)
+            return
         del left[key]
         self.found.special.append((path, value if _says_something(value) else None))
 
     def answers(self, given: dict[str, Any], path: Path) -> dict[str, Any]:
         """A pair of a label and its value, as forms and shops send them: `{"name": "Allergies", "value": "nuts"}`."""
-        answered = [one for one in _ANSWERS if one in given]
-        if not answered:
-            return given
+        answered = sorted(_ANSWERS & given.keys())
         for name in _LABELS:
             label = given.get(name)
             if not isinstance(label, str) or name in answered:
                 continue
-            what = self.says(label, (*path, ""))
+            what = self.heeded(label, says(label), (*path, ""))
             if what in {Says.NOTHING, Says.BIRTH, Says.AGE, Says.KIND}:
                 continue
             given = dict(given)
@@ -257,7 +260,7 @@ class _Walk:
         """A field about children: a count stays, anything else becomes bands, names go."""
         value = self.any(left[key], path, "guests")
         if what is Says.CHILDREN:
-            if not _says_something(value) or isinstance(value, bool | int | float) or _is_count(value):
+            if not _says_something(value) or _is_count(value):
                 left[key] = value
                 return
             made = self.bands(value, _word(key))
@@ -361,7 +364,6 @@ class _Walk:
         return {k: v for k, v in given.items() if _plain(k) in _COUNTS and isinstance(v, int)} | {"age_band": band}
 
 
-_NESTED = frozenset({dict, list})
 _MINOR = frozenset({"infant", "child", "teen"})
 _SURE = frozenset({"infant", "teen"})
 _BANDS = _MINOR | {"adult", "unknown"}
@@ -388,6 +390,10 @@ def _several(value: Any, what: Says) -> Any:
 
 def _numbers(text: str) -> list[str]:
     return re.findall(r"\d+", text) if re.fullmatch(r"[\d\s,;/&+-]+|[\d\s,;]+(and|e)[\d\s]+", text) else []
+
+
+def _is_figure(value: Any) -> bool:
+    return type(value) is int or type(value) is float or type(value) is bool
 
 
 def _is_count(value: Any) -> bool:
