@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from apiflask import APIFlask
 
-from app.api import audience_routes, docs, forms, health, provider_webhooks, routes
+from app.api import audience_routes, docs, forms, health, import_routes, provider_webhooks, routes
 
-__all__ = ["audience_routes", "register"]
+__all__ = ["audience_routes", "import_routes", "register"]
 
 
 def register(app: APIFlask) -> None:

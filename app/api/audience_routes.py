@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -11,21 +10,9 @@ from sqlalchemy.orm import Session
 
 from app.api import audience, broadcasting, pages, receiving
 from app.api.access import caller, may
-from app.api.once import once
-from app.api.routes import blueprint, body_of_request, idempotency_key, json
+from app.api.routes import blueprint, body_of_request, json, kept
 from app.doors import house, opened_by
 from app.messages.models import BROADCAST_STATES
-
-
-def _kept(asked: tuple[str, Any], work: Callable[[Session, str, datetime], dict[str, Any]], status: int) -> Response:
-    """Do something that changes rows, once for its Idempotency-Key. Committed when answered."""
-    parts, who, key = house(), caller(), idempotency_key()
-    now = parts.clock.now()
-
-    def done(session: Session) -> dict[str, Any]:
-        return once(session, who, key, asked, now, lambda: work(session, f"api:{who.slug}", now))
-
-    return json(receiving.in_one_piece(parts, who.workspace_id, done), status)
 
 
 @blueprint.get("/segments")
@@ -45,7 +32,7 @@ def post_segment() -> Response:
     """Make a segment."""
     pages.only()
     given = receiving.read_json(body_of_request())
-    return _kept(("segment", given), lambda session, by, now: audience.made(session, given, by, now), 201)
+    return kept(("segment", given), lambda session, by, now: audience.made(session, given, by, now), 201)
 
 
 @blueprint.get("/segments/<name>")
@@ -96,7 +83,7 @@ def post_broadcast() -> Response:
     """Write a broadcast."""
     pages.only()
     given = receiving.read_json(body_of_request())
-    return _kept(("broadcast", given), lambda session, by, now: broadcasting.written(session, given, by, now), 201)
+    return kept(("broadcast", given), lambda session, by, now: broadcasting.written(session, given, by, now), 201)
 
 
 @blueprint.get("/broadcasts/<number>")
@@ -128,7 +115,7 @@ def post_broadcast_schedule(number: str) -> Response:
     def work(session: Session, by: str, now: datetime) -> dict[str, Any]:
         return broadcasting.scheduled(session, broadcasting.one(session, number), given, by, now)
 
-    return _kept((request.path, given), work, 200)
+    return kept((request.path, given), work, 200)
 
 
 @blueprint.post("/broadcasts/<number>/cancel")

@@ -13,7 +13,17 @@ import msgspec
 from sqlalchemy import ARRAY, BigInteger, Boolean, Date, DateTime, Integer, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.api import acting, audience, audience_shapes, broadcasting, form_operations, reading, result_shapes
+from app.api import (
+    acting,
+    audience,
+    audience_shapes,
+    broadcasting,
+    form_operations,
+    import_operations,
+    importing,
+    reading,
+    result_shapes,
+)
 from app.api.operations import EXAMPLE_EVENT, OPERATIONS, REF, Operation, Schema, ref
 from app.api.problems import CONTENT_TYPE, KINDS
 from app.audience.models import Segment
@@ -24,7 +34,10 @@ from app.events.catalogue import BOOKING_FIELDS, ORDER_FIELDS
 from app.events.incoming import MOST, ContactIn, EventIn, Problem, Verdict
 from app.messages.models import Broadcast, Message
 
-BODIES = (audience.SegmentIn, audience.CountIn, broadcasting.BroadcastIn, broadcasting.ScheduleIn)
+BODIES = (
+    *(audience.SegmentIn, audience.CountIn, broadcasting.BroadcastIn, broadcasting.ScheduleIn),
+    *(importing.MappingIn, importing.ConfirmIn),
+)
 
 
 @lru_cache(maxsize=1)
@@ -174,6 +187,7 @@ def _schemas() -> Schema:
     about = {"contact": "External id of the person.", "booking": "Reference.", "booking_status": "Where it stands."}
     schemas["Task"] = _columns(Task.__table__, acting.TASK, {**about, "workflow": "Name of the workflow."})
     schemas |= form_operations.schemas()
+    schemas |= import_operations.schemas()
     schemas |= audience_shapes.schemas(
         _columns(Segment.__table__, audience.SEGMENT), _columns(Broadcast.__table__, (*broadcasting.BROADCAST, "class"))
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.api import audience_operations, form_operations
+from app.api import audience_operations, form_operations, import_operations
 from app.api.operation import PAGE, REF, TEXT, Operation, Schema, in_path, page_of, query, ref
 from app.events.catalogue import KINDS as EVENTS
 from app.events.incoming import MOST
@@ -226,4 +226,5 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *audience_operations.OPERATIONS,
     *form_operations.OPERATIONS,
+    *import_operations.OPERATIONS,
 )

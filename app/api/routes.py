@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from apiflask import APIBlueprint
 from flask import Response, request
+from sqlalchemy.orm import Session
 
 from app.api import acting, pages, problems, putting, reading, receiving
 from app.api.access import caller, may
+from app.api.once import once
 from app.api.problems import ProblemError
 from app.doors import house, opened_by
 from app.enrollments import results
@@ -175,3 +179,14 @@ def idempotency_key() -> str | None:
     if len(given) > 200 or "\x00" in given:
         raise ProblemError("invalid", "Idempotency-Key is longer than 200 characters, or holds U+0000.")
     return given or None
+
+
+def kept(asked: tuple[str, Any], work: Callable[[Session, str, datetime], dict[str, Any]], status: int) -> Response:
+    """Do something that changes rows, once for its Idempotency-Key. Committed when answered."""
+    parts, who, key = house(), caller(), idempotency_key()
+    now = parts.clock.now()
+
+    def done(session: Session) -> dict[str, Any]:
+        return once(session, who, key, asked, now, lambda: work(session, f"api:{who.slug}", now))
+
+    return json(receiving.in_one_piece(parts, who.workspace_id, done), status)

@@ -36,6 +36,8 @@ SCOPES: Mapping[str, str] = {
     "segments:write": "make segments",
     "broadcasts:read": "read broadcasts and what became of them",
     "broadcasts:write": "write, schedule and cancel broadcasts",
+    "imports:read": "read imports and the verdicts on their rows",
+    "imports:write": "hand lists of people in, take them in and back",
 }
 """What a key may be allowed to do."""
 

@@ -11,6 +11,9 @@ from app.db import IMPERSONAL, PERSONAL, Base, Instant, Json, JsonList, Owned, P
 STATES = ("uploaded", "checking", "checked", "taking", "done", "undoing", "undone", "discarded")
 """uploaded → checking ⇄ checked → taking → done → undoing → undone; before `taking` it can be discarded."""
 
+VERDICTS = ("new", "changed", "same", "repeat", "refused")
+"""Of a row: it makes somebody, changes somebody, says what is known, speaks of an earlier row's person, is left out."""
+
 EMPTY = text("'{}'::jsonb")
 
 
