@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from apiflask import APIFlask
@@ -11,6 +12,9 @@ from flask import Response
 from playwright.sync_api import Page
 from sqlalchemy import select
 
+from app.signup import document as documents
+from app.signup import forms
+from app.signup.document import PURPOSES
 from app.signup.models import SignupForm, Submission
 from tests.conftest import Watch
 from tests.studio.stage import HERE, Stage
@@ -25,6 +29,20 @@ def form(stage: Stage) -> SignupForm:
     with stage.work() as session:
         live: SignupForm = session.scalars(select(SignupForm).where(SignupForm.state == "live")).one()
         return live
+
+
+@pytest.fixture
+def wide(stage: Stage, form: SignupForm) -> Iterator[SignupForm]:
+    """The form asks for everything that a form can ask for, for a while."""
+    with stage.work() as session:
+        row = session.get_one(SignupForm, (form.workspace_id, form.id))
+        document = documents.read(row.draft)
+        forms.save(row, replace(document, purposes=PURPOSES, age=True), stage.house.clock.now())
+        forms.publish(session, row, "Marta", stage.house.clock.now())
+    yield form
+    with stage.work() as session:
+        row = session.get_one(SignupForm, (form.workspace_id, form.id))
+        row.draft, row.version = form.draft, form.version
 
 
 def newest(stage: Stage) -> Submission:
@@ -57,13 +75,13 @@ def allowed(stage: Stage, form: SignupForm, site: str) -> Iterator[None]:
 @pytest.mark.parametrize("width", [360, 1440])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_a_form(
-    form: SignupForm, address: str, new_page: Callable[..., Page], axe: str, watch: Watch, width: int, scheme: str
+    wide: SignupForm, address: str, new_page: Callable[..., Page], axe: str, watch: Watch, width: int, scheme: str
 ) -> None:
     watch.allow(r"422")
     page = new_page(
         viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True, java_script_enabled=True
     )
-    base = f"{address}/f/{form.public_id}"
+    base = f"{address}/f/{wide.public_id}"
     found = []
     for language in ("en", "it"):
         for step in ("empty", "wrong", "thanks"):
@@ -95,6 +113,38 @@ def test_without_scripts_it_is_sent_all_the_same(
     assert page.locator("h1").inner_text() == "Grazie"
     row = newest(stage)
     assert (row.address, row.given["effort"], row.language) == ("plain@example.com", "none", "it")
+
+
+def test_r12_with_the_keyboard_alone_a_parent_says_yes_for_a_child(
+    stage: Stage, wide: SignupForm, address: str, new_page: Callable[..., Page], watch: Watch
+) -> None:
+    watch.allow(r"422")
+    page = new_page(java_script_enabled=False, viewport={"width": 390, "height": 844})
+    page.goto(f"{address}/f/{wide.public_id}?lang=it")
+
+    def press(name: str, *keys: str) -> None:
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.name") == name:
+                break
+        for key in keys:
+            page.keyboard.press(key)
+
+    press("email")
+    page.keyboard.type("parent@example.com")
+    press("newsletter", "Space")
+    press("topic", "Space")
+    press("purpose", "Space")
+    press("age", "ArrowDown")
+    press("notice", "Space", "Enter")
+    page.wait_for_selector("[name=guardian][aria-invalid=true]")
+    press("guardian")
+    page.keyboard.type("Bruno Bianchi")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/thanks?*")
+    row = newest(stage)
+    assert (row.address, row.wants, row.given["guardian"]) == ("parent@example.com", True, "Bruno Bianchi")
+    assert row.purposes == ["profiling"], "the first box, and no other"
 
 
 def test_pasted_into_another_site_it_works_there(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from app.clock import FixedClock
+from app.signup import document as documents
 from app.signup import effort, forms
 from tests.signup.conftest import SITE, WAY, Kept
 
@@ -31,6 +33,27 @@ def test_a_submission_is_taken_like_one_from_the_page(site: FlaskClient, kept: K
     (row,) = kept()
     assert (row.address, row.wants, row.topics, row.number) == ("anna@example.com", True, ["newsletter"], 1)
     assert (row.given["origin"], row.given["page"]) == (SITE, "https://www.example.com/wifi")
+
+
+def test_r3_r12_a_wide_form_says_what_it_asks_and_takes_it_by_name(
+    site: FlaskClient, kept: Kept, work: Callable[[], AbstractContextManager[Session]], clock: FixedClock
+) -> None:
+    with work() as session:
+        form = forms.listed(session)[0]
+        forms.save(form, replace(documents.read(form.draft), purposes=("open_tracking",), age=True), clock.now())
+        forms.publish(session, form, "Marta", clock.now())
+    told = site.get(API).get_json()
+    assert (told["version"], told["purposes"], told["age"]) == (2, ["open_tracking"], True)
+    assert told["texts"]["it"]["open_tracking"].startswith("Sì, potete vedere")
+    ticked = {"version": 2, "purposes": ["open_tracking", "profiling"]}
+    for changes, pointer in (({}, "/age"), ({"age": "13"}, "/age"), ({"age": "child"}, "/guardian")):
+        answer = send(site, **ticked, **changes)
+        assert [one["pointer"] for one in answer.get_json()["errors"]] == [pointer]
+    assert send(site, **ticked, age="child", guardian=" Bruno  Bianchi ").status_code == 202
+    assert send(site, version=2, newsletter="no").status_code == 202, "a no needs nobody's leave"
+    first, second = kept()
+    assert (first.purposes, first.given["guardian"]) == (["open_tracking"], "Bruno Bianchi"), "what it does not ask for"
+    assert (second.purposes, second.given.get("guardian")) == ([], None)
 
 
 def test_the_form_says_what_is_to_be_drawn(site: FlaskClient) -> None:

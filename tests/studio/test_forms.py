@@ -68,6 +68,25 @@ def test_the_picture_beside_the_words_shows_the_draft(owner: FlaskClient, made: 
     assert owner.get(frame[1][:-3] + "abc").status_code == 404, "a mark that was guessed shows nothing"
 
 
+def test_r3_a_form_asks_for_further_purposes_in_words_of_its_own_and_shows_them_unticked(
+    owner: FlaskClient, made: str
+) -> None:
+    more: dict[str, object] = {"purpose": ["profiling", "feedback"], "age": "yes", "act": "publish"}
+    answer = post(owner, made, data=filled(owner, made, **{"profiling-it": "Sì, conoscetemi."}) | more)
+    assert answer.status_code == 303, answer.text
+    found = re.search(r"/f/([a-z0-9]{12})<", owner.get(answer.location).text)
+    assert found is not None
+    page = owner.get(f"/f/{found[1]}?lang=it").text
+    boxes = re.findall(r'<input type="checkbox" name="purpose" value="(\w+)"([^>]*)>', page)
+    assert boxes == [("profiling", ""), ("feedback", "")], "one each, none ticked, none needed"
+    assert "Sì, conoscetemi." in page
+    assert re.findall(r'<input type="radio" name="age" value="(\w+)"([^>]*)>', page) == [("of_age", ""), ("child", "")]
+    assert not re.search(r'name="[^"]*(birth|nascita)', page), "no birth date is asked for (R12)"
+    empty: dict[str, object] = {"purpose": ["profiling"], "act": "publish"}
+    refused = post(owner, made, data=filled(owner, made, **{"profiling-it": ""}) | empty)
+    assert (refused.status_code, 'id="wrong-profiling-it"' in refused.text) == (422, True)
+
+
 def test_r5_published_words_are_kept_and_others_get_a_number_of_their_own(
     stage: Stage, owner: FlaskClient, made: str
 ) -> None:

@@ -63,9 +63,9 @@ TEXTS: dict[str, str] = {
     "name_tracking": "counting of the links you open",
     # confirming
     "confirm_title": "Confirm your subscription",
-    "confirm_text": "With the button you agree, towards {brand}, to (you can change your mind at any time):",
+    "confirm_text": "With the button you agree to this, towards {brand}. You can change your mind at any time.",
     "confirm_words": "What you agreed to:",
-    "confirm_button": "Yes, subscribe me",
+    "confirm_button": "Yes, I confirm it",
     "confirm_not_you": "If it was not you, simply close this page: without the button nothing happens.",
     "confirmed_title": "Thank you, it is confirmed",
     "confirmed": "This is what you have agreed to, towards {brand}:",

@@ -65,9 +65,9 @@ TEXTS: dict[str, str] = {
     "name_tracking": "conteggio dei link che apre",
     # confirming
     "confirm_title": "Confermi la Sua iscrizione",
-    "confirm_text": "Con il pulsante acconsente, nei confronti di {brand}, a (potrà cambiare idea quando vorrà):",
+    "confirm_text": "Con il pulsante acconsente a quanto segue, nei confronti di {brand}. Può cambiare idea quando vuole.",
     "confirm_words": "Ciò che ha accettato:",
-    "confirm_button": "Sì, mi iscrivo",
+    "confirm_button": "Sì, confermo",
     "confirm_not_you": "Se non è stato Lei, chiuda semplicemente questa pagina: senza il pulsante non succede nulla.",
     "confirmed_title": "Grazie, iscrizione confermata",
     "confirmed": "Ecco a che cosa ha acconsentito, nei confronti di {brand}:",
