@@ -100,6 +100,9 @@ def _classes(message: Message) -> Iterator[Problem]:
         yield _problem(
             message, "class-mix", "error", text, "Say something of its own, or give it the class of its blocks."
         )
+    if message.class_ == "consent_request" and "confirm_url" in message.urls and "event.asked" not in message.facts:
+        cure = "Show a list of {{ event.asked }}: the topics and purposes that the button confirms."
+        yield _problem(message, "asked-missing", "warning", "It does not name what is confirmed (R3, R6).", cure)
     for block in message.blocks:
         if message.class_ == "consent_request" and {"marketing", "feedback"} & set(block.classes) and block.in_body:
             text = f"A request for consent holds no {block.classes[0]} block ({block.name}) (R6)."

@@ -58,6 +58,13 @@ def test_marketing_says_who_sends_it(part: str) -> None:
     assert "controller-missing" in codes(letter("marketing", without=part))
 
 
+def test_r6_a_request_for_consent_names_what_its_button_confirms() -> None:
+    button = "<mj-section><mj-column><mj-button href='{{ confirm_url }}'>x</mj-button></mj-column></mj-section>"
+    named = button.replace("<mj-button", "<mj-text>{% for one in event.asked %}{{ one }}{% endfor %}</mj-text><mj-button")
+    assert "asked-missing" in codes(letter("consent_request", body=LETTER + button))
+    assert "asked-missing" not in codes(letter("consent_request", body=LETTER + named))
+
+
 def test_a_request_for_consent_holds_no_promotion() -> None:
     assert "class-mix" in codes(letter("consent_request", body=LETTER + '<mj-include path="_blocks/upsell.mjml" />'))
 
