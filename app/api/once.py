@@ -12,7 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.api.problems import ProblemError
-from app.db import workspace_of
+from app.db import settings_of, workspace_of
+from app.events import log
 from app.events.incoming import Problem
 from app.events.sources import Caller
 
@@ -42,11 +43,12 @@ def once(
     if key is None:
         return work()
     digest = hashlib.sha256(msgspec.json.encode(asked, order="sorted")).digest()
+    hidden = log.keyed(log.body_key(settings_of(session).secret), digest)
     given = {"ws": workspace_of(session), "source": caller.source_id, "key": key, "now": now}
-    fresh = session.execute(_TAKE, {**given, "asked": digest, "old": now - KEPT}).first()
+    fresh = session.execute(_TAKE, {**given, "asked": hidden, "old": now - KEPT}).first()
     if fresh is None:
         row = session.execute(_FIND, given).one()
-        if bytes(row.asked) != digest:
+        if not log.is_of(session, row.asked, digest):
             errors = [Problem("", "This Idempotency-Key stands for another request.", "Send a new key.")]
             raise ProblemError("invalid", "The request does not fit its key.", errors)
         kept: dict[str, Any] = row.answer

@@ -30,6 +30,7 @@ from app.audience import facts as audience
 from app.audience import segments
 from app.audience.facts import Facts, Who
 from app.audience.models import Segment
+from app.consent.ages import is_child
 from app.contacts.models import Contact, Property
 from app.db import Ran, as_rows, workspace_of
 from app.enrollments import programs
@@ -222,7 +223,9 @@ def _dates(session: Session, mark: _Mark, live: Live, rule: EntryRule, dated: Da
     events: list[OwnEvent] = []
     upcoming: datetime | None = None
     for who in wanted:
-        for at in occasions(rule, facts[who], mark.swept_until, mark.until + AHEAD) if who in facts else ():
+        if who not in facts or (whose == "contacts" and _is_a_childs_day(rule, facts[who], now)):
+            continue
+        for at in occasions(rule, facts[who], mark.swept_until, mark.until + AHEAD):
             if at > mark.until:
                 upcoming = min(upcoming or at, at)
             elif not _came_later(facts[who], dated.ref, at):
@@ -275,6 +278,13 @@ def _reach(mark: _Mark, rule: EntryRule) -> dict[str, Any]:
     if days & {"02-28", "03-01"}:
         days.add("02-29")
     return {"days": sorted(days)}
+
+
+def _is_a_childs_day(rule: EntryRule, facts: Facts, now: datetime) -> bool:
+    """Whether it is a yearly day of somebody known to be under 14: a child's birthday starts nothing (R12)."""
+    attributes = facts["contact"].get("attributes") or {}
+    born, band = (str(attributes.get(name) or "") for name in ("birth_date", "age_band"))
+    return rule.recur is not None and is_child(born, band, now.date())
 
 
 def _came_later(facts: Facts, ref: str, at: datetime) -> bool:

@@ -27,7 +27,7 @@ from app.contacts.profiles import Profile, new_definitions, typed_attributes
 from app.contacts.projection import REPLACED_WITHIN, Claim, instant_text
 from app.contacts.sensitive_names import tells
 from app.db import settings_of, workspace_of
-from app.events import apart, claims, consents, log
+from app.events import apart, claims, consents, log, strangers
 from app.events.incoming import MOST, Incoming, Verdict
 from app.events.items import Item, item_of
 from app.events.log import Line
@@ -98,6 +98,14 @@ def is_repeated(session: Session, own: OwnEvent) -> bool:
     return stored is not None and log.is_of(session, stored, _said(own))
 
 
+def _of_nobody_else(own: OwnEvent) -> dict[str, Any]:
+    """Its data without what they tell of a friend (R17): a caller who starts a workflow may send anything."""
+    if not strangers.may_hold(_encode(own.data)):
+        return own.data
+    left: dict[str, Any] = strangers.without({"data": own.data})[0]["data"]
+    return left
+
+
 def _said(own: OwnEvent) -> bytes:
     return sha256(_encode((own.contact_id, own.booking_id, own.data))).digest()
 
@@ -124,7 +132,7 @@ def record_own(session: Session, own_events: Sequence[OwnEvent], now: datetime) 
         if not own_events:
             return []
     ids, marked = log.own_numbers(connection, workspace_id, len(own_events))
-    parts = [apart.of_data(own.data, own.type, marked, own.occurred_at.date()) for own in own_events]
+    parts = [apart.of_data(_of_nobody_else(own), own.type, marked, own.occurred_at.date()) for own in own_events]
     secret = [
         special.Told(own.contact_id, apart.by_field(one.special, None), f"{instant_text(own.occurred_at)}|own-{number}",
                      booking_id=own.booking_id)

@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from app.contacts.sensitive_names import normal
+
 _WORD = r"(?:friend|invitee|referee|referred|invited|amic[oaih]+|invitat[oaie]|presentat[oaie])s?"
-_KEY = re.compile(rf"(?:\w+_)?{_WORD}(?:_\w+)?|\w*_(?:of|to)_{_WORD}", re.IGNORECASE)
-_HARMLESS = re.compile(r".*_(?:by|id|code|at|on|count|number|status|link|url|stay|booking|reward)", re.IGNORECASE)
-_MAY_HOLD = re.compile(_WORD.encode() + rb'\w*"\s*:', re.IGNORECASE)
+_KEY = re.compile(rf"(?:\w+_)?{_WORD}(?:_\w+)?|\w*_(?:of|to)_{_WORD}")
+_HARMLESS = re.compile(r".*_(?:by|id|code|at|on|count|number|status|link|url|stay|booking|reward)")
+_MAY_HOLD = re.compile(_WORD.encode() + rb'[^"]{0,100}"\s*:', re.IGNORECASE)
 
 
 def may_hold(body: bytes) -> bool:
@@ -23,7 +25,8 @@ def may_hold(body: bytes) -> bool:
 
 def names_one(key: str) -> bool:
     """Whether a field of this name is for somebody else's data: forms and imports offer and take none."""
-    return _KEY.fullmatch(key) is not None and not _HARMLESS.fullmatch(key)
+    plain = normal(key)
+    return _KEY.fullmatch(plain) is not None and not _HARMLESS.fullmatch(plain)
 
 
 def without(raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

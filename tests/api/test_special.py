@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -75,7 +75,7 @@ def test_r18_no_table_holds_in_the_open_what_a_booking_tells(
     assert in_the_open(db, SECRET) == []
     assert kept(db, workspace_id) == found
     with db.work(workspace_id) as session:
-        assert session.scalars(select(Booking.arrival)).one().isoformat() == "2026-05-01"
+        assert session.scalars(select(Booking.arrival)).one() == date(2026, 5, 1)
 
 
 def test_r18_what_is_not_special_stays_where_it_was(door: Door, db: Database, workspace_id: int) -> None:

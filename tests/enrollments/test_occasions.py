@@ -169,6 +169,15 @@ def test_birthdays_come_every_year_by_each_persons_own_clock_and_29_february_is_
     ]
 
 
+def test_r12_a_childs_birthday_starts_nothing(hotel: Hotel) -> None:
+    publish(hotel, BIRTHDAY)
+    person(hotel, "child", "2016-07-04")
+    person(hotel, "teen", "2011-07-04")
+    hotel.clock.set(utc(2026, 7, 2))
+    hotel.until(utc(2026, 7, 6))
+    assert [who for who, _ in entries(hotel, "birthday")] == ["teen"]
+
+
 def test_a_published_change_of_another_part_does_not_fire_the_same_day_twice(hotel: Hotel) -> None:
     publish(hotel, BEFORE_ARRIVAL + "reenter: always\n")
     booked(hotel, "P", "2026-03-20")

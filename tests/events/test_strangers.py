@@ -13,7 +13,10 @@ from app.contacts.models import Contact
 from app.db import Base
 from app.events import strangers
 from app.events.incoming import CONTACT_FIELDS, Incoming, read
-from tests.events.feed import event, report
+from app.events.models import Event
+from app.events.record import OwnEvent, record_own
+from tests.events.feed import NOW, event, report
+from tests.factories import Factory
 
 FRIEND = "bruno@friends.example"
 
@@ -28,6 +31,8 @@ FRIEND = "bruno@friends.example"
         {"amico_email": FRIEND},
         {"Referred_Email": FRIEND},
         {"email_of_friend": FRIEND},
+        {"friendEmail": FRIEND},
+        {"Friend-Email": FRIEND},
     ],
 )
 def test_r17_an_event_gives_no_friends_address_away(session: Session, data: dict[str, Any]) -> None:
@@ -41,6 +46,12 @@ def test_r17_an_event_gives_no_friends_address_away(session: Session, data: dict
         ).scalar()
         assert "bruno" not in (kept or "").lower(), table
         assert "3331234567" not in (kept or ""), table
+
+
+def test_r17_neither_does_a_workflow_that_is_started_for_somebody(session: Session, make: Factory) -> None:
+    guest = make.contact()
+    record_own(session, [OwnEvent(guest.id, "workflow.started", NOW, {"friend_email": FRIEND, "stars": 5})], NOW)
+    assert session.query(Event.data).one()[0] == {"stars": 5}
 
 
 def test_r17_neither_as_an_attribute_of_the_guest_nor_in_a_body_that_contradicts_another(session: Session) -> None:
@@ -58,6 +69,7 @@ def test_r17_neither_as_an_attribute_of_the_guest_nor_in_a_body_that_contradicts
         ("friend_email", True), ("friend", True), ("friends", True), ("referred_name", True), ("amica", True),
         ("invitati", True), ("referred_by", False), ("friend_count", False), ("invited_at", False),
         ("friendly_note", False), ("friend_code", False), ("friendsgiving", False), ("email", False),
+        ("friendEmail", True), ("referredBy", False), ("FriendCode", False),
     ],
 )  # fmt: skip
 def test_r17_what_names_a_friend_and_what_does_not(key: str, somebody: bool) -> None:

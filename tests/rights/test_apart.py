@@ -36,7 +36,7 @@ _EVENT = {"id": "1", "type": "booking.confirmed", "occurred_at": "2026-03-10T08:
 _ATTRIBUTES = {"diet": SECRET, "cuscino": SECRET, "child_birth_date": CHILD, "vip": True}
 _SIDE = {"attributes": _ATTRIBUTES, "tags": [f"allergic_{SECRET}", "vip"]}
 _CLAIM = {"id": "1:x", "type": "booking.confirmed", "at": "2026-03-10T08:00:00.000000Z", "fields": TOLD}
-STANDS = {
+STANDS: dict[str, dict[str, Any]] = {
     "contacts": {"attributes": _ATTRIBUTES},
     "bookings": {"kind": "booking", "data": TOLD, "claims": [_CLAIM]},
     "events": {"data": {"booking": TOLD}},

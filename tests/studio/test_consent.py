@@ -18,10 +18,12 @@ from app.consent.ledger import Act, Barred
 from app.consent.models import Suppression, Topic
 from app.contacts import special
 from app.contacts.models import Contact, DataAccess
+from app.db import workspace_of
 from app.messages import links
 from app.messages.links import Ref
 from app.messages.models import Message
 from app.rights import erasure, proof, sealing
+from tests.factories import Factory
 from tests.studio.stage import ANALYST, HERE, OWNER, Stage, token
 
 
@@ -214,8 +216,16 @@ def test_r18_special_data_is_shown_to_who_cares_for_the_guest_and_each_look_is_w
     number = somebody(stage)
     with stage.work() as session:
         special.write(session, [special.Told(number, {"allergies": "peanuts"}, "1")], stage.clock.now())
+        stay = Factory(session, stage.clock).booking(session.get_one(Contact, (workspace_of(session), number)))
+        told = special.Told(number, {"guests": {"1.diet": "kosher"}}, "1", booking_id=stay.id)
+        special.write(session, [told], stage.clock.now())
+        reference = stay.reference
     contact = f"{HERE}/audience/contacts/{number}"
     assert "peanuts" not in owner.get(contact).text
+    assert "kosher" not in owner.get(contact).text
+    seen = owner.get(f"{contact}/special").text
+    assert "1.diet: kosher" in seen
+    assert reference in seen
     assert "peanuts" in owner.get(f"{contact}/special").text
     owner.post(
         f"{contact}/special", data=form(owner, f"/audience/contacts/{number}/special", key="allergies", keep="1")
