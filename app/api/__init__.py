@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from apiflask import APIFlask
 
-from app.api import audience_routes, docs, forms, health, import_routes, provider_webhooks, routes
+from app.api import audience_routes, docs, forms, health, import_routes, offering, provider_webhooks, routes
 
-__all__ = ["audience_routes", "import_routes", "register"]
+__all__ = ["audience_routes", "import_routes", "register", "routes"]
 
 
 def register(app: APIFlask) -> None:
     """Open this door's routes on `app`."""
     app.register_blueprint(health.blueprint)
-    app.register_blueprint(routes.blueprint)
+    app.register_blueprint(offering.blueprint)
     app.register_blueprint(provider_webhooks.blueprint)
     provider_webhooks.fetch_with(app, provider_webhooks.fetch)
     app.register_blueprint(forms.blueprint)

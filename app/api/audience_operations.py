@@ -169,7 +169,7 @@ OPERATIONS: tuple[Operation, ...] = (
         scope="broadcasts:write",
         status=200,
         answer=ref("BroadcastTold"),
-        parameters=(_BROADCAST,),
+        parameters=(_BROADCAST, IDEMPOTENCY_KEY),
         problems=("not-found", "invalid"),
     ),
 )

@@ -11,9 +11,9 @@ from flask import Response, render_template
 from markupsafe import Markup, escape
 
 from app.api import description, operations, problems
+from app.api.offering import json
 from app.api.operations import OPERATIONS
 from app.api.problems import KINDS
-from app.api.routes import json
 from app.doors import anyone, house, opened_by
 from app.events.catalogue import BOOKING_FIELDS, ORDER_FIELDS
 from app.events.catalogue import KINDS as EVENTS

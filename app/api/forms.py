@@ -15,8 +15,8 @@ from flask import Response, g, request
 
 from app.api import pages, problems, receiving
 from app.api.form_operations import LONGEST
+from app.api.offering import body_of_request, json
 from app.api.problems import ProblemError
-from app.api.routes import body_of_request, json
 from app.doors import anyone, house, opened_by
 from app.events.incoming import Problem
 from app.signup import effort, forms

@@ -7,11 +7,9 @@ import hashlib
 from flask import Response, request
 
 from app.api import importing, pages, receiving
-from app.api.access import caller, may
 from app.api.bodies import unfit
+from app.api.offering import body, json, kept, offered, unit
 from app.api.problems import ProblemError
-from app.api.routes import blueprint, body_of_request, json, kept
-from app.doors import house, opened_by
 from app.imports.files import LARGEST
 from app.imports.models import VERDICTS
 
@@ -19,21 +17,17 @@ MORE = 1024 * 1024
 """Bytes of a request beside its file."""
 
 
-@blueprint.get("/imports")
-@opened_by(may("imports:read"))
+@offered
 def get_imports() -> Response:
     """The imports."""
-    pages.only("limit", "cursor")
     asked = pages.wanted(int)
-    with house().database.work(caller().workspace_id) as session:
+    with unit() as session:
         return json(pages.page(importing.listed(session, asked), asked, importing.shown, importing.key))
 
 
-@blueprint.post("/imports")
-@opened_by(may("imports:write"))
+@offered
 def post_import() -> Response:
     """Hand a list in and begin its dry run."""
-    pages.only()
     if request.mimetype != "multipart/form-data":
         raise ProblemError("unsupported-media-type", "Send the file as multipart/form-data.")
     # A file may be larger than other requests; whoever sends it is known by now.
@@ -49,49 +43,39 @@ def post_import() -> Response:
     except ProblemError as error:
         raise unfit("/mapping", error.detail, "Send JSON, as MappingIn describes.") from None
     asked = ("import", [name, hashlib.sha256(content).hexdigest(), mapping])
-    return kept(asked, lambda session, by, now: importing.received(session, name, content, mapping, by, now), 202)
+    return kept(asked, lambda session, by, now: importing.received(session, name, content, mapping, by, now))
 
 
-@blueprint.get("/imports/<number>")
-@opened_by(may("imports:read"))
+@offered
 def get_import(number: str) -> Response:
     """One import."""
-    pages.only()
-    with house().database.work(caller().workspace_id) as session:
+    with unit() as session:
         return json(importing.told(session, importing.one_of(session, number)))
 
 
-@blueprint.get("/imports/<number>/rows")
-@opened_by(may("imports:read"))
+@offered
 def get_import_rows(number: str) -> Response:
     """Its rows with their verdicts."""
-    pages.only("verdict", "limit", "cursor")
     asked, verdict = pages.wanted(int), pages.one_of("verdict", VERDICTS)
-    with house().database.work(caller().workspace_id) as session:
+    with unit() as session:
         rows = importing.rows_of(session, importing.one_of(session, number), asked, verdict)
         return json(pages.page(rows, asked, importing.shown_row, importing.row_key))
 
 
-@blueprint.post("/imports/<number>/confirm")
-@opened_by(may("imports:write"))
+@offered
 def post_import_confirm(number: str) -> Response:
     """Take it in."""
-    pages.only()
-    given = receiving.read_json(body_of_request())
+    given = body()
     return kept(
         (request.path, given),
         lambda session, _by, now: importing.confirmed(session, importing.one_of(session, number), given, now),
-        202,
     )
 
 
-@blueprint.post("/imports/<number>/undo")
-@opened_by(may("imports:write"))
+@offered
 def post_import_undo(number: str) -> Response:
     """Take it back."""
-    pages.only()
     return kept(
         (request.path, None),
         lambda session, _by, now: importing.undone(session, importing.one_of(session, number), now),
-        202,
     )

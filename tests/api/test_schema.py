@@ -17,9 +17,9 @@ from hypothesis import settings as hypothesis_settings
 from schemathesis import GenerationMode
 
 from app.api import forms as forms_door
+from app.api.offering import blueprint
 from app.api.operations import OPERATIONS
 from app.api.problems import KINDS as PROBLEMS
-from app.api.routes import blueprint
 from app.clock import FixedClock
 from app.config import Settings
 from app.consent.models import Topic

@@ -28,7 +28,8 @@ DECORATORS = [
     "@*.template_filter", "@*.app_template_filter", "@*.app_template_global", "@*.template_global", "@*.listens_for",
     "@pytest.fixture", "@pytest.hookimpl", "@field_validator", "@model_validator", "@field_serializer",
     "@rule", "@invariant", "@initialize", "@precondition", "@composite", "@st.composite", "@declared_attr",
-    "@guarded", "@opened_by", "@schema.*", "@*.user_loader", "@*.request_loader", "@*.exempt", "@*.parametrize",
+    "@guarded", "@opened_by", "@offered", "@schema.*", "@*.user_loader", "@*.request_loader", "@*.exempt",
+    "@*.parametrize",
 ]  # fmt: skip
 
 _WORD = re.compile(r"[A-Za-z_]\w+")
