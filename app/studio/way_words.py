@@ -61,6 +61,7 @@ FIELDS: Mapping[str, Any] = {
     "region": _("Region"),
     "domain": _("Sending domain"),
     "configuration_set": _("Configuration set"),
+    "feedback": _("Bounces by mail"),
     "service": _("Stream for service mail"),
     "marketing": _("Stream for marketing"),
 }
@@ -71,6 +72,7 @@ _TOLD = (
     _("its secret access key"),
     _("eu-south-1 (where nothing is said), eu-west-1 ..."),
     _("the configuration set that publishes events"),
+    _("mail: bounces come to the bounce inbox too; its domain must be verified there"),
     _(
         "SES writes its own Message-ID and Date and its own envelope sender, and signs for the domain "
         "(Easy DKIM); our signature, which it would break, is left out"

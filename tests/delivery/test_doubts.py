@@ -48,7 +48,7 @@ def is_due(post: Post) -> bool:
         return ("doubts", post.workspace_id) in due(session, post.clock.now())
 
 
-def test_a_mail_of_a_killed_worker_is_asked_for_once_more_and_never_sent_twice(
+def test_r39_a_mail_of_a_killed_worker_is_asked_for_once_more_and_never_sent_twice(
     by_resend: tuple[Post, Fake, Resend],
 ) -> None:
     post, fake, provider = by_resend
@@ -100,7 +100,7 @@ def test_brevo_says_that_the_key_came_before_and_that_settles_it(
     assert list(provider.asked.values()) == [2]
 
 
-def test_silence_is_asked_again_later_and_later_until_the_key_is_forgotten(
+def test_r39_silence_is_asked_again_until_the_key_is_forgotten(
     by_resend: tuple[Post, Fake, Resend],
 ) -> None:
     post, fake, _ = by_resend

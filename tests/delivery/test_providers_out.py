@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -102,6 +102,24 @@ def test_our_own_bytes_go_out_where_the_provider_takes_them(provider: str) -> No
     if provider == "amazon_ses":  # it rewrites two headers that we sign, so the broken signature stays at home
         whole = whole.removeprefix(SIGNATURE)
     assert sent.get("raw") == (whole if WRITERS[provider].raw else None)
+
+
+def test_r35_amazon_is_told_where_the_bounce_of_this_very_mail_goes_where_that_is_asked_for() -> None:
+    about = PROVIDERS["amazon_ses"]
+    for options, where in ((about.options, None), ({**about.options, "feedback": "mail"}, mail().envelope_from)):
+        with Fake(about.took) as fake:
+            api = Api("main", WRITERS["amazon_ses"], Access(about.credentials, options, fake.url), 2, 1, (0, 0))
+            api.send([mail()])
+            api.close()
+        assert fake.asked[0].json.get("FeedbackForwardingEmailAddress") == where
+
+
+@each
+def test_a_provider_knows_a_request_again_for_less_than_it_says(provider: str) -> None:
+    says = {"resend": timedelta(hours=24), "brevo": timedelta(minutes=30)}.get(provider, timedelta())
+    known = WRITERS[provider].known_for
+    assert known < says if says else not known
+    assert bool(known) == (provider in IDEMPOTENT)
 
 
 @each

@@ -219,6 +219,9 @@ def write(access: Access, mails: Sequence[Outgoing]) -> Call:
     }
     if access.options.get("configuration_set"):
         sent["ConfigurationSetName"] = access.options["configuration_set"]
+    if access.options.get("feedback") == "mail":
+        # Bounces are forwarded to the address that names the mail (VERP). It is refused unless its domain is verified.
+        sent["FeedbackForwardingEmailAddress"] = mail.envelope_from
     url = (access.base or host(access)) + _PATH
     request = httpx.Request(
         "POST", url, content=msgspec.json.encode(sent), headers={"content-type": "application/json"}
@@ -289,6 +292,7 @@ WRITER = Writer(
     options={
         "region": "eu-south-1 (where nothing is said), eu-west-1 ...",
         "configuration_set": "the configuration set that publishes events",
+        "feedback": "mail: bounces come to the bounce inbox too; its domain must be verified there",
     },
     raw=True,
     lost="SES writes its own Message-ID and Date and its own envelope sender, and signs for the domain (Easy DKIM); "
