@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.consent.models import ConsentRecord
+from app.consent.models import ChainCheck, ConsentRecord
 from app.db import workspace_of
 
 HASHED = (
@@ -78,20 +79,23 @@ def end(session: Session) -> Anchor:
     return Anchor(last.line, last.hash.hex()) if last else Anchor(0, genesis(workspace_of(session)).hex())
 
 
-def broken(session: Session, anchors: Sequence[Anchor] = (), chunk: int = 5000) -> Break | None:
+def broken(
+    session: Session, anchors: Sequence[Anchor] = (), chunk: int = 5000, *, behind: Anchor | None = None
+) -> Break | None:
     """Walk this workspace's chain from its beginning; the first break, or None where it is whole.
 
     Args:
         anchors: ends of this chain taken earlier and kept elsewhere. Without one, lines that were cut off the very end
             leave no trace.
         chunk: lines read at a time.
+        behind: walk only what follows this line, which is taken to be as it was.
     """
     wanted = {anchor.line: anchor.hash for anchor in anchors}
     expected, previous = 1, genesis(workspace_of(session))
+    if behind is not None:
+        expected, previous = behind.line + 1, bytes.fromhex(behind.hash)
     while True:
-        rows = session.scalars(
-            select(ConsentRecord).where(ConsentRecord.line >= expected).order_by(ConsentRecord.line).limit(chunk)
-        ).all()
+        rows = session.execute(_LINES.where(ConsentRecord.line >= expected).limit(chunk)).all()
         for row in rows:
             if row.line != expected:
                 return Break(expected, "missing")
@@ -102,8 +106,48 @@ def broken(session: Session, anchors: Sequence[Anchor] = (), chunk: int = 5000) 
             if wanted.get(row.line, row.hash.hex()) != row.hash.hex():
                 return Break(expected, "other_anchor")
             expected, previous = row.line + 1, row.hash
-        session.expunge_all()
         if len(rows) < chunk:
             break
     beyond = [line for line in wanted if line >= expected]
     return Break(expected, "cut_off") if beyond else None
+
+
+class Looked(NamedTuple):
+    """What a look at the chain came to that need not begin at its beginning."""
+
+    broken: Break | None
+    end: Anchor
+    since: Anchor | None
+    """The line up to which an earlier look had found it whole; None: there was none, and all of it was walked."""
+    since_at: datetime | None
+
+
+def looked(session: Session, now: datetime) -> Looked:
+    """Walk what has been written since the last look, and remember how far it is whole.
+
+    It finds what was altered behind that line, cut off before it, or put in its place; what was altered before it, only
+    `broken` finds. So whoever shows single lines of it looks at those besides.
+    """
+    last = end(session)
+    kept = session.scalars(select(ChainCheck)).first()
+    since = Anchor(kept.line, kept.hash.hex()) if kept is not None else None
+    since_at = kept.at if kept is not None else None
+    if since is not None:
+        there = session.scalar(select(ConsentRecord.hash).where(ConsentRecord.line == since.line))
+        if there is None or there.hex() != since.hash:
+            return Looked(Break(since.line, "cut_off" if there is None else "other_anchor"), last, since, since_at)
+    found = broken(session, (last,) if last.line else (), behind=since)
+    if found is None and last.line and last != since:
+        fresh = {"line": last.line, "hash": bytes.fromhex(last.hash), "at": now}
+        session.execute(
+            insert(ChainCheck)
+            .values(workspace_id=workspace_of(session), **fresh)
+            .on_conflict_do_update(index_elements=["workspace_id"], set_=fresh)
+        )
+    return Looked(found, last, since, since_at)
+
+
+_LINES = select(
+    *(getattr(ConsentRecord, name) for name in HASHED), ConsentRecord.previous_hash, ConsentRecord.hash
+).order_by(ConsentRecord.line)
+"""As plain rows: a chain may have millions."""

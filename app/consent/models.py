@@ -67,6 +67,20 @@ class ConsentRecord(Owned, Base):
     )
 
 
+class ChainCheck(Owned, Base):
+    """How far the chain of a workspace was last found whole, so that a proof need not walk it from its beginning.
+
+    `flask consent verify` knows nothing of it: whoever can alter the ledger could alter this too.
+    """
+
+    __tablename__ = "chain_checks"
+
+    line: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[bytes] = mapped_column(LargeBinary, info=IMPERSONAL)
+    """Of that line."""
+    at: Mapped[Instant]
+
+
 class ConsentWords(Owned, Base):
     """What conditions call `consent` of one address (`fold.words`): the ledger folded, for SQL to read.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from app.contacts.models import Property
 from app.db import settings_of, workspace_of
 from app.messages import compose
 from app.messages.models import Message
-from app.rights import export_page, retention_periods, walk
+from app.rights import export_page, paper, retention_periods, walk
 from app.rights.walk import Place, Whole
 from app.sealed import opened
 
@@ -54,7 +53,7 @@ class Export:
     @property
     def json(self) -> bytes:
         """The document as a file."""
-        return json.dumps(self.document, indent=1, ensure_ascii=False).encode()
+        return paper.plain(self.document)
 
     def zip(self) -> bytes:
         """Everything in one file."""
@@ -105,7 +104,7 @@ def export(session: Session, contact_id: int, now: datetime, *, rendered: bool =
         "tables": {name: rows for name, rows in tables.items() if name != "contacts"},
     }
     titles = {row.name: row.title for row in session.execute(_TOPICS, {"ws": workspace_of(session)})}
-    languages = export_page.LANGUAGES if rendered else ()
+    languages = paper.LANGUAGES if rendered else ()
     return Export(document, {one: export_page.page(document, titles, one) for one in languages}, made)
 
 

@@ -24,13 +24,9 @@ from app.consent.fold import missing_proof, standing
 from app.consent.models import ConsentRecord, Topic
 from app.contacts.models import display_name
 from app.db import workspace_of
-from app.rights import proof_page, sealing
+from app.rights import paper, proof_page, sealing, walk
 
 FORMAT = "percorso-consent-proof-1"
-
-
-class NobodyError(LookupError):
-    """There is no such contact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,7 @@ class Pack:
     @property
     def json(self) -> bytes:
         """The document as a file."""
-        return json.dumps(self.document, indent=1, ensure_ascii=False).encode()
+        return paper.plain(self.document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,43 +57,46 @@ class Checked:
 
 
 def pack(session: Session, contact_id: int, now: datetime) -> Pack:
-    """Everything that proves what a person has agreed to; walks the whole chain of the workspace once.
+    """Everything that proves what a person has agreed to.
+
+    The chain is walked from where it was last found whole; the person's own lines, and the links to their neighbours,
+    are looked at each time.
 
     Raises:
         NobodyError: there is no such contact.
     """
-    people = _people(session, contact_id)
-    if not people:
-        raise NobodyError(f"There is no contact {contact_id}.")
+    people = walk.people_of(session, contact_id)
     workspace = session.execute(
         select(Workspace.slug, Workspace.name).where(Workspace.id == workspace_of(session))
     ).one()
-    end, broken = chain.end(session), chain.broken(session)
+    seen = chain.looked(session, now)
     numbers = [row.id for row in people]
     titles = {row.name: row.title for row in session.execute(select(Topic.name, Topic.title))}
     relied: dict[int, list[dict[str, Any]]] = {}
     for row in session.execute(_MESSAGES, {"ws": workspace_of(session), "contacts": numbers}):
         relied.setdefault(row.ledger_line, []).append(_message(row))
-    after = {row.previous: row for row in session.execute(_AFTER, {"ws": workspace_of(session), "contacts": numbers})}
+    beside = {row.mine: row for row in session.execute(_BESIDE, {"ws": workspace_of(session), "contacts": numbers})}
     records = session.scalars(
         select(ConsentRecord).where(ConsentRecord.contact_id.in_(numbers)).order_by(ConsentRecord.line)
     ).all()
+    broken = seen.broken or _broken(records, beside)
     document = {
         "format": FORMAT,
         "made_at": _instant(now),
         "workspace": {"id": workspace_of(session), "slug": workspace.slug, "name": workspace.name},
         "person": _person(people),
         "chain": {
-            "lines": end.line,
-            "end": end.hash,
+            "lines": seen.end.line,
+            "end": seen.end.hash,
+            "looked_before": {"line": seen.since.line, "at": _instant(seen.since_at)} if seen.since else None,
             "whole": broken is None,
             "broken": {"line": broken.line, "why": broken.why} if broken else None,
         },
         "now": _now(session, numbers),
         "topics": titles,
-        "lines": [_line(record, after.get(record.line), relied.get(record.line, [])) for record in records],
+        "lines": [_line(record, beside[record.line], relied.get(record.line, [])) for record in records],
     }
-    return Pack(document, {language: proof_page.page(document, language) for language in proof_page.LANGUAGES})
+    return Pack(document, {language: proof_page.page(document, language) for language in paper.LANGUAGES})
 
 
 def sealed(settings: Settings, made: Pack) -> bytes:
@@ -175,7 +174,19 @@ def _now(session: Session, numbers: Sequence[int]) -> list[dict[str, Any]]:
     return found
 
 
-def _line(record: ConsentRecord, after: Any, relied: list[dict[str, Any]]) -> dict[str, Any]:
+def _broken(records: Sequence[ConsentRecord], beside: Mapping[int, Any]) -> chain.Break | None:
+    """The first of these lines that is not what was written, or no longer stands between its neighbours."""
+    for record in records:
+        if record.hash != chain.digest(record.previous_hash, chain.fields(record)):
+            return chain.Break(record.line, "changed")
+        near = beside[record.line]
+        before = near.before if record.line > 1 else chain.genesis(record.workspace_id)
+        if before is None or before != record.previous_hash or (near.line and near.previous_hash != record.hash):
+            return chain.Break(record.line, "out_of_chain")
+    return None
+
+
+def _line(record: ConsentRecord, near: Any, relied: list[dict[str, Any]]) -> dict[str, Any]:
     plain = {key: _instant(one) if isinstance(one, datetime) else one for key, one in chain.fields(record).items()}
     proof = record.proof
     wording = proof.get("wording")
@@ -194,8 +205,8 @@ def _line(record: ConsentRecord, after: Any, relied: list[dict[str, Any]]) -> di
         "missing": list(missing),
         "previous_hash": record.previous_hash.hex(),
         "hash": record.hash.hex(),
-        "next": {"line": after.line, "previous_hash": after.previous_hash.hex(), "hash": after.hash.hex()}
-        if after
+        "next": {"line": near.line, "previous_hash": near.previous_hash.hex(), "hash": near.hash.hex()}
+        if near.line
         else None,
         "messages": relied,
     }
@@ -223,26 +234,6 @@ def _instant(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).isoformat() if moment is not None else None
 
 
-def _people(session: Session, contact_id: int) -> Sequence[Any]:
-    """The contact that this number leads to, and all who have become part of it; the survivor first. One query."""
-    return session.execute(_PEOPLE, {"ws": workspace_of(session), "contact": contact_id}).all()
-
-
-_PEOPLE = text(
-    """
-    WITH RECURSIVE up AS (
-        SELECT id, merged_into FROM contacts WHERE workspace_id = :ws AND id = :contact
-        UNION
-        SELECT c.id, c.merged_into FROM contacts c JOIN up ON c.id = up.merged_into WHERE c.workspace_id = :ws
-    ), whole AS (
-        SELECT id FROM up WHERE merged_into IS NULL
-        UNION
-        SELECT c.id FROM contacts c JOIN whole ON c.merged_into = whole.id WHERE c.workspace_id = :ws
-    )
-    SELECT id, external_id, email, phone, first_name, last_name, erased_at FROM contacts
-    WHERE workspace_id = :ws AND id IN (SELECT id FROM whole) ORDER BY merged_into IS NOT NULL, id
-    """
-)
 # What left, or may have: a message that was refused or taken back relied on nothing.
 _MESSAGES = text(
     """
@@ -255,11 +246,12 @@ _MESSAGES = text(
     ORDER BY m.id
     """
 )
-_AFTER = text(
+_BESIDE = text(
     """
-    SELECT mine.line AS previous, n.line, n.previous_hash, n.hash
+    SELECT mine.line AS mine, b.hash AS before, n.line, n.previous_hash, n.hash
     FROM consent_records mine
-    JOIN consent_records n ON n.workspace_id = mine.workspace_id AND n.line = mine.line + 1
+    LEFT JOIN consent_records b ON b.workspace_id = mine.workspace_id AND b.line = mine.line - 1
+    LEFT JOIN consent_records n ON n.workspace_id = mine.workspace_id AND n.line = mine.line + 1
     WHERE mine.workspace_id = :ws AND mine.contact_id = ANY(:contacts)
     """
 )

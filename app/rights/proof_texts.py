@@ -21,6 +21,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "It has {lines} lines, each with the fingerprint of the one before it; all were found whole.",
         "Contiene {lines} righe, ognuna con l'impronta della precedente; sono risultate tutte integre.",
     ),
+    "chain_before": (
+        "Up to line {line} this was found on {when}; what follows it, and every line below, was looked at now.",
+        "Fino alla riga {line} la verifica è del {when}; il seguito, e ogni riga qui sotto, è verificato ora.",
+    ),
     "chain_broken": (
         "It has {lines} lines and was found broken at line {line}: {why}. What follows that line proves nothing.",
         "Contiene {lines} righe e risulta alterato alla riga {line}: {why}. Da lì in poi non prova nulla.",
@@ -115,6 +119,8 @@ CODES: dict[str, tuple[str, str]] = {
     "legitimate_interest": ("legitimate interest", "legittimo interesse"),
     "missing": ("there is no such line", "la riga non c'è"),
     "changed": ("it no longer says what was written", "non dice più ciò che fu scritto"),
+    "cut_off": ("the ledger ends before it, though it was there", "il registro finisce prima, eppure la riga c'era"),
+    "other_anchor": ("it is not the line that stood there before", "non è la riga che stava lì in precedenza"),
     "out_of_chain": ("it does not follow from the line before it", "non segue dalla riga precedente"),
     "controller": ("Controller", "Titolare"),
     "language": ("Language", "Lingua"),

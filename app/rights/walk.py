@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, Date, LargeBinary, Table, Text, text
+from sqlalchemy import ARRAY, Column, Date, LargeBinary, Row, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
@@ -113,17 +113,26 @@ def places() -> tuple[Place, ...]:
 
 def whole(session: Session, contact_id: int) -> Whole:
     """The person a contact belongs to; two queries. Raises NobodyError."""
-    asked = {"ws": workspace_of(session), "contact": contact_id}
-    rows = session.execute(_PEOPLE, asked).all()
-    if not rows:
-        raise NobodyError(f"There is no contact {contact_id}.")
+    rows = people_of(session, contact_id)
     people = tuple(row.id for row in rows)
     known = {("email", row.email_key) for row in rows if row.email_key}
     known |= {(channel, row.phone) for row in rows if row.phone for channel in ("sms", "whatsapp")}
-    told = session.execute(_TOLD, {**asked, "people": list(people)})
+    told = session.execute(_TOLD, {"ws": workspace_of(session), "people": list(people)})
     known |= {(row.channel, ledger.address_key(row.address)) for row in told}
     ids = tuple(row.external_id for row in rows if row.external_id)
     return Whole(people[0], people, tuple(sorted(known)), rows[0].erased_at is not None, ids)
+
+
+def people_of(session: Session, contact_id: int) -> Sequence[Row[Any]]:
+    """The contact that this number leads to, and all who have become part of it; the survivor first. One query.
+
+    Raises:
+        NobodyError: there is no such contact.
+    """
+    rows = session.execute(_PEOPLE, {"ws": workspace_of(session), "contact": contact_id}).all()
+    if not rows:
+        raise NobodyError(f"There is no contact {contact_id}.")
+    return rows
 
 
 def empty(column: Column[Any]) -> str:
@@ -157,7 +166,7 @@ _PEOPLE = text(
         UNION
         SELECT c.id FROM contacts c JOIN whole ON c.merged_into = whole.id WHERE c.workspace_id = :ws
     )
-    SELECT id, external_id, email_key, phone, erased_at FROM contacts
+    SELECT id, external_id, email, email_key, phone, first_name, last_name, erased_at FROM contacts
     WHERE workspace_id = :ws AND id IN (SELECT id FROM whole) ORDER BY merged_into IS NOT NULL, id
     """
 )

@@ -15,6 +15,7 @@ from app.db import settings_of
 from app.doors import house, opened_by
 from app.messages import reasons
 from app.rights import proof as proofs
+from app.rights.walk import NobodyError
 from app.studio import access, pages
 from app.studio.blueprint import HERE, blueprint
 from app.studio.languages import gettext
@@ -86,7 +87,7 @@ def consent_proof(contact_id: int) -> Response:
     with pages.unit() as unit:
         try:
             made = proofs.pack(unit, contact_id, pages.now())
-        except proofs.NobodyError:
+        except NobodyError:
             abort(404)
         number = made.document["person"]["contact"]
         someone = access.person()

@@ -9,7 +9,7 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-OWNED: tuple[str, ...] = ("leaving_reasons",)
+OWNED: tuple[str, ...] = ("chain_checks", "leaving_reasons")
 """Tables that belong to a workspace."""
 
 IN_SCOPE = (

@@ -17,7 +17,7 @@ from app.clock import FixedClock
 from app.messages import compose
 from app.messages.compose import Composed
 from app.messages.rows import load_rows
-from app.rights import export_page, retention_periods, walk
+from app.rights import export_page, paper, retention_periods, walk
 from app.rights.erasure import erase
 from app.rights.export import export
 from app.rights.export_texts import TEXTS
@@ -106,7 +106,7 @@ def test_every_table_of_the_page_has_its_title_in_both_languages() -> None:
     titled = {key.removeprefix("table_") for key in TEXTS if key.startswith("table_")}
     shown = {place.name for place in walk.places()} - export_page.LEFT_OUT
     assert {name for name in titled if name not in shown | export_page.LEFT_OUT} == set()
-    assert all(len(texts) == len(export_page.LANGUAGES) and all(texts) for texts in TEXTS.values())
+    assert all(len(texts) == len(paper.LANGUAGES) and all(texts) for texts in TEXTS.values())
 
 
 def test_r53_periods_are_settings_and_strange_ones_are_refused() -> None:

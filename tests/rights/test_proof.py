@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from apiflask import APIFlask
@@ -28,7 +29,7 @@ from app.contacts.merge import merge
 from app.contacts.models import DataAccess
 from app.db import Database
 from app.messages.models import Message
-from app.rights import proof, sealing
+from app.rights import proof, sealing, walk
 from tests.conftest import START
 from tests.factories import Factory
 
@@ -126,7 +127,9 @@ def test_r5_every_line_stands_with_its_words_its_confirmation_and_what_relied_on
             "line": 4,
         }
     ]
-    assert made.document["chain"] == {"lines": 4, "end": chain.end(session).hash, "whole": True, "broken": None}
+    assert made.document["chain"] == {
+        "lines": 4, "end": chain.end(session).hash, "looked_before": None, "whole": True, "broken": None,
+    }  # fmt: skip
     for language, word in (("en", "The words shown"), ("it", "Testo mostrato")):
         page = made.html[language]
         assert word in page
@@ -177,8 +180,58 @@ def test_a_broken_chain_is_told_in_the_pack(session: Session, make: Factory) -> 
     )
 
 
+def altered(session: Session, sql: str) -> None:
+    """What somebody does who has the database's password."""
+    session.execute(text("ALTER TABLE consent_records DISABLE TRIGGER append_only"))
+    session.execute(text(sql))
+    session.expire_all()
+
+
+def test_a_second_pack_walks_only_what_was_written_since_and_says_so(session: Session, make: Factory) -> None:
+    anna, other = make.contact(email="anna@example.com"), make.contact()
+    ledger.append(session, [*confirmed(anna.id), said(other.id, "denied")], START)
+    proof.pack(session, anna.id, START)
+    ledger.append(session, [said(other.id, "withdrawn", requested_at=START)], START)
+    later = START + timedelta(days=1)
+    made = proof.pack(session, anna.id, later)
+    assert made.document["chain"]["looked_before"] == {"line": 3, "at": START.isoformat()}
+    assert made.document["chain"]["whole"]
+    assert "Up to line 3 this was found on 10 March 2026, 09:00:00 UTC" in made.html["en"]
+    altered(session, "UPDATE consent_records SET state = 'granted' WHERE line = 4")
+    ledger.append(session, [said(other.id, "denied", requested_at=later)], later)
+    altered(session, "UPDATE consent_records SET method = 'paper' WHERE line = 5")
+    assert proof.pack(session, anna.id, later).document["chain"]["broken"] == {"line": 5, "why": "changed"}
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("UPDATE consent_records SET state = 'denied' WHERE line = 2", {"line": 2, "why": "changed"}),
+        ("UPDATE consent_records SET previous_hash = '\\x00' WHERE line = 3", {"line": 2, "why": "out_of_chain"}),
+        ("DELETE FROM consent_records WHERE line > 3", {"line": 4, "why": "cut_off"}),
+        ("UPDATE consent_records SET hash = '\\x00' WHERE line = 4", {"line": 4, "why": "other_anchor"}),
+    ],
+)
+def test_r5_what_was_looked_at_before_hides_nothing_that_was_done_to_the_persons_own_lines_since(
+    session: Session, make: Factory, sql: str, found: dict[str, Any]
+) -> None:
+    anna, other = make.contact(email="anna@example.com"), make.contact()
+    ledger.append(session, [*confirmed(anna.id), said(other.id, "denied"), said(other.id, "withdrawn")], START)
+    proof.pack(session, anna.id, START)
+    altered(session, sql)
+    assert proof.pack(session, anna.id, START).document["chain"]["broken"] == found
+
+
+def test_r5_verifying_the_chain_knows_nothing_of_earlier_looks(session: Session, make: Factory) -> None:
+    anna, other = make.contact(email="anna@example.com"), make.contact()
+    ledger.append(session, [said(other.id, "denied"), *confirmed(anna.id)], START)
+    proof.pack(session, anna.id, START)
+    altered(session, "UPDATE consent_records SET state = 'granted' WHERE line = 1")
+    assert chain.broken(session) == chain.Break(1, "changed")
+
+
 def test_nobody_has_no_proof(db: Database, session: Session) -> None:
-    with pytest.raises(proof.NobodyError):
+    with pytest.raises(walk.NobodyError):
         proof.pack(session, 99, START)
 
 
