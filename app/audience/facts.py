@@ -6,7 +6,7 @@ workflow cannot decide on one thing and a mail say another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,11 +15,12 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.audience.models import Segment, SegmentMember
-from app.consent import ledger
+from app.consent import behaviour, ledger
 from app.consent.fold import words
-from app.contacts.models import Booking, Contact, Property
+from app.contacts.models import AttributeDefinition, Booking, Contact, Property
 from app.db import workspace_of
 from app.journey.condition_lines import MOST_TIMES
+from app.journey.condition_tree import fields, from_json
 
 QUERIES = 4
 """contacts, bookings, properties, consents; whatever the size of the batch. Segments and engagement, which are loaded
@@ -109,6 +110,22 @@ def segments_of(session: Session, contact_ids: Sequence[int]) -> dict[int, list[
     for row in rows:
         found.setdefault(row.contact_id, []).append(row.name)
     return found
+
+
+def behavioural(session: Session, names: Collection[str]) -> frozenset[str]:
+    """Of these segments those that rest on what people did, or on what was worked out of it (R13). A segment rests on
+    no other, so one look is enough. Two queries, none for none."""
+    if not names:
+        return frozenset()
+    inferred = set(session.scalars(select(AttributeDefinition.key).where(AttributeDefinition.inferred)))
+    rows = session.execute(select(Segment.name, Segment.condition).where(Segment.name.in_(names))).all()
+    return frozenset(row.name for row in rows if behaviour.tells(fields(from_json(row.condition)), inferred))
+
+
+def with_withheld(facts: Mapping[str, Any], traced: frozenset[str]) -> Facts:
+    """The facts as whoever decides on marketing may see them: without a consent to profiling it cannot be known whether
+    the person is in a segment that rests on behaviour, and they go the way of the unknown (R13)."""
+    return dict(facts) if facts["consent"].get("profiling") == "granted" else {**facts, "withheld": traced}
 
 
 _ENGAGEMENT = text(

@@ -34,12 +34,12 @@ from app.queues import signal
 
 log = structlog.get_logger()
 
-QUERIES = 26 + first_steps.QUERIES
+QUERIES = 28 + first_steps.QUERIES
 """At most this many statements a batch: lock, claim, live workflows, their programs, passages, programs of the
-versions people are pinned to, facts (4), segments and clicks (where a program asks), past events (2), ids, insert,
-update, visits, cancelled messages, own events (3) where somebody awaits or hears an end, dates that come soon,
-passages so far where a workflow takes only so many, what first steps ask for and the messages they plan, refusals and
-the work rows."""
+versions people are pinned to, facts (4), segments, what these rest on (2) and clicks (where a program asks), past
+events (2), ids, insert, update, visits, cancelled messages, own events (3) where somebody awaits or hears an end, dates
+that come soon, passages so far where a workflow takes only so many, what first steps ask for and the messages they
+plan, refusals and the work rows."""
 
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('enrol', :workspace_id))")
@@ -202,6 +202,7 @@ def _load(session: Session, workspace_id: int, work: Sequence[Any], now: datetim
     past = history.load(session, contact_ids, pinned.values(), now)
     facts = audience.load(session, wanted, now, segments=programs.asks(pinned.values(), "contact.segments"))
     passages.load_acts(session, inside, pinned, now)
+    passages.load_traced(session, inside, pinned)
     entries = _entries(session, workspace_id, live)
     return _Batch(now, live, pinned, facts, past, by_contact, open_messages, entries, unreadable)
 

@@ -18,8 +18,8 @@ from app.journey import entry
 from app.journey.condition_tree import DID
 from app.journey.program import Program
 
-QUERIES = 4
-"""Programs; and where an exit asks: segments, clicks, what has happened."""
+QUERIES = 6
+"""Programs; and where an exit asks: segments, what these rest on (2), clicks, what has happened."""
 
 
 class Judged(Protocol):
@@ -79,7 +79,11 @@ def _more(
     found: dict[int, dict[str, Any]] = {row.id: {} for row in rows}
     if segments := who_ask("contact.segments"):
         inside = audience.segments_of(session, [row.contact_id for row in segments])
+        asked = {number: program.segments for number, program in leaving.items() if program.promotes}
+        traced = audience.behavioural(session, {name for names in asked.values() for name in names})
         for row in segments:
+            if own := traced & asked.get(row.version_id or 0, frozenset()):
+                found[row.id] |= {"withheld": audience.with_withheld(facts[row.id], own).get("withheld", frozenset())}
             found[row.id]["contact"] = {**facts[row.id]["contact"], "segments": inside.get(row.contact_id, [])}
     if engaged := [row for row in who_ask("engagement.") if row.enrollment_id]:
         acts = audience.engagement(session, [(row.enrollment_id or 0, row.contact_id) for row in engaged], now)

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app.audience.facts import Facts
-from app.enrollments import experiments
+from app.enrollments import experiments, passages
 from app.enrollments.passages import Inside
 from app.enrollments.planned import as_planned
 from app.journey import advance
@@ -21,8 +21,8 @@ from app.journey.advance import Advanced, Left, Send
 from app.journey.program import Program
 from app.messages.plan import Planned
 
-QUERIES = 1
-"""Winners of splits, where a program has one; the messages are planned by the caller."""
+QUERIES = 3
+"""Winners of splits, and what segments rest on (2), where a program asks; the messages are planned by the caller."""
 
 log = structlog.get_logger()
 
@@ -42,6 +42,7 @@ def take(
     """
     due = [row for row in fresh if row.state.status == "active" and row.state.wake_at and row.state.wake_at <= now]
     won = experiments.winners(session, {row.version_id: known[row.version_id] for row in due}) if due else {}
+    passages.load_traced(session, due, known)
     taken = []
     for row in due:
         program = known[row.version_id]

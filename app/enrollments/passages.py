@@ -11,7 +11,15 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.audience.facts import Facts, Who, engagement, with_engagement, with_passage
+from app.audience.facts import (
+    Facts,
+    Who,
+    behavioural,
+    engagement,
+    with_engagement,
+    with_passage,
+    with_withheld,
+)
 from app.db import as_rows, workspace_of
 from app.enrollments import programs
 from app.journey.advance import Decision, State, from_json, to_json
@@ -67,6 +75,8 @@ class Inside:
     """What was done with this passage's own messages; None where its program does not ask."""
     promotes: bool = False
     """Its program sends marketing: what it decides by such acts needs a consent to profiling (R13)."""
+    traced: frozenset[str] = frozenset()
+    """Segments that its program asks about and that rest on behaviour, where it sends marketing."""
     new: bool = False
     changed: bool = False
 
@@ -95,6 +105,8 @@ class Inside:
         """What this passage sees: the person's facts with its own event and fields."""
         enrollment = {"id": self.id, "key": self.key, "entered_at": self.entered_at, "fields": self.state.fields}
         seen = with_passage(loaded[self.who], self.event, enrollment)
+        if self.traced:
+            seen = with_withheld(seen, self.traced)
         return seen if self.acts is None else with_engagement(seen, self.acts, promotes=self.promotes)
 
     def become(self, state: State, now: datetime) -> None:
@@ -191,6 +203,14 @@ def load_acts(session: Session, rows: Sequence[Inside], known: Mapping[int, Prog
     found = engagement(session, [(row.id, row.contact_id) for row in asking], now)
     for row in asking:
         row.acts, row.promotes = found.get(row.id, {}), known[row.version_id].promotes
+
+
+def load_traced(session: Session, rows: Sequence[Inside], known: Mapping[int, Program]) -> None:
+    """Which segments rest on behaviour, for passages that decide on marketing by them: two queries, or none."""
+    asked = {row.version_id: known[row.version_id].segments for row in rows if known[row.version_id].promotes}
+    traced = behavioural(session, {name for names in asked.values() for name in names})
+    for row in rows:
+        row.traced = traced & asked.get(row.version_id, frozenset())
 
 
 _INSERT = text(

@@ -19,8 +19,8 @@ from app.enrollments.history import Past
 from app.enrollments.passages import Inside
 from app.journey.program import Program
 
-QUERIES = audience.QUERIES + 5
-"""Facts; and where a program asks: segments, clicks, what has happened (2), winners of splits."""
+QUERIES = audience.QUERIES + 7
+"""Facts; and where a program asks: segments, what these rest on (2), clicks, what has happened (2), winners."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +47,6 @@ def load(session: Session, rows: Sequence[Inside], known: Mapping[int, Program],
     segments = programs.asks(known.values(), "contact.segments")
     facts = audience.load(session, [row.who for row in rows], now, segments=segments)
     passages.load_acts(session, rows, known, now)
+    passages.load_traced(session, rows, known)
     past = history.load(session, [row.contact_id for row in rows], known.values(), now)
     return Sight(facts, past, experiments.winners(session, known))

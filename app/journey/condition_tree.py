@@ -222,6 +222,17 @@ def _paths(condition: Condition) -> Iterable[str]:
             yield from (value.path for value in values if isinstance(value, Ref))
 
 
+def segments_in(condition: Condition) -> frozenset[str]:
+    """The segments that it asks about by name."""
+    match condition:
+        case Group():
+            return frozenset(name for one in condition.conditions for name in segments_in(one))
+        case Compare(field="contact.segments", value=Text() as named):
+            return frozenset({named.text})
+        case _:
+            return frozenset()
+
+
 def rests_on_engagement(condition: Condition) -> bool:
     """Whether it may be None: some line asks what a person did with a message."""
     return any(path.startswith("engagement.") for path in _paths(condition))

@@ -10,6 +10,8 @@ compared with counts as not there. In SQL that is `coalesce(field op value, fals
 did not click (RULES R14, R15). None goes through groups by Kleene's rules: any is true as soon as one is true, all is
 false as soon as one is false, and else what cannot be known stays unknown.
 
+Whether somebody is in a segment that may not be looked at for them (`withheld` of the facts, R13) is None as well.
+
 **What has happened.** `did <event>` counts what is known to have happened to the person (`contact_events` of the
 facts); where the facts were loaded without it, it cannot be known.
 
@@ -77,7 +79,7 @@ def evaluate(condition: Condition, facts: Facts, now: datetime) -> bool | None:
     """True, False, or None where it cannot be known. Never raises, whatever the facts hold."""
     match condition:
         case Compare():
-            return _compare(condition, facts, now)
+            return None if _is_withheld(condition, facts) else _compare(condition, facts, now)
         case Engaged():
             return _engaged(condition, facts, now)
         case Did():
@@ -96,6 +98,13 @@ def _group(group: Group, facts: Facts, now: datetime) -> bool | None:
             return group.join == "any"
         unknown = unknown or verdict is None
     return None if unknown else group.join != "any"
+
+
+def _is_withheld(condition: Compare, facts: Facts) -> bool:
+    if condition.field != "contact.segments":
+        return False
+    withheld = facts.get("withheld") or ()
+    return bool(withheld) and isinstance(condition.value, Text) and condition.value.text in withheld
 
 
 def _compare(condition: Compare, facts: Facts, now: datetime) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from app.journey.condition_tree import ALWAYS, DID, Condition
+from app.journey.condition_tree import ALWAYS, DID, Condition, segments_in
 from app.journey.condition_tree import fields as paths_of
 from app.journey.durations import Duration
 from app.journey.known import MessageClass
@@ -279,9 +279,15 @@ class Program:
         return frozenset(_paths(self)) - {"now"}
 
     @cached_property
-    def reads_of_people(self) -> list[str]:
-        """The attributes of contacts among what it reads, sorted."""
-        return sorted(path for path in self.reads if path.startswith("contact.attributes."))
+    def segments(self) -> frozenset[str]:
+        """The segments that its conditions ask about."""
+        return frozenset(name for condition in _conditions(self) for name in segments_in(condition))
+
+    @cached_property
+    def chosen_by(self) -> frozenset[str]:
+        """The segments that its ways in rest on."""
+        asked = {name for rule in self.entry for name in segments_in(rule.condition)}
+        return frozenset(asked | {rule.segment for rule in self.entry if rule.segment})
 
     @cached_property
     def promotes(self) -> bool:
@@ -325,11 +331,26 @@ SHARING = "consent.third_party_sharing"
 """What a call asks of whose receiver uses what it is told for purposes of its own (R3)."""
 
 
+def _conditions(program: Program) -> Iterator[Condition]:
+    yield from (rule.condition for rule in program.entry)
+    yield from (rule.condition for rule in program.exits)
+    if program.goal:
+        yield program.goal.condition
+    for op in program.ops:
+        match op:
+            case WaitForOp():
+                yield op.condition
+            case BranchOp():
+                yield from (case.condition for case in op.cases)
+            case RepeatOp():
+                yield from (op.until,) if op.until is not None else ()
+            case _:
+                pass
+
+
 def _paths(program: Program) -> Iterator[str]:
-    conditions = [rule.condition for rule in program.entry] + [rule.condition for rule in program.exits]
     moments: list[Until | Latest | None] = [rule.date for rule in program.entry]
     if program.goal:
-        conditions.append(program.goal.condition)
         yield from (program.goal.value,) if program.goal.value else ()
     yield from (program.key,) if program.key else ()
     for op in program.ops:
@@ -340,12 +361,7 @@ def _paths(program: Program) -> Iterator[str]:
             case WaitOp():
                 moments.append(op.until)
             case WaitForOp():
-                conditions.append(op.condition)
                 moments.append(op.up_to)
-            case BranchOp():
-                conditions += [case.condition for case in op.cases]
-            case RepeatOp():
-                conditions += [op.until] if op.until is not None else []
             case StartOp():
                 moments.append(op.up_to)
                 yield from op.copies.values()
@@ -359,7 +375,7 @@ def _paths(program: Program) -> Iterator[str]:
             case _:
                 pass
     yield from (moment.ref for moment in moments if isinstance(moment, Dated))
-    for condition in conditions:
+    for condition in _conditions(program):
         yield from paths_of(condition)
 
 

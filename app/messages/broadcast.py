@@ -20,6 +20,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.audience import catalogue as segments
+from app.consent import behaviour
 from app.consent.pressure import own_zone, zone_or_utc
 from app.db import Ran, as_rows, workspace_of
 from app.journey.condition_tree import fields
@@ -167,8 +168,7 @@ def _reads(session: Session, broadcast: Broadcast) -> list[str]:
     the gate asks for (R13). One query, none for a service message or for everybody."""
     if broadcast.class_ != "marketing" or broadcast.segment is None:
         return []
-    condition = segments.condition_of(segments.named(session, broadcast.segment))
-    return sorted(path for path in fields(condition) if path.startswith(("contact.attributes.", "engagement.")))
+    return list(behaviour.among(fields(segments.condition_of(segments.named(session, broadcast.segment)))))
 
 
 def planned(broadcast: Broadcast, contact_id: int, place: int, due_at: datetime, reads: Sequence[str] = ()) -> Planned:

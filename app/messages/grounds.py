@@ -6,7 +6,7 @@ eyes each time: whoever needs two of the three loads the grounds once and passes
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -18,11 +18,13 @@ from sqlalchemy.orm import Session
 from app.accounts.models import Workspace
 from app.audience import facts as audience
 from app.audience.facts import Facts, Who
-from app.consent import ledger
+from app.consent import behaviour, ledger
 from app.consent.ages import fourteenth, is_child
+from app.consent.behaviour import SEGMENT
 from app.consent.case import ConsentFacts, Contacted, Purchase, Request, Suppressed
 from app.consent.fold import Key, State
 from app.consent.policy import Policy, PolicyError
+from app.consent.pressure import zone_or_utc
 from app.db import workspace_of
 from app.messages import identities
 from app.messages.identities import Identity, Senders
@@ -34,7 +36,7 @@ log = structlog.get_logger()
 
 QUERIES = 8 + identities.QUERIES + audience.QUERIES
 """workspace, contacts, purchases, consent lines, suppressions, other messages, what is paused, what topics speak of,
-who mails come from; and audience.facts."""
+who mails come from; and audience.facts. Two more where anybody was chosen by coming into a segment."""
 
 Moment = Literal["gate", "lease"]
 
@@ -166,6 +168,7 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
     told = _told(session, rows, now)
     about, titles, inferred = _words(session)
     policy = Policy.from_settings(workspace)
+    traced = _traced(session, rows)
     senders = identities.load(session)
     wanted = {row.id: row.terms["sender"] for row in rows if row.terms and row.terms.get("sender")}
     facts: dict[int, ConsentFacts] = {}
@@ -186,7 +189,13 @@ def load(session: Session, rows: Sequence[MessageRow], now: datetime) -> Grounds
             paused=paused.get((False, row.workflow_id)) or paused.get((True, row.broadcast_id)),
             holdout=policy.keeps_out(row.contact_id),
             about=about,
-            profiled=_rests_on_behaviour(row, inferred),
+            # Judged anew each time: an attribute may be marked, and a stay end, while the message waits.
+            profiled=behaviour.tells(
+                _reads(row),
+                inferred,
+                traced,
+                past=_is_over(bookings.get(row.booking_id or 0), str(place.get("zone") or "UTC"), now),
+            ),
             held=senders.held(row.class_, senders.of(row.class_, place, wanted.get(row.id)), now),
         )
         if row.terms and "channels" in row.terms:
@@ -299,11 +308,21 @@ def _others(session: Session, batch: set[int], asked: Mapping[str, Any], now: da
     return found
 
 
-def _rests_on_behaviour(row: MessageRow, inferred: Collection[str]) -> bool:
-    """Whether what chose this person for it reads clicks, or an attribute that tells of behaviour (R13). Judged anew
-    each time: an attribute may be marked while the message waits."""
-    reads = (row.terms or {}).get("reads") or ()
-    return any(path.startswith("engagement.") or path.removeprefix("contact.attributes.") in inferred for path in reads)
+def _reads(row: MessageRow) -> Sequence[str]:
+    """What may tell of behaviour among what this person was chosen for it by."""
+    return (row.terms or {}).get("reads") or ()
+
+
+def _traced(session: Session, rows: Sequence[MessageRow]) -> frozenset[str]:
+    """Of the segments that people were chosen by, those that rest on behaviour; two queries, or none for none."""
+    named = {path.removeprefix(SEGMENT) for row in rows for path in _reads(row) if path.startswith(SEGMENT)}
+    return audience.behavioural(session, named)
+
+
+def _is_over(booking: Purchase | None, zone: str, now: datetime) -> bool:
+    """Whether the stay that a message is about is over; so it is where the message is about none."""
+    ended = booking.departure if booking is not None else None
+    return booking is None or (ended is not None and ended < now.astimezone(zone_or_utc(zone)).date())
 
 
 def _words(session: Session) -> tuple[dict[str, frozenset[str]], dict[str, Mapping[str, str]], frozenset[str]]:

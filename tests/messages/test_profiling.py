@@ -8,11 +8,14 @@ import pytest
 from sqlalchemy import select
 
 from app.audience import catalogue as segments
-from app.consent import ledger
+from app.consent import behaviour, ledger
 from app.consent.ledger import Act
-from app.contacts.models import AttributeDefinition
+from app.contacts.models import AttributeDefinition, Contact
 from app.enrollments import catalogue as workflows
 from app.enrollments.models import Enrollment
+from app.events.record import OwnEvent, record_own
+from app.journey.condition_tree import fields
+from app.journey.conditions import parse
 from app.messages import compose
 from app.messages.compose import Composed
 from app.messages.models import Message
@@ -119,3 +122,152 @@ def test_r13_a_workflow_that_sends_marketing_sees_clicks_only_of_those_who_agree
         found = session.scalars(select(Enrollment).where(Enrollment.key == "B-1")).all()
         ways = [row.state.get("fields", {}).get("way") for row in found]
         assert way in ways, session.scalars(select(Message.reason)).all()
+
+
+def agree(hotel: Hotel, purposes: list[str]) -> None:
+    """g-1 agrees to these."""
+    at = hotel.clock.now().isoformat()
+    proof = {"method": "web", "wording_version": "1", "confirmed_at": at}
+    hotel.post(
+        [
+            {
+                "id": f"agreed-{purpose}",
+                "type": "consent.granted",
+                "occurred_at": at,
+                "contact": {"external_id": "g-1", "email": "g1@example.com"},
+                "data": {"purpose": purpose, **({"topic": "newsletter"} if purpose == "marketing" else {}), **proof},
+            }
+            for purpose in purposes
+        ]
+    )
+
+
+def taste_for_wine(hotel: Hotel, *, inferred: bool = True) -> None:
+    """It is worked out of what people do who likes wine, and they are a segment; g-1 is one of them."""
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        now, workspace_id = hotel.clock.now(), hotel.loaded.workspace_id
+        session.add(
+            AttributeDefinition(workspace_id=workspace_id, key="taste", type="text", inferred=inferred, created_at=now)
+        )
+        session.flush()  # the segment names it
+        segments.create(session, "wine-lovers", {"en": "Wine"}, CLICKERS, by="Marta", now=now)
+    hotel.post(
+        [
+            {
+                "id": "taste",
+                "type": "contact.updated",
+                "occurred_at": hotel.clock.now().isoformat(),
+                "contact": {"external_id": "g-1", "email": "g1@example.com", "attributes": {"taste": "wine"}},
+                "data": {},
+            }
+        ]
+    )
+    hotel.work()
+
+
+CHOOSING = """
+workflow: choosing
+name: { en: Choosing, it: Scelta }
+phase: retention
+class: marketing
+entry: [ { on: booking.confirmed } ]
+key: booking.reference
+steps:
+  - id: which
+    branch:
+      - if: contact.segments WORD wine-lovers
+        steps: [ { id: for-them, set: { enrollment.fields.way: wine } } ]
+      - else: true
+        steps: [ { id: for-all, set: { enrollment.fields.way: general } } ]
+  - id: offer
+    send: guest-voices
+    topic: newsletter
+"""
+
+
+@pytest.mark.parametrize("word", ["has", "has not"])
+@pytest.mark.parametrize(("agreed", "inferred"), [(True, True), (False, True), (False, False)])
+def test_r13_a_branch_on_a_segment_that_rests_on_an_inference_goes_the_way_of_the_unknown(
+    hotel: Hotel, word: str, agreed: bool, inferred: bool
+) -> None:
+    agree(hotel, ["marketing", *(["profiling"] if agreed else [])])
+    taste_for_wine(hotel, inferred=inferred)
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        workflows.publish(session, CHOOSING.replace("WORD", word), by="Marta", now=hotel.clock.now())
+    hotel.post([booked(1)])
+    hotel.work()
+    known = "wine" if word == "has" else "general"
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        found = session.scalars(select(Enrollment).where(Enrollment.key == "B-1")).all()
+        ways = [way for row in found if (way := row.state.get("fields", {}).get("way"))]
+        sent = session.scalars(select(Message.reason).where(Message.step_id == "offer")).all()
+    assert ways == [known if agreed or not inferred else "general"]
+    assert len(sent) == 1
+    assert "no_profiling" not in sent  # what is for everybody goes to who has not agreed, too
+
+
+ENTERED = """
+workflow: entering
+name: { en: Entering, it: Ingresso }
+phase: retention
+class: marketing
+entry: [ { on: ON } ]
+key: contact.id
+steps:
+  - id: offer
+    send: guest-voices
+    topic: newsletter
+"""
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+@pytest.mark.parametrize("on", ["segment.entered, segment: wine-lovers", "page.viewed"])
+def test_r13_marketing_that_behaviour_has_started_needs_a_consent_to_profiling(
+    hotel: Hotel, on: str, agreed: bool
+) -> None:
+    agree(hotel, ["marketing", *(["profiling"] if agreed else [])])
+    taste_for_wine(hotel)
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        workflows.publish(session, ENTERED.replace("ON", on), by="Marta", now=hotel.clock.now())
+        number = session.scalars(select(Contact.id).where(Contact.external_id == "g-1")).one()
+        data = {"segment": "wine-lovers"} if on.startswith("segment") else {"url": "https://lago.example/wine"}
+        record_own(session, [OwnEvent(number, on.partition(",")[0], hotel.clock.now(), data)], hotel.clock.now())
+    hotel.work()
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        ends = session.execute(select(Message.reason, Message.rule).where(Message.step_id == "offer")).all()
+    assert len(ends) == 1
+    assert (tuple(ends[0]) == ("no_profiling", "R13")) is not agreed
+
+
+@pytest.mark.parametrize(
+    ("condition", "needs"),
+    [
+        ("booking.amount >= 300", True), ("booking.nights >= 1", True), ("did page.viewed", True),
+        ("booking.departure < now", False), ("booking.status == confirmed", False), ("did booking.confirmed", False),
+    ],
+)  # fmt: skip
+def test_r13_how_people_stayed_and_what_they_looked_at_is_behaviour_and_that_they_stayed_is_not(
+    mailroom: Mailroom, condition: str, needs: bool
+) -> None:
+    reads = behaviour.among(fields(parse(condition)))
+    assert bool(reads) is needs
+    guest = mailroom.guest()
+    mailroom.say(guest)
+    number = mailroom.plan(guest, "offer", terms={"reads": list(reads)})
+    mailroom.gate()
+    assert mailroom.message(number).reason == ("no_profiling" if needs else None)
+
+
+def test_r13_the_stay_ahead_may_be_read_for_offers_about_it(mailroom: Mailroom) -> None:
+    """J07: an upgrade for a booking that is still to come rests on that contract, not on the past."""
+    guest = mailroom.guest()
+    mailroom.say(guest)
+    verdicts = []
+    for visit, days in ((1, 10), (2, -1)):
+        leaves = mailroom.now.date() + timedelta(days=days)
+        stay = mailroom.make.booking(guest, arrival=leaves - timedelta(days=2), departure=leaves)
+        terms = {"reads": ["booking.nights"]}
+        number = mailroom.plan(guest, "offer", visit=visit, booking_id=stay.id, terms=terms)
+        mailroom.gate()
+        verdicts.append(mailroom.message(number).reason)
+    assert verdicts == [None, "no_profiling"]
