@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -25,11 +26,20 @@ class Attachment:
     type: str
     data: bytes
     parameters: str = ""
+    encoded: str = ""
+    """The same content in base64, where it is at hand."""
 
     @property
     def base64(self) -> str:
         """Its content as the structured APIs of providers want it."""
-        return base64.b64encode(self.data).decode()
+        return self.encoded or base64.b64encode(self.data).decode()
+
+
+@lru_cache(maxsize=32)
+def _published(name: str, content: str) -> Attachment:
+    """A file of a template's version: the same for every mail of it, so it is decoded once and not once a mail."""
+    data = base64.b64decode(content)
+    return Attachment(name, kind_of(name).type, data, encoded=base64.b64encode(data).decode())
 
 
 def made(names: Iterable[str], calendar: str | None, files: Mapping[str, str]) -> tuple[Attachment, ...]:
@@ -49,7 +59,7 @@ def made(names: Iterable[str], calendar: str | None, files: Mapping[str, str]) -
                 type_, parameters = KINDS["ics"].type, "; charset=utf-8; method=PUBLISH"
                 found.append(Attachment(CALENDAR_FILE, type_, calendar.encode("utf-8", "replace"), parameters))
         elif name in files:
-            found.append(Attachment(name, kind_of(name).type, base64.b64decode(files[name])))
+            found.append(_published(name, files[name]))
         else:
             log.warning("attachment_gone", name=name)
     return tuple(found)
