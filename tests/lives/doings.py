@@ -20,7 +20,7 @@ from tests.hotel import Hotel
 from tests.imports import lists
 from tests.lives.lives import TOPICS, Act, World, timeline
 from tests.lives.model import ALL, Truth, Word
-from tests.lives.play import LISTS, Guest, Play, paths, written
+from tests.lives.play import LISTS, OFFERS, Guest, Play, paths, written
 from tests.messages import broadcasts
 
 CONFIRM_WITHIN = timedelta(days=7)
@@ -73,9 +73,11 @@ def do(play: Play, guest: Guest, act: Act) -> None:
 
 
 def write_to_everybody(play: Play) -> None:
-    """The hotel sends a broadcast to all it knows."""
+    """The hotel sends a broadcast to all it knows, on one topic and then on the other."""
     play.counted["broadcast"] += 1
-    broadcasts.send(play.hotel, name=f"Broadcast {play.counted['broadcast']}")
+    number = play.counted["broadcast"]
+    template = OFFERS if number % 2 else broadcasts.TEMPLATE
+    broadcasts.send(play.hotel, name=f"Broadcast {number}", template=template)
 
 
 def book(play: Play, guest: Guest, n: int) -> None:

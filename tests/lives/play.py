@@ -21,12 +21,14 @@ from sqlalchemy.orm import Session
 
 from app.consent import chain
 from app.contacts.models import Property
+from app.content.catalogue import Library, push, read_library
 from app.db import Database
 from app.delivery import deliver, senders
 from app.events.sources import signature
 from app.signup import forms
 from app.signup.document import Document
 from app.worker import run_due
+from tests.conftest import ROOT
 from tests.hotel import Hotel
 from tests.lives.lives import Act, story
 from tests.lives.model import Truth, Word
@@ -111,6 +113,7 @@ class Play:
                 session, "Lives", lago, Document(topics=("newsletter",), notice_version="1"), "test", now
             )
             forms.publish(session, form, "test", now)
+            _publish_offers(session, now)
             self.form = form.public_id
 
     def finish(self) -> None:
@@ -159,6 +162,7 @@ class Play:
             mail = email.message_from_bytes(row.raw, policy=email.policy.default)
             guest.mails.append((row, mail))
             self.counted[f"left: {row.class_}"] += 1
+            self.counted[f"on: {row.basis}"] += 1
             if row.address in guest.truth.dead:
                 self._wrong(guest, f"{row.template} went to an address that must get nothing")
             if row.class_ in LISTS and not guest.truth.may(row.address, row.class_, row.topic):
@@ -228,6 +232,20 @@ class Play:
 
     def links(self, guest: Guest, kinds: str) -> list[str]:
         return paths(guest.mails[-1][1], kinds) if guest.mails else []
+
+
+OFFERS = "guest-offers"
+"""What a broadcast on offers sends: of what is shipped none does that says nothing of a booking."""
+
+
+def _publish_offers(session: Session, now: datetime) -> None:
+    shipped = read_library(ROOT / "email_templates")
+    source = {name: text for name, text in shipped.files.items() if name.startswith(("_", "guest-voices/"))}
+    source = {name.replace("guest-voices/", f"{OFFERS}/"): text for name, text in source.items()}
+    manifest = source[f"{OFFERS}/template.yaml"].replace("guest-voices", OFFERS)
+    source[f"{OFFERS}/template.yaml"] = manifest.replace("topic: newsletter", "topic: offers")
+    changes = push(session, Library(source, shipped.assets), now)
+    assert [change.outcome for change in changes] == ["published"], changes
 
 
 def paths(mail: EmailMessage, kinds: str) -> list[str]:

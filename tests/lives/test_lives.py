@@ -30,7 +30,7 @@ ALL_PARTS, DIFFERENT = 9, 223
 """Each part plays a world of `PEOPLE` lives, of which so many at least are different ones: more than 2,000 in all."""
 PARTS = 1 if os.environ.get("PERCORSO_TEST_PG") else ALL_PARTS
 """On another server than the carried one only the first: what the lives hold does not rest on its version."""
-ALWAYS = ("left: marketing", "left: transactional", "confirmed")
+ALWAYS = ("left: transactional", "confirmed", "on: consent", "on: soft_opt_in", "on: sign_up")
 """What happens in every part: a world in which nothing happens would prove nothing."""
 
 
