@@ -339,5 +339,7 @@ def _kept_of(one: _Ready, settings: Settings, ways: Ways) -> dict[str, object]:
         "message_id": composed.message_id,
         "language": composed.language,
         "template_version_id": composed.template_version_id,
-        "facts": {**composed.facts, "way": asdict(knows)} if knows else composed.facts,
+        "facts": {**composed.facts, "way": {**asdict(knows), "first": not one.row.attempts}}
+        if knows
+        else composed.facts,
     }

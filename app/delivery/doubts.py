@@ -121,7 +121,7 @@ def _judged(session: Session, rows: Sequence[Any], now: datetime, left: Left) ->
         elif way.standing.state(now) == "open":
             until = way.standing.open_until
         elif facts.address == address_key(row.address) and _same(session, way, mark):
-            mail = _again(session, row, now)
+            mail = _again(session, row, mark, now)
         if mail is not None and way is not None:
             going.append(_Going(row, mail, way))
         else:
@@ -137,13 +137,16 @@ def _same(session: Session, way: Way, mark: Mapping[str, Any]) -> bool:
     return knows is not None and asdict(knows)["account"] == mark["account"]
 
 
-def _again(session: Session, row: Any, now: datetime) -> Outgoing | None:
-    """The very mail; None where it cannot be made any more, as after an erasure."""
+def _again(session: Session, row: Any, mark: Mapping[str, Any], now: datetime) -> Outgoing | None:
+    """The very mail; None where it cannot be made any more, as after an erasure.
+
+    That the key came before says that this mail was taken only where no try under it had been refused earlier.
+    """
     settings = settings_of(session)
     try:
         composed = composing.again(session, row)
         # No provider that takes keys takes our bytes, so nobody sees whether they are signed.
-        return replace(outgoing(row, composed, Keyring(settings.data_dir), now), again=True)
+        return replace(outgoing(row, composed, Keyring(settings.data_dir), now), again=bool(mark.get("first")))
     except (LookupError, HeaderError):
         return None
 

@@ -105,13 +105,15 @@ def run_due(house: House) -> int:
     """
     run = stages(house)
     total = 0
+    before: list[tuple[str, int]] = []
     while True:
         with house.database.system() as session:
             waiting = due(session, house.clock.now())
         done = sum(run[stage](workspace_id).done for stage, workspace_id in waiting)
-        if not done:  # nothing is due, or nothing of it can be done now: its way out is shut
-            return total
         total += done
+        if not waiting or (not done and waiting == before):  # the rest cannot be done now: its way out is shut, say
+            return total
+        before = waiting
 
 
 _house: list[House] = []

@@ -29,10 +29,10 @@ def by_resend(open_post: Callable[..., Post], fakes: Callable[..., Fake]) -> tup
     return post, fake, provider
 
 
-def killed(post: Post, id_: int) -> None:
+def killed(post: Post, id_: int, attempts: int = 0) -> None:
     """The row as a worker leaves it that was killed between the provider's yes and its own commit."""
     assert post.message(id_).state == "accepted"
-    gone = {"provider_id": None, "accepted_at": None, "ended_at": None, "attempts": 0}
+    gone = {"provider_id": None, "accepted_at": None, "ended_at": None, "attempts": attempts}
     post.change(id_, state="handed_over", lease_until=post.clock.now() - timedelta(seconds=1), **gone)
 
 
@@ -98,6 +98,25 @@ def test_brevo_says_that_the_key_came_before_and_that_settles_it(
     assert post.message(id_).state == "accepted"
     assert list(provider.mails.values()) == [1]
     assert list(provider.asked.values()) == [2]
+
+
+def test_a_key_that_a_refused_try_had_used_says_nothing_of_the_one_in_doubt(
+    open_post: Callable[..., Post], fakes: Callable[..., Fake]
+) -> None:
+    """Brevo failed first and may remember the key all the same: "came before" is no yes then."""
+    post = open_post("capture:", calls_allow=("127.0.0.0/8",), smtp_connections=1)
+    provider = Brevo()
+    fake = fakes(lambda _: say(500, {"message": "down"}))
+    add(post, "brevo", "main", fake)
+    (id_,) = post.plan("anna@example.com")
+    post.run()
+    post.clock.set(post.message(id_).due_at)
+    fake.answer = provider
+    post.run()
+    killed(post, id_, attempts=1)
+    settle(post)
+    message = post.message(id_)
+    assert (message.state, message.reason) == ("handed_over", "no_answer")
 
 
 def test_r39_silence_is_asked_again_until_the_key_is_forgotten(

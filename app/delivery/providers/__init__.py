@@ -40,7 +40,7 @@ class Outgoing:
     """The same in parts, for providers that put mails together themselves."""
     stream: Stream = "service"
     again: bool = False
-    """It may have left before, under the very key that it goes with now."""
+    """It may have left before, under the very key that it goes with now and that no refused try has used."""
 
 
 @dataclass(frozen=True, slots=True)
