@@ -29,6 +29,7 @@ DEEPEST = 100
 _NOTHING = Says.NOTHING
 # Tuples: members of an Enum are found faster by what they are than by their hash, which is a call for each.
 _CHILDREN = (Says.CHILDREN, Says.CHILDRENS_AGES, Says.CHILDRENS_BIRTHS, Says.CHILDRENS_NAMES)
+_PERSON = (Says.BIRTH, Says.AGE, Says.KIND)
 _ALL = tuple(one for one in Says if one is not Says.NOTHING)
 _OF_CONTACT = (*_CHILDREN, Says.SPECIAL, Says.WISH)
 _OF_ATTRIBUTES = (*_CHILDREN, Says.SPECIAL)
@@ -189,6 +190,9 @@ class _Walk:
             what = says(key)
             if what is not _NOTHING or self.marked:
                 what = self.heeded(key, what, path)
+            if what in _PERSON:
+                persons.append((key, what))
+                what = _NOTHING
             if what is _NOTHING:
                 if type(value) is dict or type(value) is list:
                     made = self.any(value, (*path, key), key)
@@ -200,11 +204,9 @@ class _Walk:
             elif what in _CHILDREN:
                 left = dict(given) if left is None else left
                 self.child(left, key, what, (*path, key))
-            elif what is Says.SPECIAL or what is Says.WISH:
+            else:
                 left = dict(given) if left is None else left
                 self.take(left, key, what, (*path, key))
-            else:
-                persons.append((key, what))
         whole = given if left is None else left
         if not _ANSWERS.isdisjoint(whole):
             whole = self.answers(whole, path)
