@@ -172,8 +172,9 @@ def name_the_site(response: Response) -> Response:
     form: Shown | None = g.get("percorso_form")
     if origin and form is None and request.view_args:
         form = forms.shown(house().database, str(request.view_args["public_id"]))
-    if origin and form is not None and form.allows(origin):
-        response.headers["Access-Control-Allow-Origin"] = origin
+    shared = form.shared_with(origin) if form is not None else {}
+    if shared:
+        response.headers.update(shared)
         response.headers["Access-Control-Expose-Headers"] = "Retry-After"
         if request.method == "OPTIONS":
             response.headers["Access-Control-Allow-Methods"] = "GET, POST"

@@ -14,7 +14,7 @@ request nobody answered, and for ever after an objection, an unsubscription from
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -101,7 +101,8 @@ class _Known:
     """What is known of everybody asked."""
 
     now: datetime
-    settings: Mapping[str, Any]
+    template: str
+    """The mail, where an `Ask` names none."""
     policy: Policy
     people: Mapping[int, Row[Any]]
     titles: Mapping[str, Mapping[str, str]]
@@ -155,14 +156,15 @@ def ask(session: Session, asks: Sequence[Ask], now: datetime) -> list[Asked]:
     answers |= _write(session, known, list(wanted.values()))
     again = [answers[place].line for place, one in enumerate(asks) if one.wished and answers[place].why == "pending"]
     if any(again):
-        _remind_now(session, [line for line in again if line], now)
+        _mail_now(session, known, [line for line in again if line], now)
     return [answers[place] for place in range(len(asks))]
 
 
-def _remind_now(session: Session, lines: Sequence[int], now: datetime) -> None:
-    """Who signs up once more has not found the mail: the one reminder goes now instead of later."""
-    before = now - _PATIENCE
-    session.execute(_SOONER, {"ws": workspace_of(session), "lines": list(lines), "now": now, "before": before})
+def _mail_now(session: Session, known: _Known, lines: Sequence[int], now: datetime) -> None:
+    """Who signs up once more has not found the mail: the one reminder goes now instead of later. Where another system
+    had reported the request, and whether it wrote to them nobody here can know, the first mail goes."""
+    wanted = {"ws": workspace_of(session), "lines": list(lines), "now": now, "before": now - _PATIENCE}
+    session.execute(_SOONER, {**wanted, "template": known.template})
 
 
 def _known(session: Session, asks: Sequence[Ask], now: datetime) -> _Known:
@@ -173,10 +175,10 @@ def _known(session: Session, asks: Sequence[Ask], now: datetime) -> _Known:
     topics = {**workspace, "topics": sorted({one.topic for one in asks if one.topic is not None})}
     titles = {row.name: row.title for row in session.execute(_TOPICS, topics)}
     states = ledger.current(session, contact_ids)
-    known = _Known(now, settings, Policy.from_settings(settings), people, titles, states, {})
+    template = settings.get("confirm_template") or TEMPLATE
+    known = _Known(now, template, Policy.from_settings(settings), people, titles, states, {})
     places = {(one.channel, address) for one in asks if (address := known.address(one))}
-    barred = ledger.suppressed(session, places)
-    return _Known(now, settings, known.policy, people, titles, states, barred)
+    return replace(known, barred=ledger.suppressed(session, places))
 
 
 def _answer(known: _Known, one: Ask) -> Asked | None:
@@ -239,8 +241,7 @@ def _write(session: Session, known: _Known, wanted: Sequence[_Request]) -> dict[
     acts = [_pending(known, request, one) for request in wanted for _, one in request.asks]
     lines = iter(ledger.append(session, acts, known.now))
     numbers = [[next(lines) for _ in request.asks] for request in wanted]
-    default = known.settings.get("confirm_template") or TEMPLATE
-    planned = [_mail(request, default, known) for request in wanted]
+    planned = [_mail(request, known) for request in wanted]
     ids: Sequence[int | None] = plan(session, planned, known.now)
     # A step taken twice has its mail already: which of several that was, nobody asks.
     messages = ids if len(ids) == len(wanted) else [None] * len(wanted)
@@ -249,7 +250,7 @@ def _write(session: Session, known: _Known, wanted: Sequence[_Request]) -> dict[
     for request, of_request, message in zip(wanted, numbers, messages, strict=True):
         for (place, _), line in zip(request.asks, of_request, strict=True):
             answers[place] = Asked(line, message, "asked")
-        rows.append(_row(request, of_request, default))
+        rows.append(_row(request, of_request, known.template))
     requests.write(session, rows)
     return answers
 
@@ -279,7 +280,7 @@ def _pending(known: _Known, request: _Request, one: Ask) -> Act:
     )
 
 
-def _mail(request: _Request, default: str, known: _Known) -> Planned:
+def _mail(request: _Request, known: _Known) -> Planned:
     one = request.asks[0][1]
     return Planned(
         contact_id=one.contact_id,
@@ -291,7 +292,7 @@ def _mail(request: _Request, default: str, known: _Known) -> Planned:
         property_id=one.property_id,
         booking_id=one.booking_id,
         channel=one.channel,
-        template=one.template or default,
+        template=one.template or known.template,
         class_="consent_request",
         topic=next((each.topic for _, each in request.asks if each.topic is not None), None),
         priority=90,
@@ -331,8 +332,10 @@ _PEOPLE = text(
 _TOPICS = text("SELECT name, title FROM topics WHERE workspace_id = :ws AND name = ANY(:topics)")
 _SOONER = text(
     """
-    UPDATE consent_requests SET next_at = :now
-    WHERE workspace_id = :ws AND lines && CAST(:lines AS bigint[]) AND state = 'pending' AND reminder
-      AND reminded_at IS NULL AND asked_at < :before
+    UPDATE consent_requests
+    SET next_at = :now, template = CASE template WHEN '' THEN :template ELSE template END,
+        mail_due = mail_due OR template = '', reminder = true
+    WHERE workspace_id = :ws AND lines && CAST(:lines AS bigint[]) AND state = 'pending'
+      AND (template = '' OR reminder AND reminded_at IS NULL AND asked_at < :before)
     """
 )

@@ -53,9 +53,9 @@ class Shown:
         """Whether it takes sign-ups."""
         return self.state == "live"
 
-    def allows(self, origin: str) -> bool:
-        """Whether scripts of this site may use it."""
-        return origin in self.origins
+    def shared_with(self, origin: str | None) -> dict[str, str]:
+        """What lets a browser show an answer to scripts of a site (CORS); nothing for sites that may not use it."""
+        return {"Access-Control-Allow-Origin": origin} if origin is not None and origin in self.origins else {}
 
 
 def create(session: Session, name: str, property_id: int, document: Document, by: str, now: datetime) -> SignupForm:
@@ -159,7 +159,10 @@ def shown(database: Database, public_id: str, number: int | None = None) -> Show
         return None
     with database.system() as session:
         row = session.execute(_FIND, {"public_id": public_id, "number": number}).first()
-        return _shown(row, session.execute(_TITLES, {"ws": row.workspace_id}).all()) if row is not None else None
+        if row is None:
+            return None
+        titles = session.execute(_TITLES, {"ws": row.workspace_id}).all()
+    return _shown(row, row.number, documents.read(row.document), titles)
 
 
 def draft(database: Database, settings: Settings, public_id: str, mark: str) -> Shown | None:
@@ -180,18 +183,17 @@ def draft_mark(settings: Settings, public_id: str) -> str:
     return hmac.digest(settings.secret.encode(), f"percorso:forms:draft:{public_id}".encode(), "sha256").hex()[:24]
 
 
-def _shown(row: Row[Any], topics: Sequence[Row[Any]]) -> Shown:
-    document = documents.read(row.document)
+def _shown(form: Row[Any] | SignupForm, number: int, document: Document, topics: Sequence[Row[Any]]) -> Shown:
     return Shown(
-        workspace_id=row.workspace_id,
-        form_id=row.id,
-        public_id=row.public_id,
-        name=row.name,
-        state=row.state,
-        number=row.number,
+        workspace_id=form.workspace_id,
+        form_id=form.id,
+        public_id=form.public_id,
+        name=form.name,
+        state=form.state,
+        number=number,
         document=document,
-        origins=tuple(row.origins),
-        property_id=row.property_id,
+        origins=tuple(form.origins or ()),
+        property_id=form.property_id,
         titles={one.name: one.title for one in topics if one.name in document.topics},
     )
 
@@ -199,18 +201,7 @@ def _shown(row: Row[Any], topics: Sequence[Row[Any]]) -> Shown:
 def drafted(session: Session, form: SignupForm, document: Document) -> Shown:
     """The form as it would be shown with this wording, for a preview."""
     topics = session.execute(_TITLES, {"ws": form.workspace_id}).all()
-    return Shown(
-        form.workspace_id,
-        form.id,
-        form.public_id,
-        form.name,
-        form.state,
-        form.version or 0,
-        document,
-        tuple(form.origins or ()),
-        form.property_id,
-        {one.name: one.title for one in topics if one.name in document.topics},
-    )
+    return _shown(form, form.version or 0, document, topics)
 
 
 _FIND = text(

@@ -16,6 +16,8 @@ from flask import abort, jsonify, redirect, request, send_from_directory
 from werkzeug.wrappers import Response
 
 from app.doors import anyone, house, opened_by
+from app.rights import notice as keeping
+from app.rights import retention_periods
 from app.signup import effort, forms
 from app.signup.forms import Shown
 from app.signup.receiving import TRAP, TooManyError, Where, read, take
@@ -101,6 +103,20 @@ def thanks(public_id: str) -> Response:
     return page("form_thanks", visitor, language_of(visitor), policy=_frames(form), form=form, framed=_framed())
 
 
+@blueprint.get("/<public_id>/periods")
+@opened_by(anyone)
+def periods(public_id: str) -> Response:
+    """How long what is given here is kept: what the form's notice leads to, so it stays when the form is closed."""
+    form = forms.shown(house().database, public_id)
+    if form is None:
+        return bad_link()
+    with unit(form.workspace_id) as session:
+        visitor = visitors.of_property(session, form.property_id)
+        language = language_of(visitor)
+        kept = keeping.lines(retention_periods.in_force(session), language)
+    return page("periods", visitor, language, kept=kept)
+
+
 @blueprint.get("/<public_id>/draft/<mark>")
 @opened_by(anyone)
 def draft(public_id: str, mark: str) -> Response:
@@ -123,9 +139,7 @@ def challenge(public_id: str) -> Response:
     if form is None or not form.live:
         abort(404)
     response: Response = jsonify(effort.challenge(parts.settings, public_id))
-    origin = request.headers.get("Origin")
-    if origin and form.allows(origin):
-        response.headers["Access-Control-Allow-Origin"] = origin
+    response.headers.update(form.shared_with(request.headers.get("Origin")))
     response.headers["Vary"] = "Origin"
     return secluded(response)
 

@@ -97,6 +97,19 @@ def test_r6_a_confirmation_reported_in_time_leaves_nothing_to_end(hall: Hall) ->
     assert hall.erased == []
 
 
+def test_r6_who_signs_up_here_as_well_is_asked_here_once(hall: Hall) -> None:
+    told(hall, "c-1", "requested")
+    hall.room.clock.advance(timedelta(minutes=1))
+    for _ in range(2):
+        hall.fill(ANNA)
+        hall.work()
+    (mail,) = hall.mails(ANNA)
+    assert mail.topic == "newsletter"
+    hall.later(days=2)
+    hall.later(days=2)
+    assert len(hall.mails(ANNA)) == 2, "and reminded once"
+
+
 def test_r6_a_sign_up_reported_long_after_is_over_and_nobody_is_written_to(hall: Hall) -> None:
     long_ago = (hall.room.now - timedelta(days=20)).isoformat()
     told(hall, "c-1", ask=True, requested_at=long_ago)
