@@ -109,6 +109,26 @@ def test_r3_r14_mail_and_page_name_what_was_ticked_and_each_is_confirmed_by_itse
     }
 
 
+def test_r6_a_sign_up_reported_by_a_shop_is_asked_for_once_and_confirmed_from_the_mailbox(hotel: Hotel) -> None:
+    yes = {
+        "topic": "newsletter",
+        "method": "web",
+        "wording": "Sì, scrivetemi.",
+        "wording_version": "shop-3",
+        "ask": True,
+    }
+    for _ in range(2):
+        told = hotel.report("consent.granted", contact={"email": "carla@example.com", "language": "it"}, data=yes)
+        assert told["status"] == "accepted"
+        hotel.work()
+    (mail,) = hotel.mails("carla@example.com")
+    link = link_in(mail)
+    assert "Sì, scrivetemi." in hotel.client.get(link).text
+    assert "Grazie, iscrizione confermata" in hotel.client.post(link).text
+    hotel.after(timedelta(hours=1))
+    assert [template for template, _ in hotel.sent()] == ["confirm-subscription", "newsletter-welcome"]
+
+
 def test_r6_who_never_confirms_is_reminded_once_and_gone_after_thirty_days(hotel: Hotel, way: str) -> None:
     send(hotel, way, "nobody@example.com", first_name="Nobody")
     hotel.after(timedelta(days=31))
