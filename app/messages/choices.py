@@ -218,7 +218,7 @@ def undo(
         return None
     before, after = fold(line for line in known if line.line < first), fold(known)
     done: list[Chosen] = []
-    for on in _where(person, taken):
+    for on in _where(person, taken, before):
         of_channel = [line for line in taken if line.channel == on.channel]
         # Only what this very choice has stopped: an older stop is lifted by a fresh double opt-in alone (R37).
         if objected_at(before) is None and any(line.state == "objected" for line in of_channel):
@@ -238,11 +238,14 @@ def together(done: Iterable[Chosen]) -> Chosen:
     )
 
 
-def _where(person: Person, taken: Sequence[Line]) -> list[Person]:
-    """The person as reached over each channel that lines are about: their mail's first."""
-    found = {person.channel: person} if any(line.channel == person.channel for line in taken) else {}
+def _where(person: Person, taken: Sequence[Line], before: Mapping[Key, State]) -> list[Person]:
+    """The person as reached over each channel that lines are about, their mail's first; an objection is about all."""
+    found = {person.channel: person}
     for line in taken:
         found.setdefault(line.channel, person.over(line.channel, line.address))
+    if any(line.state == "objected" for line in taken):
+        for address, channel, _, _ in before:
+            found.setdefault(channel, person.over(channel, address))
     return list(found.values())
 
 

@@ -45,7 +45,8 @@ def save_preferences(token: str) -> Response:
         if not stop and request.form.get("action") != "save":
             return _form(found, incomplete=True)
         wanted = request.form.get("language")
-        language = wanted if wanted in SPOKEN else found.language
+        # Who asks for mails in another language is answered in it; who does not, in that of the page they look at.
+        language = wanted if wanted in SPOKEN and wanted != mail_language(visitor) else found.language
         before = switches(session, visitor, language)
         chosen = _choose(session, visitor, before, language, now, stop=stop)
         if not stop:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select, text
 
 from app.consent import ledger
-from app.consent.fold import holds
+from app.consent.fold import Key, holds
 from app.consent.models import ConsentRecord, Topic
 from app.contacts.models import Contact
 from app.messages.models import Message
@@ -148,7 +148,7 @@ def undo(reader: Reader, page: str) -> str:
     return answer.text
 
 
-def held(reader: Reader) -> tuple[object, ...]:
+def held(reader: Reader) -> tuple[set[Key], str | None, str | None, datetime | None]:
     """Everything that a choice may change, on every channel."""
     with reader.work() as session:
         states = ledger.current(session, [reader.contact_id]).get(reader.contact_id, {})
@@ -230,6 +230,17 @@ def test_a_channel_that_the_workspace_asks_about_is_offered(reader: Reader) -> N
     assert (line.channel, line.address, line.topic, line.state) == ("whatsapp", PHONE, "newsletter", "granted")
 
 
+def test_r10_an_objection_by_mail_ends_every_channel_and_so_does_its_undoing_bring_back_every_channel(
+    reader: Reader,
+) -> None:
+    reached(reader)
+    before = held(reader)
+    page = reader.post("unsubscribe", {"leave": "all"}).text
+    assert not any(key[2] == "marketing" for key in held(reader)[0])
+    undo(reader, page)
+    assert held(reader) == before
+
+
 def test_r37_taking_a_small_choice_back_does_not_lift_an_older_stop(reader: Reader) -> None:
     reader.post("preferences", {"action": "stop"})
     reader.clock.advance(timedelta(days=2))
@@ -238,11 +249,17 @@ def test_r37_taking_a_small_choice_back_does_not_lift_an_older_stop(reader: Read
         assert session.execute(text("SELECT count(*) FROM suppressions WHERE lifted_at IS NULL")).scalar() == 1
 
 
+def test_who_reads_the_page_in_another_language_is_answered_in_it(reader: Reader) -> None:
+    form = {"action": "save", "language": "it", "topic.offers": "on", "topic.newsletter": "on"}
+    answer = reader.client.post(reader.path("preferences") + "?lang=en", data=form)
+    assert "Your choices are saved" in answer.text
+    assert "Messages will be in" not in answer.text
+
+
 def test_the_language_once_chosen_stands_on_the_page_of_an_older_mail(reader: Reader) -> None:
     save(reader, "topic.offers", language="en")
     assert re.search(r'name="language" value="en" checked', reader.get("preferences").text)
-    page = save(reader, "topic.offers", language="en")
-    assert "Nothing has changed" in page
+    assert "Non è cambiato nulla" in save(reader, "topic.offers", language="en")
 
 
 def test_a_long_list_of_choices_still_fits_into_its_undo(reader: Reader) -> None:
