@@ -78,9 +78,10 @@ def look(setup: Setup, ask: Resolver) -> dict[str, Result]:
     return {name: results[name] for name in CHECKS}
 
 
-def passes(results: Mapping[str, Result]) -> bool:
-    """Whether the domain may be used for marketing: nothing needed fails, and nothing needed is unknown (R30)."""
-    return all(results[name].verdict in {"pass", "warn", "none"} for name in NEEDED)
+def failing(verdicts: Mapping[str, str]) -> list[str]:
+    """What of the needed checks fails or is not known, by their verdicts: with none of it a domain may be used for
+    marketing (R30)."""
+    return [name for name in NEEDED if verdicts.get(name) not in {"pass", "warn", "none"}]
 
 
 def wanted(name: str, setup: Setup) -> tuple[Record, ...]:

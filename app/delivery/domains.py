@@ -24,12 +24,12 @@ from app.accounts.models import Workspace
 from app.config import Settings
 from app.contacts.models import Property
 from app.db import settings_of, workspace_of
-from app.delivery import dns_check, keys, spf
+from app.delivery import dns_check, keys, senders, spf
 from app.delivery.dkim import Keyring
 from app.delivery.dns_ask import Dns, Key, Result, Setup, Unanswered
-from app.delivery.dns_check import NEEDED
-from app.delivery.models import DkimKey, Sender, SenderDomain, SenderIdentity
+from app.delivery.models import DkimKey, SenderDomain, SenderIdentity
 from app.delivery.providers.smtp import Server
+from app.delivery.ways import STREAMS, Way
 from app.house import House
 from app.messages import identities
 from app.messages.identities import GRACE
@@ -161,11 +161,10 @@ def suggested_spf(smtp_url: str) -> str | None:
 
 
 def setup_of(session: Session, domain: SenderDomain) -> Setup:
-    """What the domain is to be checked against. Three queries."""
+    """What the domain is to be checked against. Three queries, one of them for the ways out."""
     kept = session.scalar(select(Workspace.settings).where(Workspace.id == workspace_of(session))) or {}
     bounce = str(kept.get("bounce_inbox") or "").rpartition("@")[2].lower()
     theirs = [one for one in keys.of_domain(session, domain.id) if one.phase in {"new", "active"}]
-    by_api = session.scalars(select(Sender.streams).where(Sender.active)).all()
     settings = settings_of(session)
     shown = [keys.published(one) for one in sorted(theirs, key=lambda one: (one.phase != "active", one.id))]
     if not any(one.phase == "active" for one in theirs):
@@ -177,20 +176,21 @@ def setup_of(session: Session, domain: SenderDomain) -> Setup:
         spf=domain.spf,
         keys=shown,
         bounce_domain=bounce or domain.name,
-        tls=_tls(settings, any(by_api)),
+        tls=_tls(settings, senders.ways(session)),
     )
 
 
-def _tls(settings: Settings, by_api: bool) -> Literal["required", "offered", "none", "local"]:
-    if settings.smtp_url.startswith("capture:"):
-        return "required" if by_api else "local"  # providers are spoken to over HTTPS alone
-    match Server.parse(settings.smtp_url).tls:
-        case "implicit" | "starttls":
-            return "required"
-        case "auto":
-            return "offered"
-        case _:
-            return "none"
+def _tls(settings: Settings, known: Sequence[Way]) -> Literal["required", "offered", "none", "local"]:
+    """How mails leave, by the worst of the ways that are in use; providers' APIs are spoken to over HTTPS alone."""
+    urls = [way.access.credentials["url"] for way in known if way.provider == "smtp" and way.access is not None]
+    if not all(any(stream in way.streams for way in known) for stream in STREAMS):
+        urls.append(settings.smtp_url)
+    kinds = {Server.parse(url).tls for url in urls if not url.startswith("capture:")}
+    if not kinds:
+        return "required" if known else "local"
+    if kinds <= {"implicit", "starttls"}:
+        return "required"
+    return "offered" if kinds <= {"implicit", "starttls", "auto"} else "none"
 
 
 def check(house: House, workspace_id: int, domain_id: int) -> Looked | None:
@@ -242,8 +242,12 @@ def note(
         _verify(session, domain, now)
     elif domain.marketing_at is not None and domain.marketing_how == "checks" and domain.failing_since is None:
         domain.failing_since = now
-        failing = [name for name in NEEDED if domain.checks[name]["verdict"] not in {"pass", "warn", "none"}]
-        log.warning("sender_domain_failing", domain=domain.name, checks=failing, marketing_waits_at=str(now + GRACE))
+        log.warning(
+            "sender_domain_failing",
+            domain=domain.name,
+            checks=_failing(domain.checks),
+            marketing_waits_at=str(now + GRACE),
+        )
     waits = any(one.phase == "new" for one in keys.of_domain(session, domain.id))
     doubt = any(one.get("doubt_since") for one in domain.checks.values())
     by_itself = not reserved(domain.name) or settings_of(session).resolver
@@ -264,7 +268,11 @@ def _merged(before: Mapping[str, Any] | None, result: Result, now: datetime) -> 
 
 def passes(checks: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether what is known of a domain is enough for marketing (R30)."""
-    return bool(checks) and all(checks.get(name, {}).get("verdict") in {"pass", "warn", "none"} for name in NEEDED)
+    return bool(checks) and not _failing(checks)
+
+
+def _failing(checks: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return dns_check.failing({name: str(one.get("verdict")) for name, one in checks.items()})
 
 
 def _verify(session: Session, domain: SenderDomain, now: datetime) -> None:

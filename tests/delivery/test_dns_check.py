@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from app.delivery import dns_check, spf
 from app.delivery.dns_ask import PATIENCE, Dns, Key, Result, Setup
-from app.delivery.dns_check import aligned, look, organisation, passes
+from app.delivery.dns_check import aligned, failing, look, organisation
 from tests.delivery.names import BROKEN, SILENT, Names, Zone
 
 DOMAIN = "news.hotel-lago.example"
@@ -62,13 +62,17 @@ def looked() -> Iterator[Look]:
         names.__exit__(None, None, None)
 
 
+def verdicts(results: dict[str, Result]) -> dict[str, str]:
+    return {name: one.verdict for name, one in results.items()}
+
+
 def test_r30_a_domain_with_everything_in_place_passes(looked: Look) -> None:
     results = looked(good(), SETUP)
     assert {name: one.verdict for name, one in results.items()} == {
         "spf": "pass", "dkim": "pass", "dmarc": "pass", "return": "none", "mailbox": "pass", "ptr": "none",
         "tls": "pass",
     }  # fmt: skip
-    assert passes(results)
+    assert failing(verdicts(results)) == []
     assert results["spf"].inputs["lookups"] == 1
     assert results["dmarc"].inputs == {
         "domain": "hotel-lago.example", "policy": "none", "spf": True, "dkim": True, "return": DOMAIN,
@@ -77,7 +81,7 @@ def test_r30_a_domain_with_everything_in_place_passes(looked: Look) -> None:
 
 def test_r30_a_domain_nobody_knows_fails_with_the_records_to_put_in(looked: Look) -> None:
     results = looked({}, SETUP)
-    assert not passes(results)
+    assert failing(verdicts(results))
     wanted = {name: [(one.type, one.name, one.value) for one in results[name].wanted] for name in results}
     assert wanted["spf"] == [("TXT", DOMAIN, "v=spf1 include:spf.post.example ~all")]
     assert wanted["dkim"] == [("TXT", f"p1._domainkey.{DOMAIN}", f"v=DKIM1; k=rsa; p={KEY.public}")]
@@ -94,7 +98,7 @@ def test_a_name_server_in_trouble_is_no_answer_and_no_failure(
 ) -> None:
     results = looked({**good(), (name, "TXT"): trouble}, SETUP)
     assert results[check].verdict == "unknown"
-    assert not passes(results)
+    assert failing(verdicts(results))
     assert {one.verdict for other, one in results.items() if other != check} <= {"pass", "none"}
 
 
@@ -103,7 +107,7 @@ def test_a_name_server_that_says_nothing_at_all_is_given_up_soon() -> None:
     with Names(zone) as names:
         results = look(SETUP, Dns(names.server, timeout=0.3))
         assert {one.verdict for one in results.values()} <= {"unknown", "none", "pass"}
-        assert not passes(results)
+        assert failing(verdicts(results))
         assert len(set(names.asked)) == PATIENCE
 
 

@@ -15,11 +15,12 @@ from sqlalchemy import select
 from app.clock import FixedClock
 from app.config import Settings
 from app.db import Database
-from app.delivery import domains, identities, keys
+from app.delivery import domains, identities, keys, senders
 from app.delivery.dkim import Keyring
 from app.delivery.domains import DomainError, Looked
 from app.delivery.identities import Given
 from app.delivery.models import DkimKey, SenderDomain, SenderIdentity
+from app.delivery.sender_checks import Outward
 from app.house import House, furnish
 from app.messages.identities import GRACE
 from app.messages.identities import load as senders_of
@@ -294,3 +295,24 @@ def test_a_provider_that_signs_by_itself_is_seen_by_its_own_selectors(registry: 
     assert looked.passing
     assert [one.name for one in looked.results["dkim"].wanted] == [f"{theirs.selector}._domainkey.{NAME}"]
     assert registry.keys()[0].phase == "new"
+
+
+@pytest.mark.parametrize(
+    ("by", "verdict"),
+    [
+        ([("mailgun", {"key": "k"}, ("service", "marketing"))], "pass"),
+        ([("mailgun", {"key": "k"}, ("service",))], "pass"),  # marketing by SMTP_URL, with STARTTLS
+        ([("smtp", {"url": "smtps://mx.lago.example"}, ("marketing",))], "pass"),
+        ([("smtp", {"url": "smtp://mx.lago.example?tls=off"}, ("marketing",))], "fail"),
+        ([("mailgun", {"key": "k"}, ("marketing",)), ("smtp", {"url": "smtp://mx.lago.example?tls=off"},
+                                                      ("service",))], "fail"),
+    ],
+)  # fmt: skip
+def test_r30_mails_leave_encrypted_by_every_way_that_is_in_use(
+    registry: Registry, by: list[tuple[str, dict[str, str], tuple[str, ...]]], verdict: str
+) -> None:
+    with registry.work() as session:
+        for number, (provider, credentials, streams) in enumerate(by):
+            outward = Outward(credentials, {}, streams)
+            senders.add(session, provider, f"way-{number}", (), (), registry.clock.now(), outward)
+    assert registry.look().results["tls"].verdict == verdict
