@@ -122,6 +122,7 @@ FORM: dict[str, Any] = {
     "origins": ["https://rivaserena.example"],
     "document": {
         "topics": ("newsletter", "offers"),
+        "purposes": ("profiling", "open_tracking"),
         "first_name": True,
         "notice_version": "2026-05",
         "title": {"en": "Letters from the lake", "it": "Lettere dal lago"},
