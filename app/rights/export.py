@@ -27,6 +27,7 @@ from app.db import settings_of, workspace_of
 from app.messages import compose
 from app.messages.models import Message
 from app.rights import export_page, paper, retention_periods, walk
+from app.rights.models import RightsRequest
 from app.rights.walk import Place, Whole
 from app.sealed import opened
 
@@ -36,7 +37,7 @@ HIDDEN = frozenset({"workspace_id", "hash", "previous_hash", "address_hash", "le
 MOST_MAILS = 500
 """The newest so many mails are rendered once more; of older ones everything but the picture is there."""
 
-QUERIES = 12
+QUERIES = 14
 """Besides one for each place of `walk.places`, and up to two for each mail that is rendered."""
 
 
@@ -67,10 +68,13 @@ class Export:
         return made.getvalue()
 
 
-def export(session: Session, contact_id: int, now: datetime, *, rendered: bool = True) -> Export:
+def export(
+    session: Session, contact_id: int, now: datetime, *, request: RightsRequest | None = None, rendered: bool = True
+) -> Export:
     """All data of a person and of every contact that became part of them; nothing is changed.
 
     Args:
+        request: what it answers: when it was asked for, until when, and how the asker was known.
         rendered: with the mails as they were, and the pages to read; else the document alone.
 
     Raises:
@@ -94,11 +98,20 @@ def export(session: Session, contact_id: int, now: datetime, *, rendered: bool =
             "email": place.email if place else None,
             "notice": (place.links or {}).get("notice") if place else None,
         },
+        "asked": {
+            "at": plain(request.asked_at),
+            "answer_by": plain(request.answer_by),
+            "by": request.by,
+            "identity": request.identity,
+        }
+        if request
+        else None,
         "person": {"contact": person.contact_id, "merged": list(person.people[1:]), "erased": person.erased},
         "profile": tables.get("contacts", []),
         "consents": _consents(session, person),
         "messages": mails,
         "inferred": _inferred(session, person, Policy.from_settings(settings)),
+        "sources": _sources(session, person),
         "recipients": _recipients(session, person, settings),
         "kept_for": retention_periods.of(settings).as_json(),
         "tables": {name: rows for name, rows in tables.items() if name != "contacts"},
@@ -208,10 +221,29 @@ def _inferred(session: Session, person: Whole, policy: Policy) -> list[dict[str,
                 "logic": f"drawn by chance: {policy.holdout_percent} of 100 people get no marketing, to measure it",
             }
         )
+    worked_out = session.execute(_WORKED_OUT, {"ws": workspace_of(session), "people": list(person.people)})
+    found += [
+        {
+            "what": "attribute",
+            "value": row.value,
+            "name": row.key,
+            "logic": "worked out from what the person did; marketing rests on it only with a consent to profiling",
+        }
+        for row in worked_out
+    ]
     drawn = session.execute(_DRAWN, {"ws": workspace_of(session), "people": list(person.people)})
     logic = "drawn by chance, to compare ways of writing"
     found += [{"what": "variant", "value": row.variants, "workflow": row.name, "logic": logic} for row in drawn]
     return found
+
+
+def _sources(session: Session, person: Whole) -> list[dict[str, Any]]:
+    """Where the data comes from (GDPR 15(1)(g)): systems, lists, the house itself."""
+    asked = {"ws": workspace_of(session), "people": list(person.people)}
+    return [
+        {"who": row.who, "list": row.list, "count": row.count, "last": plain(row.last)}
+        for row in session.execute(_TOLD_BY, asked)
+    ]
 
 
 def _recipients(session: Session, person: Whole, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -240,6 +272,21 @@ _SEGMENTS = text(
     WHERE m.workspace_id = :ws AND m.contact_id = ANY(:people) ORDER BY s.name
     """
 )
+_WORKED_OUT = text(
+    """
+    SELECT a.key, c.attributes -> a.key AS value FROM contacts c
+    JOIN attribute_definitions a ON a.workspace_id = c.workspace_id AND a.inferred AND c.attributes ? a.key
+    WHERE c.workspace_id = :ws AND c.id = ANY(:people) ORDER BY a.key
+    """
+)
+_TOLD_BY = text(
+    """
+    SELECT coalesce(s.name, e.data ->> 'file') AS who, e.type = 'contact.imported' AS list, count(*) AS count,
+           max(e.received_at) AS last
+    FROM events e LEFT JOIN sources s ON s.workspace_id = e.workspace_id AND s.id = e.source_id
+    WHERE e.workspace_id = :ws AND e.contact_id = ANY(:people) GROUP BY 1, 2 ORDER BY 2, 1
+    """
+)
 _DRAWN = text(
     """
     SELECT w.name, e.state -> 'variants' AS variants FROM enrollments e
@@ -253,7 +300,8 @@ _HANDED = text(
     SELECT DISTINCT a.transport AS who, 'delivery of messages' AS what FROM attempts a
     WHERE a.workspace_id = :ws AND a.contact_id = ANY(:people)
     UNION
-    SELECT c.endpoint || coalesce(' (' || substring(e.url FROM '^[a-z]+://([^/]+)') || ')', ''), 'data calls'
+    SELECT c.endpoint || coalesce(' (' || substring(e.url FROM '^[a-z]+://([^/]+)') || ')', ''),
+           CASE WHEN c.shares OR e.shares THEN 'purposes of their own' ELSE 'data calls' END
     FROM calls c LEFT JOIN call_endpoints e ON e.workspace_id = c.workspace_id AND e.name = c.endpoint
     WHERE c.workspace_id = :ws AND c.contact_id = ANY(:people)
     ORDER BY 1

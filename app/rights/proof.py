@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import Row, select, text
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Workspace
@@ -75,10 +75,10 @@ def pack(session: Session, contact_id: int, now: datetime) -> Pack:
     relied: dict[int, list[dict[str, Any]]] = {}
     for row in session.execute(_MESSAGES, {"ws": workspace_of(session), "contacts": numbers}):
         relied.setdefault(row.ledger_line, []).append(_message(row))
-    beside = {row.mine: row for row in session.execute(_BESIDE, {"ws": workspace_of(session), "contacts": numbers})}
     records = session.scalars(
         select(ConsentRecord).where(ConsentRecord.contact_id.in_(numbers)).order_by(ConsentRecord.line)
     ).all()
+    beside = _beside(session, records)
     broken = seen.broken or _broken(records, beside)
     document = {
         "format": FORMAT,
@@ -94,7 +94,7 @@ def pack(session: Session, contact_id: int, now: datetime) -> Pack:
         },
         "now": _now(session, numbers),
         "topics": titles,
-        "lines": [_line(record, beside[record.line], relied.get(record.line, [])) for record in records],
+        "lines": [_line(record, beside.get(record.line + 1), relied.get(record.line, [])) for record in records],
     }
     return Pack(document, {language: proof_page.page(document, language) for language in paper.LANGUAGES})
 
@@ -174,19 +174,29 @@ def _now(session: Session, numbers: Sequence[int]) -> list[dict[str, Any]]:
     return found
 
 
+def _beside(session: Session, records: Sequence[ConsentRecord]) -> dict[int, Any]:
+    """The fingerprints of the lines before and after each, by line. One query.
+
+    Asked for by their numbers: beneath row security no index is used for a number that has to be reckoned first.
+    """
+    near = sorted({record.line + step for record in records for step in (-1, 1)})
+    chosen = select(ConsentRecord.line, ConsentRecord.previous_hash, ConsentRecord.hash)
+    return {row.line: row for row in session.execute(chosen.where(ConsentRecord.line.in_(near)))}
+
+
 def _broken(records: Sequence[ConsentRecord], beside: Mapping[int, Any]) -> chain.Break | None:
     """The first of these lines that is not what was written, or no longer stands between its neighbours."""
     for record in records:
         if record.hash != chain.digest(record.previous_hash, chain.fields(record)):
             return chain.Break(record.line, "changed")
-        near = beside[record.line]
-        before = near.before if record.line > 1 else chain.genesis(record.workspace_id)
-        if before is None or before != record.previous_hash or (near.line and near.previous_hash != record.hash):
+        before, after = beside.get(record.line - 1), beside.get(record.line + 1)
+        expected = before.hash if before else chain.genesis(record.workspace_id)
+        if expected != record.previous_hash or (after and after.previous_hash != record.hash):
             return chain.Break(record.line, "out_of_chain")
     return None
 
 
-def _line(record: ConsentRecord, near: Any, relied: list[dict[str, Any]]) -> dict[str, Any]:
+def _line(record: ConsentRecord, after: Row[Any] | None, relied: list[dict[str, Any]]) -> dict[str, Any]:
     plain = {key: _instant(one) if isinstance(one, datetime) else one for key, one in chain.fields(record).items()}
     proof = record.proof
     wording = proof.get("wording")
@@ -205,8 +215,8 @@ def _line(record: ConsentRecord, near: Any, relied: list[dict[str, Any]]) -> dic
         "missing": list(missing),
         "previous_hash": record.previous_hash.hex(),
         "hash": record.hash.hex(),
-        "next": {"line": near.line, "previous_hash": near.previous_hash.hex(), "hash": near.hash.hex()}
-        if near.line
+        "next": {"line": after.line, "previous_hash": after.previous_hash.hex(), "hash": after.hash.hex()}
+        if after
         else None,
         "messages": relied,
     }
@@ -244,14 +254,5 @@ _MESSAGES = text(
     WHERE m.workspace_id = :ws AND m.contact_id = ANY(:contacts) AND m.ledger_line IS NOT NULL AND m.basis IS NOT NULL
       AND (m.handed_over_at IS NOT NULL OR m.accepted_at IS NOT NULL)
     ORDER BY m.id
-    """
-)
-_BESIDE = text(
-    """
-    SELECT mine.line AS mine, b.hash AS before, n.line, n.previous_hash, n.hash
-    FROM consent_records mine
-    LEFT JOIN consent_records b ON b.workspace_id = mine.workspace_id AND b.line = mine.line - 1
-    LEFT JOIN consent_records n ON n.workspace_id = mine.workspace_id AND n.line = mine.line + 1
-    WHERE mine.workspace_id = :ws AND mine.contact_id = ANY(:contacts)
     """
 )

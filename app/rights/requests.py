@@ -87,8 +87,8 @@ def open_(session: Session, contact_id: int, number: int, now: datetime) -> Righ
 
 def fetch(session: Session, request: RightsRequest, now: datetime) -> Export:
     """The person's data, by a link that is spent with it; the receipt goes by mail."""
-    made = export(session, request.contact_id, now)
     _confirmed(request, "mailbox", now)
+    made = export(session, request.contact_id, now, request=request)
     request.state, request.done_at, request.next_at = "done", now, None
     _mail(session, request.contact_id, TEMPLATES["export"][1], now, timedelta(days=3))
     return made
@@ -141,9 +141,9 @@ def finish(session: Session, now: datetime, limit: int) -> int:
 
 def export_by_team(session: Session, contact_id: int, by: str, identity: str, now: datetime) -> Export:
     """A copy of somebody's data, made by a colleague who says how they know that it is for that person (R50, R55)."""
-    made = export(session, contact_id, now)
-    request = _new(session, made.document["person"]["contact"], "export", by, "", now)
+    request = _new(session, walk.whole(session, contact_id).contact_id, "export", by, "", now)
     _confirmed(request, identity, now)
+    made = export(session, request.contact_id, now, request=request)
     request.state, request.done_at = "done", now
     accesses.note(session, request.contact_id, "export", by, now)
     return made

@@ -16,7 +16,6 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.accounts.models import Workspace
 from app.db import Ran, workspace_of
 from app.rights import requests, retention_periods
 from app.rights.models import RetentionMark
@@ -43,9 +42,7 @@ def run(session: Session, now: datetime, limit: int) -> Ran:
     if not marks:
         _begin(session, now)
         return Ran(done, False)
-    periods = retention_periods.of(
-        session.scalar(select(Workspace.settings).where(Workspace.id == workspace_of(session))) or {}
-    )
+    periods = retention_periods.in_force(session)
     left = limit
     with session.no_autoflush:  # the marks are written in one go, at the end
         for mark in marks:

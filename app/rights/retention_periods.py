@@ -1,10 +1,16 @@
-"""How long what is kept (R53): the periods, their defaults, and how a workspace shortens or lengthens them. Pure."""
+"""How long what is kept (R53): the periods, their defaults, and how a workspace shortens or lengthens them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Workspace
+from app.db import workspace_of
 
 
 class PeriodError(ValueError):
@@ -39,6 +45,11 @@ LIMITS: Mapping[str, tuple[int, int]] = {
     "logs": (1, 24),
 }
 """Months from, to: who sets more is told to think again."""
+
+
+def in_force(session: Session) -> Periods:
+    """The workspace's periods. One query."""
+    return of(session.scalar(select(Workspace.settings).where(Workspace.id == workspace_of(session))) or {})
 
 
 def of(settings: Mapping[str, Any]) -> Periods:

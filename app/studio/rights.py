@@ -14,7 +14,7 @@ from app.accounts import settings as kept
 from app.contacts import accesses
 from app.contacts.models import Contact, display_name
 from app.doors import opened_by
-from app.rights import requests, retention_periods
+from app.rights import notice, paper, requests, retention_periods
 from app.rights.models import RetentionMark, RightsRequest
 from app.rights.retention import TASKS
 from app.rights.retention_periods import LIMITS, PeriodError
@@ -165,6 +165,7 @@ def _periods(unit: Session, given: dict[str, str], errors: dict[str, str], statu
     last = max((mark.finished_at for mark in marks.values() if mark.finished_at), default=None)
     return pages.answer(
         "settings_retention.html", status, given=given, errors=errors, limits=LIMITS, removed=removed, last=last,
+        blocks={one: notice.block(retention_periods.in_force(unit), one) for one in paper.LANGUAGES},
         tab="retention", at="settings",
     )  # fmt: skip
 

@@ -16,9 +16,8 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.doors import anyone, house, opened_by
-from app.rights import requests
+from app.rights import notice, requests, retention_periods
 from app.rights.export import Export, export
-from app.rights.export_texts import TEXTS as EXPORT_TEXTS
 from app.rights.models import KINDS, RightsRequest
 from app.subscriber import visitors
 from app.subscriber.pages import (
@@ -58,7 +57,7 @@ def show_known(token: str) -> Response:
         said=_said(document, visitor, language),
         inferred=_inferred(document, language),
         recipients=_recipients(document, language),
-        kept=_kept(document, language),
+        kept=notice.lines(retention_periods.of({"retention": document["kept_for"]}), language),
         **_links(found),
     )
 
@@ -172,14 +171,6 @@ def _recipients(document: Mapping[str, Any], language: str) -> list[str]:
         what = say(why, language) if why in TABLES[language] else one["for"]
         found.append(f"{one['who']}: {what}" if what else one["who"])
     return found
-
-
-def _kept(document: Mapping[str, Any], language: str) -> list[dict[str, Any]]:
-    place = 1 if language == "it" else 0
-    return [
-        {"what": EXPORT_TEXTS[f"period_{name}"][place], "months": months}
-        for name, months in document["kept_for"].items()
-    ]
 
 
 def _full(made: Export, language: str) -> dict[str, Any]:

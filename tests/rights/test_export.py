@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import zipfile
@@ -14,10 +15,14 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.clock import FixedClock
+from app.contacts.models import AttributeDefinition
+from app.db import workspace_of
+from app.enrollments import calls, endpoints
+from app.events.models import Event, Source
 from app.messages import compose
 from app.messages.compose import Composed
 from app.messages.rows import load_rows
-from app.rights import export_page, paper, retention_periods, walk
+from app.rights import export_page, notice, paper, requests, retention_periods, walk
 from app.rights.erasure import erase
 from app.rights.export import export
 from app.rights.export_texts import TEXTS
@@ -124,3 +129,47 @@ def test_r55_reading_changes_nothing(work: Work, clock: FixedClock) -> None:
     with work() as session:
         session.execute(text("SET TRANSACTION READ ONLY"))
         export(session, anna.id, clock.now())
+
+
+def test_r50_the_copy_tells_what_was_worked_out_where_it_is_from_and_who_gets_it_for_what(
+    work: Work, clock: FixedClock
+) -> None:
+    with work() as session:
+        room = Mailroom(session, clock)
+        anna = room.guest(attributes={"score": 7, "loves": "boats"})
+        number = workspace_of(session)
+        for key, inferred in (("score", True), ("loves", False)):
+            session.add(
+                AttributeDefinition(
+                    workspace_id=number, key=key, type="text", inferred=inferred, created_at=clock.now()
+                )
+            )
+        source = Source(workspace_id=number, slug="pms", name="Front desk", created_at=clock.now())
+        session.add(source)
+        session.flush()
+        log = {"workspace_id": number, "contact_id": anna.id, "occurred_at": clock.now(), "ordered_at": clock.now()}
+        kinds = [("a", "booking.confirmed", source.id, {}), ("b", "contact.imported", None, {"file": "may.csv"})]
+        for id_, type_, by, data in kinds:
+            session.add(Event(event_id=id_, type=type_, source_id=by, data=data, received_at=clock.now(), **log))
+        endpoints.add(session, "partner", "https://partner.example/x", clock.now(), shares=True)
+        calls.ask(session, [calls.Wanted(anna.id, None, None, "tell", 1, "partner", {})], clock.now())
+        made = requests.export_by_team(session, anna.id, "Carla", "document seen at the desk", clock.now())
+    document = made.document
+    assert [(one["name"], one["value"]) for one in document["inferred"] if one["what"] == "attribute"] == [("score", 7)]
+    assert [(one["who"], one["list"]) for one in document["sources"]] == [("Front desk", False), ("may.csv", True)]
+    assert {"who": "partner (partner.example)", "for": "purposes of their own"} in document["recipients"]
+    month_later = requests.month_after(clock.now()).isoformat()
+    assert (document["asked"]["identity"], document["asked"]["answer_by"]) == ("document seen at the desk", month_later)
+    assert "document seen at the desk" in made.html["en"]
+    assert "l'elenco may.csv: 1 segnalazioni" in html.unescape(made.html["it"])
+    assert "Dati usati per il marketing (interessi, dettagli delle attività): 24 mesi" in html.unescape(made.html["it"])
+    assert "Garante" in made.html["it"]
+
+
+def test_r53_the_notice_says_the_periods_in_force_in_both_languages() -> None:
+    periods = retention_periods.of({"retention": {"marketing": 18}})
+    english, italian = notice.block(periods, "en"), notice.block(periods, "it")
+    assert "18 months after your last contact" in english
+    assert "<li>Indirizzi IP e browser: 6 mesi</li>" in italian
+    assert italian.startswith('<section lang="it">')
+    assert all(name in notice.TEXTS for name in periods.as_json())
