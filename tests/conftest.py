@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,11 +30,14 @@ from sqlalchemy.orm import Session, sessionmaker
 from werkzeug.serving import make_server
 
 from app.accounts.models import Workspace
+from app.api import provider_webhooks
 from app.clock import Clock, FixedClock
 from app.config import Settings
 from app.db import Database
+from app.house import furnish
 from app.serve.postgres import CarriedPostgres
 from app.serve.valkey import CarriedValkey
+from app.studio.sign_in import limiter
 from app.web import create_app
 from tests.factories import Factory
 from tests.sink import Sink
@@ -300,13 +303,37 @@ def _settings(database_url: str) -> Settings:
     )
 
 
+_spare: list[tuple[Settings, object, APIFlask]] = []
+
+
+@contextmanager
+def standing(settings: Settings, clock: Clock, database: Database, *, testing: bool = True) -> Iterator[APIFlask]:
+    """The web application for one test, on its own database and clock.
+
+    To compile two hundred routes and the pages' templates takes longer than most tests do, so what a test has given
+    back is furnished anew for the next that wants the same settings. Only the last one made: the limit on tries to
+    sign in counts where that one does.
+    """
+    kind = replace(settings, database_url="postgresql+psycopg://any@one/database", data_dir=ROOT)
+    found = _spare.pop() if _spare else None
+    if found is not None and found[0] == kind and found[1] is limiter.storage:
+        app = found[2]
+        app.extensions["percorso"] = furnish(settings, clock=clock, database=database)
+        provider_webhooks.fetch_with(app, provider_webhooks.fetch)
+    else:
+        app = create_app(settings, clock=clock, database=database)
+    app.testing = testing
+    counts = limiter.storage
+    yield app
+    app.extensions["percorso"].close()
+    _spare[:] = [(kind, counts, app)]
+
+
 @pytest.fixture
 def app(settings: Settings, clock: Clock, db: Database) -> Iterator[APIFlask]:
     """The web application on `db`, whose commits are rolled back afterwards."""
-    made = create_app(settings, clock=clock, database=db)
-    made.testing = True
-    yield made
-    made.extensions["percorso"].close()
+    with standing(settings, clock, db) as made:
+        yield made
 
 
 @pytest.fixture

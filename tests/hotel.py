@@ -29,9 +29,8 @@ from app.house import House, furnish
 from app.messages.models import Message
 from app.serve.postgres import CarriedPostgres
 from app.serve.valkey import CarriedValkey
-from app.web import create_app
 from app.worker import run_due
-from tests.conftest import START, copied, superuser
+from tests.conftest import START, copied, standing, superuser
 
 
 @dataclass
@@ -145,12 +144,8 @@ def opened(
     """A hotel in a database of its own, founded now, nobody in it."""
     name, loaded = founded
     for url in copied(postgres, name):
-        database = kind(url)
-        app = create_app(settings_of(url, valkey.url), clock=clock, database=database)
-        app.testing = True
-        house: House = app.extensions["percorso"]
-        yield Hotel(house, loaded, app.test_client(), clock)
-        house.close()
+        with standing(settings_of(url, valkey.url), clock, kind(url)) as app:
+            yield Hotel(app.extensions["percorso"], loaded, app.test_client(), clock)
 
 
 @pytest.fixture

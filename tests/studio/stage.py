@@ -32,7 +32,7 @@ from app.serve.postgres import CarriedPostgres
 from app.serve.valkey import CarriedValkey
 from app.web import create_app
 from app.worker import run_due
-from tests.conftest import START, copied, superuser
+from tests.conftest import START, copied, standing, superuser
 
 HERE = "/w/riva-serena"
 PASSWORD = "a long enough password"
@@ -203,8 +203,6 @@ def stage(
     """The hotel on the ninth day, in a database of this test's own."""
     name, workspace_id, elsewhere_id = lived
     for url in copied(postgres, name):
-        clock, database = FixedClock(NOW), Database(url)
-        app = create_app(settings_for(url, valkey.url), clock=clock, database=database)
-        house: House = app.extensions["percorso"]
-        yield Stage(app, house, workspace_id, elsewhere_id, clock)
-        house.close()
+        clock = FixedClock(NOW)
+        with standing(settings_for(url, valkey.url), clock, Database(url), testing=False) as app:
+            yield Stage(app, app.extensions["percorso"], workspace_id, elsewhere_id, clock)
