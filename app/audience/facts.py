@@ -133,6 +133,8 @@ _ENGAGEMENT = text(
     SELECT m.enrollment_id, d.kind, m.step_id, max(d.occurred_at) AS at
     FROM messages m
     JOIN delivery_events d ON d.workspace_id = m.workspace_id AND d.contact_id = m.contact_id AND d.message_pk = m.id
+        -- Nothing is heard of a mail before it was planned: the months before are not looked at.
+        AND d.received_at >= m.planned_at - interval '1 day'
     WHERE m.workspace_id = :workspace_id AND m.contact_id = ANY(:contact_ids) AND m.enrollment_id = ANY(:enrollments)
         AND d.kind IN ('clicked', 'opened') AND d.occurred_at <= :now AND {HUMAN}
     GROUP BY 1, 2, 3

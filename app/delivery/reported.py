@@ -55,12 +55,15 @@ def take(session: Session, sender: Known, reports: Sequence[Report], now: dateti
     return Taken(tracked.recorded, known, kept, len(arrivals) - len(allowed))
 
 
+_OF_READERS = frozenset({"opened", "clicked"})
+
+
 def _allowed(session: Session, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
     """Without the opens and clicks of our mails that a provider tells although the reader has not granted tracking.
 
     What a provider adds to our mails is its customer's to switch off; until that is done, nothing of it is kept.
     """
-    told = [one for one in arrivals if one.kind in {"opened", "clicked"}]
+    told = [one for one in arrivals if one.kind in _OF_READERS]
     if not told:
         return arrivals
     given = {
@@ -75,7 +78,7 @@ def _allowed(session: Session, arrivals: Sequence[Arrival]) -> Sequence[Arrival]
         state = held.get(row.contact_id, {}).get((address_key(row.address or ""), row.channel, "open_tracking", None))
         if state is None or not state.granted:
             refused |= {name for name in (row.message_id, row.provider_id) if name}
-    return [one for one in arrivals if one not in told or not refused & {one.message_id, one.provider_id}]
+    return [one for one in arrivals if one.kind not in _OF_READERS or not refused & {one.message_id, one.provider_id}]
 
 
 def _arrival(sender: Known, report: Report, now: datetime) -> Arrival:

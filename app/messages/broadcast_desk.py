@@ -363,6 +363,8 @@ _RESULTS = text(
            count(complained_at) AS complained, count(clicked_at) AS clicked,
            count(*) FILTER (WHERE EXISTS (SELECT 1 FROM delivery_events d
                WHERE d.workspace_id = :ws AND d.message_pk = m.id AND d.kind IN ('opened', 'clicked')
+                 -- Nothing is heard of a mail before it was planned: the months before are not looked at.
+                 AND d.received_at >= m.planned_at - interval '1 day'
                  AND d.data ->> 'class' IN ('proxy', 'scanner'))) AS machines
     FROM messages m WHERE m.workspace_id = :ws AND m.broadcast_id = :broadcast GROUP BY state, reason
     """
