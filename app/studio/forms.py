@@ -28,6 +28,9 @@ from app.studio import access, pages
 from app.studio.blueprint import HERE, blueprint
 from app.studio.languages import gettext, language
 
+_FRAME = 760
+"""Pixels that a form needs in a frame, without further questions."""
+
 OPERATORS = access.role("owner", "marketer")
 DESK = access.role("owner", "marketer", "front_desk")
 
@@ -286,8 +289,10 @@ def _code(unit: Session, row: SignupForm, spoken: str, base: str) -> dict[str, s
     )
     plain = "\n".join(line for line in plain.splitlines() if line.strip())
     address = f"{base}/f/{row.public_id}?lang={spoken}&amp;embed=1"
+    height = _FRAME + 70 * len(shown.document.purposes) + (250 if shown.document.age else 0)
     frame = (
-        f'<iframe src="{address}" title="{title}" width="100%" height="760" style="border:0" loading="lazy"></iframe>'
+        f'<iframe src="{address}" title="{title}" width="100%" height="{height}" style="border:0" loading="lazy">'
+        "</iframe>"
     )
     return {"frame": frame, "plain": f'{plain}\n<script src="{base}/f/assets/form.js" defer></script>'}
 
