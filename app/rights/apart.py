@@ -28,11 +28,11 @@ from app.contacts.sensitive_names import tells
 from app.contacts.special import Told
 from app.db import as_rows, settings_of, workspace_of
 from app.events import apart, log
-from app.events.apart import Apart
+from app.events.apart import Apart, TooDeepError
 from app.rights.models import RetentionMark
 
-TASKS = ("apart", "apart_conflicts", "apart_quarantined")
-"""Their names among the tasks of the retention stage."""
+TASKS = ("unsealed", "unsealed_conflicts", "unsealed_quarantined")
+"""Their names among the tasks of the retention stage: the last of a batch, so that it is over soon once they lock."""
 
 MOST_PEOPLE = 100
 """In one batch: nobody records an event meanwhile, so it must be over in a moment."""
@@ -83,52 +83,56 @@ class Batch:
 
     last: int
     """The last person or row looked at."""
-    looked: int
     changed: int
     """Rows that had something in the open."""
-    full: bool
+    more: bool
     """There may be more."""
 
 
 def people(session: Session, after: int, now: datetime) -> Batch:
-    """All that is kept of the next people behind number `after`; see `QUERIES`."""
+    """All that is kept of the next people behind number `after`; see `QUERIES`. One query where there is nobody."""
+    ws = workspace_of(session)
+    ids = list(session.scalars(_PEOPLE, {"ws": ws, "after": after, "limit": MOST_PEOPLE}))
+    if not ids:
+        return Batch(after, 0, more=False)
+    # Nobody records an event or merges people until this is committed, so no other period may follow in its batch.
+    session.execute(_ALONE, {"key": PEOPLE_LOCK, "ws": ws})
     work = _Work(session, now)
-    # Nobody records an event or merges people meanwhile.
-    session.execute(_ALONE, {"key": PEOPLE_LOCK, "ws": work.ws})
-    ids = list(session.scalars(_PEOPLE, {"ws": work.ws, "after": after, "limit": MOST_PEOPLE}))
-    if ids:
-        work.contacts(ids)
-        work.bookings(ids)
-        work.events(work.found(_EVENTS, people=ids))
-        work.merges(ids)
-        for table, column in _COPIES:
-            work.copies(table, column, ids)
-        work.seal()
-    return Batch(ids[-1] if ids else after, len(ids), work.changed, len(ids) == MOST_PEOPLE)
+    work.contacts(ids)
+    work.bookings(ids)
+    work.events(work.found(_EVENTS, people=ids))
+    work.merges(ids)
+    for table, column in _COPIES:
+        work.copies(table, column, ids)
+    work.seal()
+    return Batch(ids[-1], work.changed, more=True)
 
 
 def conflicts(session: Session, after: int, now: datetime) -> Batch:
-    """The next bodies that contradicted an event; what they tell is nobody's, as at intake. Five queries at most."""
-    work = _Work(session, now)
-    rows = session.execute(_CONFLICTS, {"ws": work.ws, "after": after, "limit": MOST_ROWS}).all()
-    changes = []
+    """The next bodies that contradicted an event; what they tell is nobody's, as at intake. Four queries at most."""
+    rows = session.execute(_CONFLICTS, {"ws": workspace_of(session), "after": after, "limit": MOST_ROWS}).all()
+    if not rows:
+        return Batch(after, 0, more=False)
+    work, changes = _Work(session, now), []
     for row in rows:
-        found = apart.of_body(row.body, str(row.body.get("type")), work.marked, row.received_at.date())
+        found = _of_body(row.body, str(row.body.get("type")), work.marked, row.received_at.date())
         if found.special or found.children:
             changes.append({"id": row.id, "value": found.left})
             work.aside(found, f"{row.source_id}:{row.event_id}", row.received_at)
     work.write(_SET_CONFLICTS, changes)
     work.seal()
-    return Batch(rows[-1].id if rows else after, len(rows), work.changed, len(rows) == MOST_ROWS)
+    return Batch(rows[-1].id, work.changed, more=len(rows) == MOST_ROWS)
 
 
 def quarantined(session: Session, after: int, now: datetime) -> Batch:
     """The next events that are dated ahead and kept aside. Six queries at most."""
+    rows = session.execute(_QUARANTINED, {"ws": workspace_of(session), "after": after, "limit": MOST_ROWS}).all()
+    if not rows:
+        return Batch(after, 0, more=False)
     work = _Work(session, now)
-    rows = session.execute(_QUARANTINED, {"ws": work.ws, "after": after, "limit": MOST_ROWS}).all()
     work.events(rows)
     work.seal()
-    return Batch(rows[-1].id if rows else after, len(rows), work.changed, len(rows) == MOST_ROWS)
+    return Batch(rows[-1].id, work.changed, more=len(rows) == MOST_ROWS)
 
 
 class _Work:
@@ -186,12 +190,13 @@ class _Work:
         changes = []
         for row in self.found(_BOOKINGS, people=ids):
             day = row.arrival or row.created_at.date()
-            whole = apart.of_data({row.kind: row.data}, "", self.marked, day)
+            whole = _of_data({row.kind: row.data}, "", self.marked, day)
             taken = self._of_booking(row, whole, "")
             claims = []
             for claim in row.claims:
-                found = apart.of_data({row.kind: claim.get("fields", {})}, claim.get("type", ""), self.marked, day)
-                version = f"{claim['at']}|{claim['id'].partition(':')[2]}|{claim.get('sequence', 0):020}"
+                found = _of_data({row.kind: claim.get("fields", {})}, claim.get("type", ""), self.marked, day)
+                _, _, event_id = claim.get("id", "").partition(":")
+                version = f"{claim.get('at', '')}|{event_id}|{claim.get('sequence', 0):020}"
                 taken |= self._of_booking(row, found, version)
                 claims.append({**claim, "fields": found.left[row.kind]})
             if taken:
@@ -211,11 +216,11 @@ class _Work:
         for row in rows:
             day, raw = row.occurred_at.date(), row.data.get("event") if row.quarantined else None
             if isinstance(raw, dict):
-                found = apart.of_body(raw, row.type, self.marked, day)
+                found = _of_body(raw, row.type, self.marked, day)
                 self.aside(found, f"{row.source_id}:{row.event_id}", row.received_at)
                 left = {**row.data, "event": found.left}
             else:
-                found = apart.of_data(row.data, row.type, self.marked, day)
+                found = _of_data(row.data, row.type, self.marked, day)
                 left = found.left
                 if found.special:
                     about = next((one for one in ("booking", "order") if one in row.data), None)
@@ -273,9 +278,9 @@ class _Work:
             return value
         day = self.now.date()
         if value.keys() >= {"id", "type", "occurred_at"}:  # an event as a passage keeps it
-            return apart.of_data(value, str(value["type"]), self.marked, day).left
+            return _of_data(value, str(value["type"]), self.marked, day).left
         parts = {name: value[name] for name in _PARTS if name in value}
-        left = {**value, **apart.of_data(parts, "", self.marked, day).left}
+        left = {**value, **_of_data(parts, "", self.marked, day).left}
         if isinstance(person := value.get("contact"), dict) and isinstance(mine := person.get("attributes"), dict):
             left["contact"] = {**person, "attributes": self.plain(mine, day)}
         return left
@@ -284,6 +289,21 @@ class _Work:
         """Attributes without those of special categories, and without what they tell of children."""
         left: dict[str, Any] = apart.of_attributes(attributes, day).left
         return {key: value for key, value in left.items() if key not in self.marked and not tells(key)}
+
+
+def _of_data(data: dict[str, Any], type_: str, marked: frozenset[str], day: date) -> Apart:
+    """As at intake. What is deeper than anybody looks is not kept: one such row would stop the stage for good."""
+    try:
+        return apart.of_data(data, type_, marked, day)
+    except TooDeepError:
+        return Apart({name: {} for name in data}, children=[()])
+
+
+def _of_body(raw: Mapping[str, Any], type_: str, marked: frozenset[str], day: date) -> Apart:
+    try:
+        return apart.of_body(raw, type_, marked, day)
+    except TooDeepError:
+        return Apart({}, children=[()])
 
 
 def _marked(session: Session) -> frozenset[str]:

@@ -81,7 +81,7 @@ def _taken_apart(batch: Callable[[Session, int, datetime], apart.Batch]) -> Step
 
     def step(session: Session, span: Span, after: int, limit: int) -> Page:
         done = batch(session, after, span.cutoff)
-        return Page(done.last, limit if done.full else 0, done.changed)
+        return Page(done.last, limit if done.more else 0, done.changed)
 
     return step
 

@@ -56,7 +56,7 @@ def sides(client: FlaskClient, db: Database, workspace_id: int, clock: FixedCloc
         "first_name": SECRET,
         "phone": "+390323304160",
     }
-    lago.report(stay("e-1", "confirmed", reference="LAGO-2381", contact=person, note=SECRET))
+    lago.report(stay("e-1", "confirmed", reference="LAGO-2381", contact=person, board=SECRET))
     with db.work(workspace_id) as session:
         contact = session.scalars(select(Contact)).one()
         Factory(session, clock).add(

@@ -150,6 +150,20 @@ def test_r18_what_was_told_of_a_stay_long_over_is_gone_the_next_night(
     assert special.of(session, anna.id) == []
 
 
+def test_r18_one_row_that_nobody_can_look_through_stops_nothing(
+    make: Factory, session: Session, clock: FixedClock
+) -> None:
+    deep: dict[str, Any] = {"diet": SECRET}
+    for _ in range(intake.DEEPEST):
+        deep = {"a": [deep]}
+    report(session, [stay("e1", "confirmed"), stay("e2", "confirmed", reference="B-2")])
+    session.execute(text("UPDATE events SET data = CAST(:data AS jsonb) WHERE event_id = 'e1'"),
+                    {"data": json.dumps({"deep": deep})})  # fmt: skip
+    session.execute(text("UPDATE events SET data = '{\"diet\": \"vegan\"}' WHERE event_id = 'e2'"))
+    night(session, clock)
+    assert open_in(session, SECRET, "vegan") == []
+
+
 def test_r18_a_batch_costs_the_same_however_many_there_are(make: Factory, session: Session, clock: FixedClock) -> None:
     counts = []
     for number in (1, 12):
