@@ -67,6 +67,7 @@ def _show(one: Decision, told: Explained, language: str) -> None:
     click.echo(f"  {at:<19} {one.stage:<9} {one.sentence[language]}{step}{rule}")
     for line in one.inputs.get("lines") or ():
         mark = {True: "✓", False: "✗"}.get(line["verdict"], "?")
-        click.echo(f"{'':31} {mark} {line['line']}" + (f" (found: {line['found']})" if "found" in line else ""))
+        found = {"en": "found", "it": "trovato"}[language]
+        click.echo(f"{'':31} {mark} {line['line']}" + (f" ({found}: {line['found']})" if "found" in line else ""))
     for check in one.checks:
         click.echo(f"{'':31} {'✓' if check.allowed else '✗'} {check.sentence[language]}  {check.rule}")

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from app.consent import sentences as consent_words
 from app.events.catalogue import BY_NAME
 from app.journey.condition_words import day, moment
+from app.journey.event_names import event_name
 from app.journey.program import Clock, Dated, Op, Program, Sentence, WaitForOp, WaitOp, Window
 from app.journey.sentences import both, dated
 from app.journey.sentences import sentence as of_step
@@ -94,10 +95,34 @@ def when(instant: datetime, zone: ZoneInfo) -> Sentence:
 
 
 def event_title(type_: str) -> Sentence:
-    """What an event is called, from the catalogue; its name where it is not in it."""
-    kind = BY_NAME.get(type_)
-    title = kind.title if kind else {}
-    return both(title.get("en") or type_, title.get("it") or title.get("en") or type_)
+    """What an event is called, from the catalogue; one of a team's own by its own name in words."""
+    return both(event_name(type_, "en"), event_name(type_, "it"))
+
+
+ENDINGS: Mapping[str, tuple[str, str]] = {
+    "holdout": ("held out for comparison", "tenuta fuori per confronto"),
+    "version_changed": ("the new version has no place for this step", "nella nuova versione questo passo non c'è"),
+    "step_removed": ("the step is no longer in the workflow", "il passo non è più nel percorso"),
+    "archived": ("the workflow was archived", "il percorso è stato archiviato"),
+    "paused": ("what was to come fell into a pause", "quanto doveva arrivare è caduto in una pausa"),
+    "replaced": ("another booking took the place of this one", "un'altra prenotazione ha preso il posto di questa"),
+    "restarted": ("it began anew", "è ricominciato"),
+    "stopped": ("another workflow ended it", "un altro percorso l'ha concluso"),
+    "merged": ("two people turned out to be one", "due persone sono risultate una sola"),
+    "erased": ("the person was erased", "la persona è stata cancellata"),
+    "late": ("its moment had passed", "il suo momento era passato"),
+    "date_missing": ("the date it waits for is not known", "la data attesa non è nota"),
+    "too_long": ("it lasted as long as it may", "è durato quanto poteva"),
+    "too_many_steps": ("it took as many steps as it may", "ha fatto tutti i passi che poteva"),
+}
+"""Reasons of our own for which a passage ends, in English and Italian."""
+
+
+def ending(code: str) -> Sentence:
+    """Why a passage is over: a reason of ours, an event's title, or the reason as its author wrote it."""
+    if code in ENDINGS:
+        return both(*ENDINGS[code])
+    return event_title(code) if code in BY_NAME else both(code, code)
 
 
 def lowered(text: str) -> str:
@@ -221,7 +246,7 @@ def of_line(line: Any, program: Program, zone: ZoneInfo) -> Decision:
     op = program.ops[place] if place is not None else None
     said: Sentence | None = None
     if line.code == "event":
-        said = event_title(line.sentence["en"].removeprefix("event "))
+        said = event_title(str(inputs["type"]))
     elif line.code == "sent":
         name = line.sentence["en"].removesuffix(" sent")
         said = both(f"Sent: “{name}”", f"Inviato: “{name}”")
@@ -379,7 +404,7 @@ def ended(message: Any, zone: ZoneInfo) -> Decision | None:
         return None
     code = str(message.reason)
     if code.startswith("exited:"):
-        why = event_title(code.removeprefix("exited:"))
+        why = ending(code.removeprefix("exited:"))
         said = both(f"the person left the workflow: {lowered(why['en'])}", f"la persona è uscita: {lowered(why['it'])}")
     else:
         words = reason(code, {}, zone)

@@ -166,7 +166,8 @@ class Stage:
         event = Event(happening.type, happening.occurred_at, data, happening.reference)
         if self.traced:
             told = both(f"event “{event_name(event.type, 'en')}”", f"evento “{event_name(event.type, 'it')}”")
-            self._tell("event", told, inputs={"occurred_at": event.occurred_at.isoformat(), "booking": event.booking})
+            at = event.occurred_at.isoformat()
+            self._tell("event", told, inputs={"type": event.type, "occurred_at": at, "booking": event.booking})
         self.remember(event)
         for passage in list(self.inside):
             self._scores(passage, event)

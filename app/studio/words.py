@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext
 
+from app.enrollments.decisions import ending
 from app.events.catalogue import BY_NAME
 from app.studio.languages import in_words
 
@@ -386,17 +387,7 @@ def reason(code: str | None) -> str:
     return said[:1].upper() + said[1:]
 
 
-ENDINGS: Mapping[str, Any] = {
-    "holdout": _("held out for comparison"),
-    "version_changed": _("the new version has no place for this step"),
-    "archived": _("the workflow was archived"),
-    "paused": _("what was to come fell into a pause"),
-    "replaced": _("another booking took the place of this one"),
-}
-"""Reasons of our own for which a passage ends; all others are events, or as their authors wrote them."""
-
-
 def ended(code: str) -> str:
     """Why a passage is over: an event's title, or the reason as its author wrote it."""
-    said = str(ENDINGS[code]) if code in ENDINGS else event(code)
+    said = in_words(ending(code), code)
     return said[:1].upper() + said[1:]

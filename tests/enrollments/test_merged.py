@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from app.enrollments import catalogue, enrol
+from app.enrollments.explain import explain
 from app.enrollments.models import Enrollment
 from app.events.merging import merge, undo_merge
 from tests.hotel import Hotel
@@ -100,6 +101,8 @@ def test_what_both_were_about_to_be_told_is_told_once_and_undone_to_both(hotel: 
         ("cancelled", "exited:merged"),
     ]
     with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        told = explain(session, None, hotel.clock.now(), message_id=hotel.messages(state="cancelled")[0].id)
+        assert "la persona è uscita: due persone sono risultate una sola" in told.decisions[-1].sentence["it"]
         undo_merge(session, merged, hotel.clock.now())
     hotel.after(timedelta(hours=1))
     assert [row.state for row in hotel.messages(step_id="letter")] == ["accepted", "accepted"]
