@@ -75,6 +75,7 @@ class ChainCheck(Owned, Base):
 
     __tablename__ = "chain_checks"
 
+    workspace_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     line: Mapped[int] = mapped_column(BigInteger)
     hash: Mapped[bytes] = mapped_column(LargeBinary, info=IMPERSONAL)
     """Of that line."""
