@@ -82,6 +82,7 @@ def test_r3_a_form_asks_for_further_purposes_in_words_of_its_own_and_shows_them_
     assert "Sì, conoscetemi." in page
     assert re.findall(r'<input type="radio" name="age" value="(\w+)"([^>]*)>', page) == [("of_age", ""), ("child", "")]
     assert not re.search(r'name="[^"]*(birth|nascita)', page), "no birth date is asked for (R12)"
+    assert "Sì, conoscetemi." in owner.get(f"{made}/versions").text, "kept for good, as the ledger names it"
     empty: dict[str, object] = {"purpose": ["profiling"], "act": "publish"}
     refused = post(owner, made, data=filled(owner, made, **{"profiling-it": ""}) | empty)
     assert (refused.status_code, 'id="wrong-profiling-it"' in refused.text) == (422, True)
