@@ -279,6 +279,12 @@ def explain(condition: Condition, facts: Facts, now: datetime, language: str = "
         count = _count(condition, facts, now)
         return f"{condition_words.did(condition, language)} — {condition_words.so_often(count, language)}"
     said = condition_words.compare(condition, language)
+    if _is_withheld(condition, facts):
+        told = (
+            "it cannot be known without a consent to profiling",
+            "non si può sapere senza consenso alla profilazione",
+        )
+        return f"{said} — {told[italian]}"
     left = now if condition.field == "now" else lookup(facts, condition.field)
     if left is None or left == "":
         unknown = "non è noto" if italian else "it is not known"
@@ -304,7 +310,7 @@ def weighed(condition: Condition, facts: Facts, now: datetime) -> list[dict[str,
         row["found"] = _count(condition, facts, now)
     elif isinstance(condition, Compare):
         left = now if condition.field == "now" else lookup(facts, condition.field)
-        row |= {"field": condition.field, "found": as_json(left)}
+        row |= {"field": condition.field, "found": None if _is_withheld(condition, facts) else as_json(left)}
         if isinstance(condition.value, Ref):
             row["wanted"] = as_json(_plain(condition.value, facts, now))
     return [row]

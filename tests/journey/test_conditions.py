@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.journey.condition_tree import Compare, Condition, Engaged, Group, Number, fields, from_json, to_json
-from app.journey.conditions import ConditionError, check, evaluate, explain, parse, to_line
+from app.journey.conditions import ConditionError, check, evaluate, explain, parse, to_line, weighed
 from app.journey.durations import Duration
 from tests.journey.kit import EVENTS, NOW, WORLD
 
@@ -341,3 +341,15 @@ def test_it_knows_what_it_reads() -> None:
 def test_a_span_is_kept_as_a_duration() -> None:
     tree = parse("clicked upsell within 1 week")
     assert tree == Engaged("clicked", "upsell", Duration(days=7))
+
+
+@pytest.mark.parametrize("line", ["contact.segments has wine-lovers", "contact.segments has not wine-lovers"])
+def test_r13_whether_somebody_is_in_a_withheld_segment_is_neither_true_nor_false_nor_told(line: str) -> None:
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    facts = {"contact": {"segments": ["wine-lovers", "guests"]}, "withheld": frozenset({"wine-lovers"})}
+    condition = parse(line)
+    assert evaluate(condition, facts, now) is None
+    assert "cannot be known without a consent to profiling" in explain(condition, facts, now)
+    assert weighed(condition, facts, now)[0]["found"] is None
+    assert evaluate(parse("contact.segments has guests"), facts, now) is True
+    assert evaluate(condition, {"contact": facts["contact"]}, now) is ("not" not in line)
