@@ -10,10 +10,10 @@ from app.consent.wordings import named
 from app.doors import anyone, house, opened_by
 from app.messages import confirming, links
 from app.messages.confirming import Pending
-from app.messages.links import BadTokenError, Ref
+from app.messages.links import Ref
 from app.signup import taking
 from app.subscriber import visitors
-from app.subscriber.pages import bad_link, blueprint, language_of, page, unit, voice
+from app.subscriber.pages import bad_link, blueprint, language_of, numbers_of, page, unit, voice
 from app.subscriber.visitors import Visitor
 
 
@@ -21,10 +21,7 @@ from app.subscriber.visitors import Visitor
 @opened_by(anyone)
 def confirm(token: str) -> Response:
     """GET asks, POST confirms; a second press says so and changes nothing."""
-    try:
-        workspace_id, contact_id, line = links.read(house().settings, "confirm", token)
-    except (BadTokenError, ValueError):
-        return bad_link()
+    workspace_id, contact_id, line = numbers_of("confirm", token, 3)
     with unit(workspace_id) as session:
         asked = confirming.look(session, contact_id, line)
         visitor = _visitor(session, asked)

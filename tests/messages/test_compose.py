@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event, text
 
 from app.contacts.models import Contact
+from app.enrollments import decisions
 from app.messages import compose
 from app.messages.compose import Composed, Failed
 from app.messages.rows import load_rows
@@ -141,6 +142,18 @@ def test_r34_in_an_aliass_mail_links_lose_their_target_and_keep_their_words(mail
     assert composed.html.count("Prenota") == composed.text.count("Prenota") == 2
     assert composed.links_dropped == ("ferry.example", "lago.example")
     assert composed.facts["mail"]["links_dropped"] == ["ferry.example", "lago.example"]
+
+
+def test_r34_the_decisions_of_the_message_say_which_links_lost_their_target(mailroom: Mailroom) -> None:
+    guest = alias(mailroom)
+    number = mailroom.plan(guest, "note")
+    composed = made(mailroom, number)
+    assert isinstance(composed, Composed)
+    mailroom.change(number, facts=composed.facts, subject=composed.subject, language=composed.language)
+    told = decisions.composed(mailroom.message(number), mailroom.now, 1)
+    assert told is not None
+    assert "links to ferry.example, lago.example lost their target" in told.sentence["en"]
+    assert "senza destinazione" in told.sentence["it"]
 
 
 def test_r34_hosts_that_the_workspace_or_the_property_approves_stay(mailroom: Mailroom) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
@@ -18,12 +18,15 @@ from app.clock import FixedClock
 from app.config import Settings
 from app.consent import ledger
 from app.consent.fold import words
+from app.contacts.models import Contact
 from app.db import Database
 from app.messages import compose, links
 from app.messages.compose import Composed
 from app.messages.links import PATHS, Purpose, Ref
 from app.messages.rows import load_rows
 from tests.messages.mailroom import Mailroom
+
+PHONE = "+393471234567"
 
 
 @dataclass
@@ -68,6 +71,17 @@ class Reader:
         )
         with self.work() as session:
             return {table: session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() for table in tables}
+
+    def reached_by_sms(self) -> None:
+        """She has a number, and agreed to offers by SMS, though nothing is sent there yet; and to being followed and
+        profiled by mail."""
+        with self.mailroom() as room:
+            contact = room.session.scalars(select(Contact).where(Contact.id == self.contact_id)).one()
+            contact.phone = PHONE
+            room.say(contact, address=PHONE, channel="sms")
+            for purpose in ("open_tracking", "profiling"):
+                room.say(contact, purpose=purpose)
+        self.clock.advance(timedelta(minutes=1))
 
     @contextmanager
     def mailroom(self) -> Iterator[Mailroom]:

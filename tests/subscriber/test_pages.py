@@ -51,6 +51,8 @@ def pages(reader: Reader) -> dict[str, Any]:
             paths[kind] = reader.path("right", reader.workspace_id, reader.contact_id, asked.id)
     found |= {f"right_{kind}": reader.client.get(path) for kind, path in paths.items()}
     found["right_over"] = reader.get("right", reader.workspace_id, reader.contact_id, 4711)
+    reader.reached_by_sms()
+    found["channels"] = reader.get("preferences")
     found["undo_late"] = reader.client.post(reader.path("undo", *undo))
     return found
 

@@ -14,7 +14,7 @@ from app.consent.fold import Key, holds
 from app.consent.models import ConsentRecord, Topic
 from app.contacts.models import Contact
 from app.messages.models import Message
-from tests.subscriber.conftest import Reader
+from tests.subscriber.conftest import PHONE, Reader
 
 
 def save(reader: Reader, *fields: str, language: str = "it") -> str:
@@ -156,20 +156,6 @@ def held(reader: Reader) -> tuple[set[Key], str | None, str | None, datetime | N
         return ({key for key in states if holds(states, *key)}, contact.language, contact.pace, contact.paused_until)
 
 
-PHONE = "+393471234567"
-
-
-def reached(reader: Reader) -> None:
-    """She has a number, and once agreed to offers by SMS, though nothing is sent there yet."""
-    with reader.mailroom() as room:
-        contact = room.session.scalars(select(Contact).where(Contact.id == reader.contact_id)).one()
-        contact.phone = PHONE
-        room.say(contact, address=PHONE, channel="sms")
-        for purpose in ("open_tracking", "profiling"):
-            room.say(contact, purpose=purpose)
-    reader.clock.advance(timedelta(minutes=1))
-
-
 STANDS = {
     "topic.offers": "on",
     "topic.offers.sms": "on",
@@ -192,7 +178,7 @@ STANDS = {
 def test_every_change_says_what_still_comes_is_undone_and_the_undoing_is_undone(
     reader: Reader, change: dict[str, str]
 ) -> None:
-    reached(reader)
+    reader.reached_by_sms()
     before = held(reader)
     wanted = {key: value for key, value in ({"action": "save"} | STANDS | change).items() if value}
     page = reader.post("preferences", wanted).text
@@ -209,7 +195,7 @@ def test_a_channel_on_which_anything_was_said_has_its_own_control_and_says_that_
     reader: Reader,
 ) -> None:
     assert 'name="topic.offers.sms"' not in reader.get("preferences").text
-    reached(reader)
+    reader.reached_by_sms()
     page = reader.get("preferences").text
     assert re.search(r'name="topic.offers.sms" value="on" checked', page)
     assert re.search(r'name="topic.newsletter.sms" value="on">', page)
@@ -233,7 +219,7 @@ def test_a_channel_that_the_workspace_asks_about_is_offered(reader: Reader) -> N
 def test_r10_an_objection_by_mail_ends_every_channel_and_so_does_its_undoing_bring_back_every_channel(
     reader: Reader,
 ) -> None:
-    reached(reader)
+    reader.reached_by_sms()
     before = held(reader)
     page = reader.post("unsubscribe", {"leave": "all"}).text
     assert not any(key[2] == "marketing" for key in held(reader)[0])

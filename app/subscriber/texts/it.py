@@ -65,7 +65,9 @@ TEXTS: dict[str, str] = {
     "name_tracking": "conteggio dei link che apre",
     # confirming
     "confirm_title": "Confermi la Sua iscrizione",
-    "confirm_text": "Con il pulsante acconsente a quanto segue, nei confronti di {brand}. Può cambiare idea quando vuole.",
+    "confirm_text": (
+        "Con il pulsante acconsente a quanto segue, nei confronti di {brand}. Può cambiare idea quando vuole."
+    ),
     "confirm_words": "Ciò che ha accettato:",
     "confirm_button": "Sì, confermo",
     "confirm_not_you": "Se non è stato Lei, chiuda semplicemente questa pagina: senza il pulsante non succede nulla.",
