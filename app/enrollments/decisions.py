@@ -100,11 +100,11 @@ def event_title(type_: str) -> Sentence:
 
 
 ENDINGS: Mapping[str, tuple[str, str]] = {
-    "holdout": ("held out for comparison", "tenuta fuori per confronto"),
-    "version_changed": ("the new version has no place for this step", "nella nuova versione questo passo non c'è"),
+    "holdout": ("held out for comparison", "gruppo di controllo"),
+    "version_changed": ("the new version has no place for this step", "la nuova versione non prevede questo passo"),
     "step_removed": ("the step is no longer in the workflow", "il passo non è più nel percorso"),
     "archived": ("the workflow was archived", "il percorso è stato archiviato"),
-    "paused": ("what was to come fell into a pause", "quanto doveva arrivare è caduto in una pausa"),
+    "paused": ("what was to come fell into a pause", "ciò che doveva accadere è caduto in una pausa"),
     "replaced": ("another booking took the place of this one", "un'altra prenotazione ha preso il posto di questa"),
     "restarted": ("it began anew", "è ricominciato"),
     "stopped": ("another workflow ended it", "un altro percorso l'ha concluso"),
