@@ -68,7 +68,7 @@ def test_the_picture_beside_the_words_shows_the_draft(owner: FlaskClient, made: 
     assert owner.get(frame[1][:-3] + "abc").status_code == 404, "a mark that was guessed shows nothing"
 
 
-def test_r3_a_form_asks_for_further_purposes_in_words_of_its_own_and_shows_them_unticked(
+def test_r3_r4_a_form_asks_for_further_purposes_in_words_of_its_own_and_shows_them_unticked(
     owner: FlaskClient, made: str
 ) -> None:
     more: dict[str, object] = {"purpose": ["profiling", "feedback"], "age": "yes", "act": "publish"}
