@@ -280,11 +280,11 @@ def explain(condition: Condition, facts: Facts, now: datetime, language: str = "
         return f"{condition_words.did(condition, language)} — {condition_words.so_often(count, language)}"
     said = condition_words.compare(condition, language)
     if _is_withheld(condition, facts):
-        told = (
+        why = (
             "it cannot be known without a consent to profiling",
             "non si può sapere senza consenso alla profilazione",
         )
-        return f"{said} — {told[italian]}"
+        return f"{said} — {why[italian]}"
     left = now if condition.field == "now" else lookup(facts, condition.field)
     if left is None or left == "":
         unknown = "non è noto" if italian else "it is not known"
