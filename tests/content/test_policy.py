@@ -60,7 +60,9 @@ def test_marketing_says_who_sends_it(part: str) -> None:
 
 def test_r6_a_request_for_consent_names_what_its_button_confirms() -> None:
     button = "<mj-section><mj-column><mj-button href='{{ confirm_url }}'>x</mj-button></mj-column></mj-section>"
-    named = button.replace("<mj-button", "<mj-text>{% for one in event.asked %}{{ one }}{% endfor %}</mj-text><mj-button")
+    named = button.replace(
+        "<mj-button", "<mj-text>{% for one in event.asked %}{{ one }}{% endfor %}</mj-text><mj-button"
+    )
     assert "asked-missing" in codes(letter("consent_request", body=LETTER + button))
     assert "asked-missing" not in codes(letter("consent_request", body=LETTER + named))
 
