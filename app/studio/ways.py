@@ -126,9 +126,7 @@ def way_rotate(sender_id: int) -> Response:
     elif not compromised:
         pages.tell(gettext("Saved. What proved its webhooks before holds until the next change."))
     elif proof.keys or proof.basic or proof.networks:
-        pages.tell(
-            gettext("What proved its webhooks before is refused from now on. Tell the provider the new one.")
-        )
+        pages.tell(gettext("What proved its webhooks before is refused from now on. Tell the provider the new one."))
     else:
         pages.tell(gettext("Its webhooks are refused from now on, until something proves them."), tone="wrong")
     return pages.gone_to("studio.way_secrets", sender_id=sender_id)
