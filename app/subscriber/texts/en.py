@@ -167,7 +167,6 @@ TEXTS: dict[str, str] = {
     "know_none": "Nothing: no score, no guess.",
     "know_recipients": "Who else gets your data",
     "know_kept": "How long we keep it",
-    "know_months": "{what}: {count} months",
     "state_granted": "yes",
     "state_denied": "no",
     "state_withdrawn": "taken back",

@@ -168,7 +168,6 @@ TEXTS: dict[str, str] = {
     "know_none": "Nulla: nessun punteggio, nessuna ipotesi.",
     "know_recipients": "Chi altro riceve i Suoi dati",
     "know_kept": "Per quanto tempo li conserviamo",
-    "know_months": "{what}: {count} mesi",
     "state_granted": "sì",
     "state_denied": "no",
     "state_withdrawn": "revocato",
