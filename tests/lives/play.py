@@ -97,6 +97,7 @@ class Play:
 
     def __init__(self, hotel: Hotel, people: int) -> None:
         self.hotel = hotel
+        hotel.house.redis.flushall()  # the limits of the world before this one, which began at the same instant
         self.counted: Counter[str] = Counter()
         self.guests = [Guest(number, Truth()) for number in range(people)]
         self._by_address = {guest.address: guest for guest in self.guests}
