@@ -378,6 +378,11 @@ def test_clicks_decide_only_among_people_whose_clicks_may_be_seen(hotel: Hotel) 
             event(hotel, "consent.granted", who, "") | {"id": f"yes-{who}", "data": {"topic": "newsletter", **proof}}
             for who in people
         ]
+        + [  # a page they looked at starts it (R13)
+            event(hotel, "consent.granted", who, "")
+            | {"id": f"profile-{who}", "data": {"purpose": "profiling", **proof}}
+            for who in people
+        ]
         + [
             event(hotel, "consent.granted", who, "")
             | {"id": f"track-{who}", "data": {"purpose": "open_tracking", **proof}}
