@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy.orm import Session
 
 from app.api import reading
+from app.api.bodies import read, unfit
 from app.api.pages import Wanted
 from app.api.problems import ProblemError
 from app.api.receiving import in_one_piece
@@ -17,7 +18,6 @@ from app.contacts.models import Contact
 from app.enrollments import starting, tasks
 from app.enrollments.models import Task
 from app.enrollments.starting import NotStartedError, Wish
-from app.events.incoming import Problem
 from app.events.sources import Caller
 from app.house import House
 
@@ -57,7 +57,7 @@ def start(house: House, caller: Caller, workflow: str, given: Any, key: str | No
     def kept(session: Session) -> bool:
         found = reading.contact(session, wanted.contact)
         if found is None:
-            raise _unfit("/contact", "No contact has this external id.", "Report the person first.")
+            raise unfit("/contact", "No contact has this external id.", "Report the person first.")
         wish = Wish(found, booking, data, id_, f"source:{caller.source_id}")
         return starting.start(session, workflow, wish, "api", house.clock.now())
 
@@ -67,7 +67,7 @@ def start(house: House, caller: Caller, workflow: str, given: Any, key: str | No
         if error.about == "workflow":
             raise ProblemError("not-found", str(error)) from None
         pointer = "" if error.about == "entry" else f"/{error.about}"
-        raise _unfit(pointer, str(error), _CURES[error.about]) from None
+        raise unfit(pointer, str(error), _CURES[error.about]) from None
     return {"workflow": workflow, "contact": wanted.contact, "status": "accepted" if fresh else "duplicate"}
 
 
@@ -133,22 +133,16 @@ def tick_off(house: House, caller: Caller, number: str) -> dict[str, Any]:
 
 
 def _read(given: Any) -> StartIn:
+    wanted = read(given, StartIn)
+    if wanted.data is UNSET:
+        return wanted
     try:
-        wanted = msgspec.convert(given, StartIn)
-        long = wanted.data is not UNSET and starting.size(wanted.data) > MOST_DATA
-        held = wanted.data is not UNSET and b"\\u0000" in msgspec.json.encode(wanted.data)
-    except msgspec.ValidationError as error:
-        what, _, place = str(error).partition(" - at `$")
-        pointer = place.rstrip("`").replace(".", "/")
-        raise _unfit(pointer, what + ".", "Send contact, and if need be booking, data and id.") from error
+        long = starting.size(wanted.data) > MOST_DATA
+        held = b"\\u0000" in msgspec.json.encode(wanted.data)
     except (RecursionError, OverflowError, ValueError) as error:
-        raise _unfit("/data", "The data cannot be kept.", "Send less, and less deeply nested.") from error
+        raise unfit("/data", "The data cannot be kept.", "Send less, and less deeply nested.") from error
     if long:
-        raise _unfit("/data", f"The data are longer than {MOST_DATA} bytes.", "Send less.")
+        raise unfit("/data", f"The data are longer than {MOST_DATA} bytes.", "Send less.")
     if held:
-        raise _unfit("/data", "The data hold U+0000.", "Leave it out.")
+        raise unfit("/data", "The data hold U+0000.", "Leave it out.")
     return wanted
-
-
-def _unfit(pointer: str, detail: str, cure: str) -> ProblemError:
-    return ProblemError("invalid", "The request does not fit.", [Problem(pointer, detail, cure)])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.api import audience_operations, form_operations, import_operations
-from app.api.operation import PAGE, REF, TEXT, Operation, Schema, in_path, page_of, query, ref
+from app.api.operation import IDEMPOTENCY_KEY, PAGE, REF, TEXT, Operation, Schema, in_path, page_of, query, ref
 from app.events.catalogue import KINDS as EVENTS
 from app.events.incoming import MOST
 from app.messages.models import STATES
@@ -178,13 +178,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answer=ref("Started"),
         parameters=(
             in_path("name", "Name of the workflow.", "win-back"),
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "required": False,
-                "description": "Your id of this wish.",
-                "schema": {"type": "string", "maxLength": 200},
-            },
+            IDEMPOTENCY_KEY,
         ),
         body=ref("StartIn"),
         body_example={"contact": "guest-1093", "id": "wish-77", "data": {"offer": "spring"}},
