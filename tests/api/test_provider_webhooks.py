@@ -39,7 +39,7 @@ def generic(post: Post) -> str:
     return post.sender("generic", keys=[SECRET])
 
 
-def test_a_report_is_recorded_once_with_its_own_words_and_followed_up_r35(post: Post, generic: str) -> None:
+def test_r35_a_report_is_recorded_once_with_its_own_words_and_followed_up(post: Post, generic: str) -> None:
     number = post.message(message_id="<a@lago.example>")
     said = {
         "id": "e-1",
@@ -106,7 +106,7 @@ def test_a_mail_of_another_workspace_is_none_of_this_senders(post: Post, db: Dat
     assert there.told(DeliveryEvent) == []
 
 
-def test_who_leaves_at_the_provider_gets_no_more_marketing_r31(post: Post, generic: str) -> None:
+def test_r31_who_leaves_at_the_provider_gets_no_more_marketing(post: Post, generic: str) -> None:
     number = post.message(message_id="<a@lago.example>", class_="marketing", topic="offers")
     post.tell(generic, {"id": "u-1", "kind": "unsubscribed", "message_id": "<a@lago.example>"})
     with post.db.work(post.workspace_id) as session:

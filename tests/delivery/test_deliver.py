@@ -143,7 +143,7 @@ def test_nothing_is_tried_after_its_latest_moment(post: Post) -> None:
     assert (post.message(id_).state, post.message(id_).reason) == ("failed", "too_late")
 
 
-def test_an_address_that_does_not_exist_is_suppressed_at_once_r35(post: Post) -> None:
+def test_r35_an_address_that_does_not_exist_is_suppressed_at_once(post: Post) -> None:
     (id_,) = post.plan("bad@example.com")
     post.run()
     message = post.message(id_)
@@ -155,7 +155,7 @@ def test_an_address_that_does_not_exist_is_suppressed_at_once_r35(post: Post) ->
     assert [one.reason for one in found["email", "bad@example.com"]] == ["hard_bounce"]
 
 
-def test_a_block_is_the_senders_fault_and_never_held_against_the_address_r35(post: Post) -> None:
+def test_r35_a_block_is_the_senders_fault_and_never_held_against_the_address(post: Post) -> None:
     (id_,) = post.plan("blocked@example.com")
     post.run()
     assert (post.message(id_).state, post.message(id_).reason) == ("failed", "blocked")

@@ -92,7 +92,7 @@ def test_an_ed25519_signature_verifies(text: str) -> None:
     ED.public_key().verify(base64.b64decode(b"".join(tags[b"b"].split())), hashlib.sha256(signed).digest())
 
 
-def test_the_unsubscribe_headers_are_covered_r31() -> None:
+def test_r31_the_unsubscribe_headers_are_covered() -> None:
     raw = mail()
     signed = Signer("verbano.example", "p1", RSA).header(raw, NOON) + raw
     names = signed.split(b"h=")[1].split(b";")[0].split(b":")

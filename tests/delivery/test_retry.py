@@ -16,7 +16,7 @@ NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 @given(st.integers(1, 2**62), st.integers(0, 4000))
-def test_delays_grow_from_a_minute_and_end_within_three_days_r39(message_pk: int, latest_minutes: int) -> None:
+def test_r39_delays_grow_from_a_minute_and_end_within_three_days(message_pk: int, latest_minutes: int) -> None:
     latest = NOON + timedelta(minutes=latest_minutes) if latest_minutes else None
     now, tries, delays = NOON, 1, []
     while (at := STANDARD.following(message_pk, tries, NOON, now, latest)) is not None:

@@ -85,21 +85,21 @@ def test_a_report_of_nothing_of_ours_is_handed_back(post: Post, sent: int) -> No
     assert report(post, *strange) == Tracked(0, 0, tuple(strange))
 
 
-def test_a_hard_bounce_suppresses_at_once_r35(post: Post, sent: int) -> None:
+def test_r35_a_hard_bounce_suppresses_at_once(post: Post, sent: int) -> None:
     report(post, arrival(post, "bounced", message_pk=sent, reason="hard", data={"code": "550 5.1.1"}))
     assert barred(post) == [("hard_bounce", "all")]
     assert own_events(post)[0][1]["hard"] is True
     assert post.message(sent).bounced_at == post.clock.now()
 
 
-def test_the_fifth_soft_bounce_in_thirty_days_suppresses_r35(post: Post) -> None:
+def test_r35_the_fifth_soft_bounce_in_thirty_days_suppresses(post: Post) -> None:
     ids = bounce_softly(post, 4)
     assert barred(post) == []
     bounce_softly(post, 1, start=len(ids))
     assert barred(post) == [("soft_bounces", "all")]
 
 
-def test_a_delivery_in_between_starts_the_count_of_soft_bounces_anew_r35(post: Post) -> None:
+def test_r35_a_delivery_in_between_starts_the_count_of_soft_bounces_anew(post: Post) -> None:
     ids = bounce_softly(post, 4)
     report(post, arrival(post, "delivered", "d", message_pk=ids[-1]))
     post.clock.advance(timedelta(hours=1))
@@ -107,7 +107,7 @@ def test_a_delivery_in_between_starts_the_count_of_soft_bounces_anew_r35(post: P
     assert barred(post) == []
 
 
-def test_soft_bounces_of_long_ago_are_forgotten_r35(post: Post) -> None:
+def test_r35_soft_bounces_of_long_ago_are_forgotten(post: Post) -> None:
     bounce_softly(post, 4)
     post.clock.advance(timedelta(days=31))
     bounce_softly(post, 1, start=4)
@@ -127,12 +127,12 @@ def bounce_softly(post: Post, times: int, start: int = 0) -> list[int]:
     return ids
 
 
-def test_a_block_suppresses_nobody_r35(post: Post, sent: int) -> None:
+def test_r35_a_block_suppresses_nobody(post: Post, sent: int) -> None:
     report(post, arrival(post, "bounced", message_pk=sent, reason="blocked"))
     assert barred(post) == []
 
 
-def test_a_complaint_withdraws_marketing_and_feedback_r36(post: Post, sent: int) -> None:
+def test_r36_a_complaint_withdraws_marketing_and_feedback(post: Post, sent: int) -> None:
     report(post, arrival(post, "complained", message_pk=sent, reason="abuse"))
     contact_id = post.message(sent).contact_id
     with post.house.database.work(post.workspace_id) as session:
@@ -147,7 +147,7 @@ def test_a_complaint_withdraws_marketing_and_feedback_r36(post: Post, sent: int)
     assert [type_ for type_, _ in own_events(post)] == told
 
 
-def test_a_complaint_taken_back_changes_nothing_r36(post: Post, sent: int) -> None:
+def test_r36_a_complaint_taken_back_changes_nothing(post: Post, sent: int) -> None:
     report(post, arrival(post, "complained", "a", message_pk=sent, reason="abuse"))
     report(post, arrival(post, "complained", "b", message_pk=sent, reason="not_spam"))
     assert barred(post) == [("complaint", "marketing")]
