@@ -92,6 +92,11 @@ def tells(name: str) -> bool:
     return says(name[:LONGEST]) is Says.SPECIAL
 
 
+def tells_of_a_child(name: str) -> bool:
+    """Whether a name says that what it stands for is a child's name, age or birth date (R12)."""
+    return says(name[:LONGEST]) in (Says.CHILDRENS_NAMES, Says.CHILDRENS_AGES, Says.CHILDRENS_BIRTHS)
+
+
 @lru_cache(maxsize=50_000)
 def is_text(name: str) -> bool:
     """Of what is special by its name: whether it is free text, of which a bare number tells nothing."""

@@ -21,7 +21,7 @@ from typing import Any
 
 from app.contacts.addresses import normal_email, normal_phone
 from app.contacts.attributes import KEY, TYPES
-from app.contacts.sensitive_names import tells
+from app.contacts.sensitive_names import tells, tells_of_a_child
 from app.events import strangers
 from app.imports import cells
 from app.imports.cells import Order, plain
@@ -55,6 +55,7 @@ SENTENCES = {
     "twice": "Two columns are meant to be the same. Leave one of them out.",
     "unknown": "This is nothing a column can be.",
     "special": "Health, diet, religion and the like are not imported; they belong to a stay.",
+    "child": "Of a child neither name nor age nor birth date is imported.",
     "friend": "A friend's data is not imported: give your guest a link to share.",
     "bad_key": "Name the attribute with small letters, figures and underscores, beginning with a letter.",
     "bad_type": "Choose a type: text, number, money, bool, date, instant or list.",
@@ -170,6 +171,8 @@ def _wrong(meaning: str, mapping: Reading, known: Known) -> str | None:
     if kind == "attribute":
         if rest in known.special or (rest not in known.types and tells(rest)):
             return "special"
+        if tells_of_a_child(rest):
+            return "child"
         if strangers.names_one(rest):
             return "friend"
         if not KEY.fullmatch(rest):

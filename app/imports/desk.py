@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Row, select, text
 from sqlalchemy.orm import Session
 
-from app.contacts.sensitive_names import tells
+from app.contacts.sensitive_names import tells, tells_of_a_child
 from app.db import as_rows, workspace_of
 from app.imports import columns, files
 from app.imports.columns import Known, Reading
@@ -82,7 +82,7 @@ def receive(session: Session, name: str, content: bytes, by: str, now: datetime)
     session.add(one)
     session.flush()
     asked = {"ws": workspace_of(session), "import": one.id}
-    special = {place for place, title in enumerate(sheet.header) if tells(title)}
+    special = {place for place, title in enumerate(sheet.header) if tells(title) or tells_of_a_child(title)}
     while some := list(islice(sheet.rows, AT_ONCE)):
         given = [
             {"position": place, "line": line, "cells": _without(cells, special)}

@@ -148,6 +148,7 @@ PROBLEMS: Mapping[str, Any] = {
     "nobody": _("No column says who it is. Choose the one with e-mail addresses, telephone numbers or your ids."),
     "twice": _("Two columns mean the same. Leave one of them out."),
     "unknown": _("This is nothing a column can be."),
+    "child": _("Of a child neither name nor age nor birth date is imported."),
     "friend": _("A friend's data is not imported: give your guest a link to share."),
     "special": _("Health, diet, religion and the like are not imported; they belong to a stay."),
     "bad_key": _("The column's name gives no short name for an attribute. Choose something else."),

@@ -15,6 +15,7 @@ from app.consent.fold import grant
 from app.consent.ledger import Act, Barred
 from app.consent.models import ConsentRecord
 from app.contacts.models import Contact
+from app.imports import columns
 from app.messages.models import Message
 from tests.factories import Factory
 from tests.imports.lists import NOW, PROVEN, checked, csv, person, rows, state, taken, word
@@ -218,3 +219,11 @@ def test_r52_a_list_changes_nobody_whose_data_is_restricted_but_its_no_is_taken(
 def test_r18_what_stands_under_a_title_of_a_special_category_is_not_kept_for_a_moment(hall: Session) -> None:
     one = checked(hall, csv("E-mail,Nome,Allergie", "ada@example.com,Ada,noci"))
     assert [row.cells for row in rows(hall, one)] == [["ada@example.com", "Ada", ""]]
+
+
+def test_r12_nor_is_what_tells_of_a_child_and_no_column_can_mean_it(hall: Session) -> None:
+    one = checked(hall, csv("E-mail,Data di nascita figlio,Nome bambino", "ada@example.com,2019-08-11,Luca"))
+    assert [row.cells for row in rows(hall, one)] == [["ada@example.com", "", ""]]
+    with pytest.raises(columns.MappingError) as found:
+        columns.checked(columns.Reading(("email", "attribute:child_birth_date")), columns.Known())
+    assert found.value.problems == {"1": "child"}
