@@ -1,9 +1,10 @@
 """Record: each event is stored once, and contact and booking are brought up to date, whatever order they come in.
 
 `record` takes up to 1,000 events of one source in a fixed number of queries: 9 where everybody is known, at most 20
-with new people, new bookings, new attributes, doubles and conflicts among them. Locks are taken in one order everywhere
-(event ids, attribute definitions, identity locks, contact rows, booking rows, each sorted), so two requests that bring
-the same event, person or booking at the same instant wait for each other and never deadlock.
+with new people, new bookings, new attributes, doubles and conflicts among them, one more where any tells of a special
+category, and one where a booking with such values changes hands. Locks are taken in one order everywhere (event ids,
+attribute definitions, identity locks, contact rows, booking rows, each sorted), so two requests that bring the same
+event, person or booking at the same instant wait for each other and never deadlock.
 
 What follows from an event is not decided here: a row of `event_work` says that the entry rules have yet to look at it.
 """

@@ -23,6 +23,8 @@ from app.contacts.sensitive_names import tells
 from app.db import Database
 from app.enrollments import catalogue
 from app.journey.places import LanguageError
+from app.rights import apart
+from app.rights.models import RetentionMark
 from tests.events.feed import event, report
 from tests.factories import Factory
 
@@ -175,4 +177,6 @@ def test_r18_r13_an_attribute_is_marked_at_a_terminal(
     assert told.output.startswith("note: special, inferred; 1 values sealed\n")
     with work() as session:
         assert known(session, anna) == {"note": SECRET}
+        due = session.scalars(select(RetentionMark.task).where(RetentionMark.due_at <= clock.now())).all()
+        assert set(due) == set(apart.TASKS), "bookings and events follow at once, in batches"
     assert app.test_cli_runner().invoke(group, ["attribute", "nothing", "--special"]).exit_code == 2

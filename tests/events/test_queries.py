@@ -55,6 +55,21 @@ def test_known_people_and_bookings_cost_ten_statements(session: Session, size: i
     assert len(sent) == 10, sent
 
 
+@pytest.mark.parametrize("size", [1, 50, 1000])
+def test_r18_what_tells_of_a_special_category_costs_one_statement_more(session: Session, size: int) -> None:
+    def telling(name: str) -> list[dict[str, Any]]:
+        raws = batch(size, name)
+        for raw in raws:
+            raw["data"]["booking"] |= {"diet": "vegan", "children": [{"name": "Luca", "age": 6}], "notes": "late"}
+        return raws
+
+    report(session, telling("e"))
+    with counted(session) as sent:
+        verdicts = report(session, telling("f"))
+    assert {verdict.status for verdict in verdicts} == {"accepted"}
+    assert len(sent) == 11, sent
+
+
 @pytest.mark.parametrize("size", [1, 50, 900])
 def test_new_people_doubles_and_conflicts_cost_at_most_nineteen(session: Session, size: int) -> None:
     old = [event(f"old-{n}", "page.viewed", contact={"external_id": "x"}) for n in range(20)]
