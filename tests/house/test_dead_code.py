@@ -17,7 +17,7 @@ KINDS = {"function", "method", "class", "property", "import", "unreachable_code"
 BY_FRAMEWORKS = {
     # called by name from outside: by the interpreter's, a server's or a library's own conventions
     "setup", "handle", "finish", "collect", "get_heartbeat_ttl", "get_translations", "getitem", "is_safe_callable",
-    "log_message", "unknown_decl", "upgrade", "downgrade",
+    "log_message", "unknown_decl", "upgrade", "downgrade", "teardown", "_repr_pretty_",
     "visit_*", "handle_*", "test_*", "pytest_*", "do_*",
 }  # fmt: skip
 DECORATORS = [
