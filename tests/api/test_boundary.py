@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -76,7 +77,9 @@ def sides(client: FlaskClient, db: Database, workspace_id: int, clock: FixedCloc
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_no_route_shows_or_changes_what_is_anothers(sides: Sides, db: Database, operation: Any) -> None:
     path = operation.path.replace("{external_id}", "guest-1093").replace("{reference}", "LAGO-2381")
-    body = {"json": operation.body_example or {}} if operation.body is not None else {}
+    body: dict[str, Any] = {"json": operation.body_example or {}} if operation.body is not None else {}
+    if operation.body_type == "multipart/form-data":
+        body = {"data": {"file": (BytesIO(b"email\nx@example.com\n"), "a.csv")}, "content_type": operation.body_type}
     if operation.name == "post_events":
         body["json"] = stay("e-1", "cancelled", reference="LAGO-2381", contact={"external_id": "guest-1093"})
     before = everything(db, sides.lago.workspace_id)
