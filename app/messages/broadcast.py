@@ -19,13 +19,10 @@ import structlog
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from app.audience import catalogue as segments
-from app.consent import behaviour
 from app.consent.pressure import own_zone, zone_or_utc
 from app.db import Ran, as_rows, workspace_of
-from app.journey.condition_tree import fields
 from app.journey.waits import at_clock
-from app.messages.broadcast_audience import pages
+from app.messages.broadcast_audience import pages, reads_of
 from app.messages.models import Broadcast
 from app.messages.plan import Planned, plan
 from app.messages.states import WAITING
@@ -133,7 +130,7 @@ def _plan_page(session: Session, broadcast: Broadcast, now: datetime, limit: int
     ).all()
     # Two contacts that became one since it was frozen stand in it twice, and get one copy.
     fresh = {row.contact_id: row for row in reversed(rows) if not row.had}
-    reads = _reads(session, broadcast) if fresh else []
+    reads = reads_of(session, broadcast) if fresh else []
     ids = plan(
         session, [planned(broadcast, one.contact_id, one.place, one.due_at, reads) for one in fresh.values()], now
     )
@@ -161,14 +158,6 @@ def _end(session: Session, broadcast: Broadcast, now: datetime) -> None:
         broadcast.state, broadcast.next_at, broadcast.ended_at = "sent", None, now
     else:
         broadcast.next_at = max(waiting, now + LOOK_AGAIN)
-
-
-def _reads(session: Session, broadcast: Broadcast) -> list[str]:
-    """What its segment looks at that may tell of behaviour: marketing chosen by it needs a consent to profiling, which
-    the gate asks for (R13). One query, none for a service message or for everybody."""
-    if broadcast.class_ != "marketing" or broadcast.segment is None:
-        return []
-    return list(behaviour.among(fields(segments.condition_of(segments.named(session, broadcast.segment)))))
 
 
 def planned(broadcast: Broadcast, contact_id: int, place: int, due_at: datetime, reads: Sequence[str] = ()) -> Planned:

@@ -8,10 +8,21 @@ from datetime import datetime
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from app.audience import catalogue as segments
 from app.audience.models import Segment
 from app.audience.segments import inside
+from app.consent import behaviour
 from app.db import workspace_of
-from app.journey.condition_tree import from_json
+from app.journey.condition_tree import fields, from_json
+from app.messages.models import Broadcast
+
+
+def reads_of(session: Session, broadcast: Broadcast) -> list[str]:
+    """What its segment looks at that may tell of behaviour: marketing chosen by it needs a consent to profiling, which
+    the gate asks for (R13). One query, none for a service message or for everybody."""
+    if broadcast.class_ != "marketing" or broadcast.segment is None:
+        return []
+    return list(behaviour.among(fields(segments.condition_of(segments.named(session, broadcast.segment)))))
 
 
 class UnknownSegmentError(LookupError):

@@ -6,7 +6,7 @@ the instant it was asked; each message is judged again when its hour has come.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.messages import gate
-from app.messages.broadcast_audience import page
+from app.messages.broadcast_audience import page, reads_of
 from app.messages.models import Broadcast
 
 PAGE = 500
@@ -100,9 +100,11 @@ def count_on(session: Session, broadcast: Broadcast, now: datetime, go_on: Calla
     counted.at = counted.at or now.isoformat()
     counted.refused = counted.refused or {}
     hour = max(broadcast.starts_at or now, now)
+    reads: list[str] | None = None
     while not counted.done:
         ids = page(session, broadcast.segment, now, counted.after, PAGE)
-        drafts = [draft(broadcast, contact_id, hour) for contact_id in ids]
+        reads = reads_of(session, broadcast) if reads is None else reads
+        drafts = [draft(broadcast, contact_id, hour, reads) for contact_id in ids]
         decisions = gate.judge(session, drafts, hour, "gate", lambda *_: {}) if drafts else {}
         for decision in decisions.values():
             if decision.outcome == "refused":
@@ -120,8 +122,8 @@ def count_on(session: Session, broadcast: Broadcast, now: datetime, go_on: Calla
     return counted
 
 
-def draft(broadcast: Broadcast, contact_id: int, hour: datetime) -> Draft:
-    """The message one person would get."""
+def draft(broadcast: Broadcast, contact_id: int, hour: datetime, reads: Sequence[str]) -> Draft:
+    """The message one person would get; `reads` as `reads_of` gives it."""
     return Draft(
         _NUMBERS + contact_id,
         contact_id,
@@ -132,6 +134,6 @@ def draft(broadcast: Broadcast, contact_id: int, hour: datetime) -> Draft:
         broadcast.priority,
         hour,
         hour + timedelta(hours=broadcast.window_hours),
-        broadcast.terms,
+        {**(broadcast.terms or {}), "reads": list(reads) or None},
         broadcast.id,
     )

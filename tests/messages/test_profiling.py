@@ -17,12 +17,13 @@ from app.events.record import OwnEvent, record_own
 from app.journey.condition_tree import fields
 from app.journey.conditions import parse
 from app.messages import compose
+from app.messages.broadcast_preview import count_on
 from app.messages.compose import Composed
 from app.messages.models import Message
 from tests.enrollments.test_engagement import ASKING
 from tests.enrollments.test_stages import booked
 from tests.hotel import Hotel
-from tests.messages.broadcasts import people, send
+from tests.messages.broadcasts import people, send, the
 from tests.messages.mailroom import Mailroom
 
 
@@ -78,7 +79,10 @@ def test_r13_a_broadcast_to_people_chosen_by_an_inference_reaches_those_who_agre
         session.flush()  # the segment names it
         segments.create(session, "wine-lovers", {"en": "Wine"}, CLICKERS, by="Marta", now=now)
     hotel.work()
-    send(hotel, segment="wine-lovers")
+    number = send(hotel, segment="wine-lovers")
+    with hotel.house.database.work(hotel.loaded.workspace_id) as session:
+        counted = count_on(session, the(session, number), hotel.clock.now(), lambda: True)
+    assert (counted.may, counted.refused) == ((1, {"no_profiling": 1}) if inferred else (2, {}))
     hotel.after(timedelta(minutes=2))
     ends = {row.contact_id: (row.state, row.reason) for row in hotel.messages()}
     assert ends == {
