@@ -16,9 +16,7 @@ from typing import Any
 
 from app.contacts.sensitive_names import LONGEST, Says, band_of_word, banded, is_text, normal, says, some, tells
 from app.events.catalogue import BY_NAME, FIELD_TYPES
-
-Path = tuple[str | int, ...]
-"""Keys and places of a list, from the top of what was walked."""
+from app.events.strangers import Path
 
 ADULT = 18
 """Years from which a companion is no child; the bands below are infant (under 2), child (under 14) and teen."""

@@ -151,7 +151,7 @@ def read(raw: Any, at: str = "") -> Incoming | Verdict:
 
     try:
         body = _encoder.encode(raw)
-        strangers_at: list[str] = []
+        strangers_at: list[strangers.Path] = []
         if isinstance(raw, dict) and strangers.may_hold(body):
             raw, strangers_at = strangers.without(raw)
             body = _encoder.encode(raw)
@@ -183,8 +183,9 @@ def read(raw: Any, at: str = "") -> Incoming | Verdict:
         body=body,
         body_hash=hashlib.sha256(body).digest(),
     )
-    for where in strangers_at:
-        incoming.warn(where, "It tells of somebody else; it was left out (R17).", "Give your guest a link to share.")
+    for path in strangers_at:
+        cure = "Give your guest a link to share."
+        incoming.warn(pointer(path), "It tells of somebody else; it was left out (R17).", cure)
     if raw.keys() - EVENT_FIELDS:
         for key in sorted(raw.keys() - EVENT_FIELDS):
             incoming.warn("/" + escaped(key), "No such field; it was left out.", "Put your own fields under data.")

@@ -12,6 +12,9 @@ from typing import Any
 
 from app.contacts.sensitive_names import normal
 
+Path = tuple[str | int, ...]
+"""Keys and places of a list, from the top of the event."""
+
 _WORD = r"(?:friend|invitee|referee|referred|invited|amic[oaih]+|invitat[oaie]|presentat[oaie])s?"
 _KEY = re.compile(rf"(?:\w+_)?{_WORD}(?:_\w+)?|\w*_(?:of|to)_{_WORD}")
 _HARMLESS = re.compile(r".*_(?:by|id|code|at|on|count|number|status|link|url|stay|booking|reward)")
@@ -29,28 +32,27 @@ def names_one(key: str) -> bool:
     return _KEY.fullmatch(plain) is not None and not _HARMLESS.fullmatch(plain)
 
 
-def without(raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The event without what it says of a friend, and JSON Pointers to what was taken out."""
+def without(raw: dict[str, Any]) -> tuple[dict[str, Any], list[Path]]:
+    """The event without what it says of a friend, and where that stood."""
     left = dict(raw)
-    taken: list[str] = []
+    taken: list[Path] = []
     for part in ("data", "contact"):
         if isinstance(raw.get(part), dict):
-            left[part] = _cleared(raw[part], f"/{part}", taken)
+            left[part] = _cleared(raw[part], (part,), taken)
     return left, taken
 
 
-def _cleared(value: Any, where: str, taken: list[str]) -> Any:
+def _cleared(value: Any, where: Path, taken: list[Path]) -> Any:
     if isinstance(value, list):
-        return [_cleared(one, f"{where}/{place}", taken) for place, one in enumerate(value)]
+        return [_cleared(one, (*where, place), taken) for place, one in enumerate(value)]
     if not isinstance(value, dict):
         return value
     kept = {}
     for key, one in value.items():
-        step = f"{where}/{str(key).replace('~', '~0').replace('/', '~1')}"
         if names_one(str(key)) and any(_tells(one)):
-            taken.append(step)
+            taken.append((*where, key))
         else:
-            kept[key] = _cleared(one, step, taken)
+            kept[key] = _cleared(one, (*where, key), taken)
     return kept
 
 
