@@ -62,6 +62,7 @@ LEANINGS = (
     ("read_notice", "book"),
     ("sign_up", "press_confirm"),
     ("give_feedback_consent", "book", "check_out"),
+    ("agree", "turn_out_to_be", "stop_everything"),
 )
 """What a life leans to: a way of coming to be written to at all, or hardly anybody would be."""
 
