@@ -115,7 +115,12 @@ def cancel(play: Play, guest: Guest, _n: int) -> None:
     reference = guest.booked.pop()
     play.event(guest, "booking.cancelled", booking={"reference": reference})
     guest.truth.bookings.pop(reference, None)
-    if not play.settled[reference][1]:
+    _over(play, reference)
+
+
+def _over(play: Play, reference: str) -> None:
+    _, settled = play.settled.get(reference, (None, True))
+    if not settled:
         del play.settled[reference]  # before anybody could say that it stood: whether a mail goes is open
 
 
@@ -123,6 +128,7 @@ def check_out(play: Play, guest: Guest, _n: int) -> None:
     """The stay is over: a review may be asked for, if they agreed to be asked."""
     if guest.booked:
         play.event(guest, "booking.checked_out", booking={"reference": guest.booked[-1]})
+        _over(play, guest.booked[-1])
 
 
 def abandon(play: Play, guest: Guest, _n: int) -> None:

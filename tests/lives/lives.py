@@ -60,6 +60,7 @@ def _acts(doings: list[str]) -> st.SearchStrategy[Act]:
 LEANINGS = (
     ("agree", "book"),
     ("read_notice", "book"),
+    ("read_notice", "book", "book"),
     ("sign_up", "press_confirm"),
     ("give_feedback_consent", "book", "check_out"),
     ("agree", "turn_out_to_be", "stop_everything"),
@@ -81,7 +82,7 @@ def worlds(people: int, instants: int) -> st.SearchStrategy[World]:
         World,
         lives=st.lists(_lives(), min_size=people, max_size=people).map(tuple),
         hops=st.lists(st.sampled_from([1, 5, 26, 70]), min_size=instants, max_size=instants).map(tuple),
-        broadcasts=st.frozensets(st.integers(0, instants - 1), min_size=2, max_size=7),
+        broadcasts=st.frozensets(st.integers(0, instants - 1), min_size=4, max_size=8),
         kills=st.lists(st.sampled_from([0, 0, 1, 2, 3, 5, 9]), min_size=instants, max_size=instants).map(tuple),
     )
 
