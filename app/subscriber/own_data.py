@@ -12,9 +12,11 @@ from typing import Any
 
 from babel import dates
 from flask import make_response, request
+from sqlalchemy import DateTime
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from app.contacts.models import Contact
 from app.doors import anyone, house, opened_by
 from app.rights import notice, requests, retention_periods
 from app.rights.export import Export, export
@@ -147,7 +149,7 @@ def _said(document: Mapping[str, Any], visitor: Visitor, language: str) -> list[
         what = say(f"purpose_{one['purpose']}", language)
         if one["topic"]:
             what = visitor.title(one["topic"], language)
-        when = day(datetime.fromisoformat(one["confirmed_at"] or one["requested_at"]), language)
+        when = _day(one["confirmed_at"] or one["requested_at"], language)
         state = say(f"state_{one['state']}", language)
         found.append({"what": what, "state": state, "when": when, "wording": one["wording"]})
     return found
@@ -182,7 +184,7 @@ def _full(made: Export, language: str) -> dict[str, Any]:
         (say(f"field_{name}", language) if f"field_{name}" in TABLES[language] else name.replace("_", " "), told)
         for row in document["profile"]
         for name, value in row.items()
-        if name not in technical and (told := _plain(value))
+        if name not in technical and (told := _day(value, language) if name in _MOMENTS else _plain(value))
     ]
     return {
         "profile": profile,
@@ -192,6 +194,13 @@ def _full(made: Export, language: str) -> dict[str, Any]:
         "more_mails": len(mails) - SHOWN,
         "inferred": _inferred(document, language),
     }
+
+
+_MOMENTS = frozenset(column.name for column in Contact.__table__.columns if isinstance(column.type, DateTime))
+
+
+def _day(value: str | None, language: str) -> str:
+    return day(datetime.fromisoformat(value), language) if value else ""
 
 
 def _plain(value: Any) -> str:

@@ -137,6 +137,13 @@ def test_r50_taking_data_out_needs_the_persons_own_mailbox_and_works_once(reader
         assert session.scalars(select(Message.template).order_by(Message.id)).all()[1:] == ["data-link", "data-receipt"]
 
 
+def test_r50_days_are_written_as_people_write_them(reader: Reader) -> None:
+    publish(reader)
+    save(reader, "pause")
+    page = reader.client.get(ask(reader, "export")).text
+    assert re.search(r"<dt>In pausa fino a</dt><dd>9 aprile 2026</dd>", page), page
+
+
 def test_r50_a_link_ends_after_two_hours_and_when_another_is_asked_for(reader: Reader) -> None:
     publish(reader)
     first = ask(reader, "export")
