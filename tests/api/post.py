@@ -21,7 +21,6 @@ from app.delivery import senders
 from app.delivery.models import DeliveryEvent, Sender, UnmatchedReport
 from app.events.sources import signature
 from app.messages.models import Message
-from tests.conftest import START
 from tests.factories import Factory
 
 _numbers = itertools.count(1)
@@ -64,7 +63,8 @@ class Post:
         with self.db.work(self.workspace_id) as session:
             make = Factory(session, self.clock)
             fields: dict[str, Any] = {"template": "note", "class_": "transactional", "state": "accepted", "verdict": []}
-            fields |= {"channel": "email", "address": "anna@example.com", "planned_at": START, "due_at": START}
+            fields |= {"channel": "email", "address": "anna@example.com"}
+            fields |= dict.fromkeys(("planned_at", "due_at"), self.clock.now())
             name = f"guest-{next(_numbers)}"
             contact = make.contact(external_id=name, email=f"{name}@example.com")
             return make.add(Message, contact_id=contact.id, **{**fields, **given}).id

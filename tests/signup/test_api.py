@@ -45,7 +45,7 @@ def test_r3_r12_a_wide_form_says_what_it_asks_and_takes_it_by_name(
     told = site.get(API).get_json()
     assert (told["version"], told["purposes"], told["age"]) == (2, ["open_tracking"], True)
     assert told["texts"]["it"]["open_tracking"].startswith("Sì, potete vedere")
-    ticked = {"version": 2, "purposes": ["open_tracking", "profiling"]}
+    ticked: dict[str, Any] = {"version": 2, "purposes": ["open_tracking", "profiling"]}
     for changes, pointer in (({}, "/age"), ({"age": "13"}, "/age"), ({"age": "child"}, "/guardian")):
         answer = send(site, **ticked, **changes)
         assert [one["pointer"] for one in answer.get_json()["errors"]] == [pointer]
