@@ -224,7 +224,7 @@ def test_r18_special_data_is_shown_to_who_cares_for_the_guest_and_each_look_is_w
     assert "peanuts" not in owner.get(contact).text
     assert "kosher" not in owner.get(contact).text
     seen = owner.get(f"{contact}/special").text
-    assert "1.diet: kosher" in seen
+    assert re.search(r"<b>guests 1 diet</b>.*kosher", seen), seen
     assert reference in seen
     assert "peanuts" in owner.get(f"{contact}/special").text
     owner.post(
