@@ -33,7 +33,7 @@ def configure(settings: Settings) -> None:
             *shape,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.log_level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_to_stderr,
         cache_logger_on_first_use=False,
     )
     shown = "%(levelname)s %(name)s %(message)s"
@@ -41,3 +41,8 @@ def configure(settings: Settings) -> None:
     # These say at INFO what we say ourselves, or nothing of use.
     for chatty in ("rq", "rq.worker", "httpx", "alembic", "flask-limiter"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _to_stderr(*_names: object) -> structlog.PrintLogger:
+    # Asked for at each line: whoever takes standard error for a while may have closed what it was when we were set up.
+    return structlog.PrintLogger(sys.stderr)
